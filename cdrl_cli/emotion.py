@@ -1,0 +1,45 @@
+"""The emotions, in the order of their class index."""
+
+from enum import StrEnum
+
+
+class Emotion(StrEnum):
+    """The seven labels of the paper (section 4.1); the order is the class index everywhere."""
+
+    ANGRY = "angry"
+    DISGUSTED = "disgusted"
+    FEAR = "fear"
+    HAPPY = "happy"
+    NEUTRAL = "neutral"
+    SAD = "sad"
+    SURPRISED = "surprised"
+
+    @property
+    def index(self) -> int:
+        """Class index, from 0.
+
+        >>> Emotion.HAPPY.index
+        3
+        """
+        return list(Emotion).index(self)
+
+    @classmethod
+    def parse(cls, word: str) -> "Emotion | None":
+        """The emotion a word names, allowing case and the common nouns; None if it names none.
+
+        >>> Emotion.parse("Anger"), Emotion.parse("purple")
+        (<Emotion.ANGRY: 'angry'>, None)
+        """
+        return _WORDS.get(word.strip().lower())
+
+
+_WORDS: dict[str, Emotion] = {e.value: e for e in Emotion} | {
+    "anger": Emotion.ANGRY,
+    "disgust": Emotion.DISGUSTED,
+    "fearful": Emotion.FEAR,
+    "afraid": Emotion.FEAR,
+    "happiness": Emotion.HAPPY,
+    "joy": Emotion.HAPPY,
+    "sadness": Emotion.SAD,
+    "surprise": Emotion.SURPRISED,
+}

@@ -1,0 +1,90 @@
+"""Every error a user can meet, and the exit code it ends the command with.
+
+::
+
+    SpfemError                    1   anything below, or a failure without a finer name
+    ├── UsageError                2   options that contradict each other or name nothing
+    ├── NoFaceError               3   no editable face in the clip, or in the reference
+    ├── WeightsError              4   a weight file is missing or is not what its digest says
+    ├── UnreadableInputError      5   a file that is missing, is no video, or cannot be decoded
+    ├── PolicyError               6   refused: would overwrite, input is output, licence not accepted
+    ├── BatchError                7   some rows of a batch failed
+    ├── OutputError               1   the result cannot be written where it should go
+    └── Interrupted             130   Ctrl-C
+
+A caller's mistake (a wrong shape, a negative window) is a ``ValueError``, not one of these.
+"""
+
+from typing import ClassVar
+
+
+class SpfemError(Exception):
+    """What went wrong, in one line, and what to do about it.
+
+    Args:
+        message: What and where: names the file, option or value.
+        hint: What to do, if there is something to do.
+    """
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "failed"
+    """Stable name of the error for machine-readable output."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(SpfemError):
+    """Options that contradict each other or name nothing."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class NoFaceError(SpfemError):
+    """No editable face where one is needed."""
+
+    exit_code = 3
+    code = "no_face"
+
+
+class WeightsError(SpfemError):
+    """A weight file is missing, or its digest is not the manifest's."""
+
+    exit_code = 4
+    code = "weights"
+
+
+class UnreadableInputError(SpfemError):
+    """An input that is missing, holds no video, or cannot be decoded."""
+
+    exit_code = 5
+    code = "unreadable_input"
+
+
+class PolicyError(SpfemError):
+    """Refused although possible: would overwrite, input is output, licence not accepted."""
+
+    exit_code = 6
+    code = "refused"
+
+
+class BatchError(SpfemError):
+    """Some rows of a batch failed; the results file says which."""
+
+    exit_code = 7
+    code = "batch_partly_failed"
+
+
+class OutputError(SpfemError):
+    """The result cannot be written where it should go."""
+
+    code = "output"
+
+
+class Interrupted(SpfemError):  # noqa: N818 - the word users know; it is no failure of ours
+    """The user stopped the command."""
+
+    exit_code = 130
+    code = "interrupted"
