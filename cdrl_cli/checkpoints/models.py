@@ -1,0 +1,57 @@
+"""The models of an edit, built from verified files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from safetensors.numpy import load_file
+
+from cdrl_cli.checkpoints.load import WEIGHT_SETS, core_name, find_weights
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.face.head import HeadModel
+from cdrl_cli.face.landmarks import Landmarker
+from cdrl_cli.generator.motion import Condition, DifferenceMotion, NeutralPrior
+from cdrl_cli.generator.renderer import ExpressionBasis, Renderer, WarpRenderer
+from cdrl_cli.geometry.mesh import FaceMesh
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """All that an edit runs on; load once, edit many clips."""
+
+    landmarker_file: Path
+    head: HeadModel
+    motion: DifferenceMotion
+    renderer: Renderer
+    differences: Float[np.ndarray, "7 52"]
+    """Coefficients of each emotion minus neutral, in the order of :class:`Emotion`."""
+
+    def open_landmarker(self, *, max_faces: int = 4) -> Landmarker:
+        """A landmarker for one clip."""
+        return Landmarker(self.landmarker_file, max_faces=max_faces)
+
+    def emotion_condition(self, emotion: Emotion) -> Condition:
+        """The condition that a label sets."""
+        return Condition(self.differences[emotion.index])
+
+
+def load_models(weight_set: str = WEIGHT_SETS[0]) -> Models:
+    """Verify and load the embedded weights.
+
+    Args:
+        weight_set: ``permissive`` or ``research`` (see ``weights/README.md``).
+
+    Raises:
+        WeightsError: If a file is missing or damaged.
+        UsageError: If there is no such set.
+    """
+    numbers = load_file(find_weights(core_name(weight_set)))
+    mesh = FaceMesh(numbers["triangles"], numbers["oval"])
+    return Models(
+        landmarker_file=find_weights("face-landmarker"),
+        head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
+        motion=DifferenceMotion(NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])),
+        renderer=WarpRenderer(ExpressionBasis(numbers["basis"]), mesh),
+        differences=numbers["differences"],
+    )

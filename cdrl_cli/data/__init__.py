@@ -1,0 +1,1 @@
+"""What lies on disk to learn from; one file a kind of data set."""

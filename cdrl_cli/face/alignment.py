@@ -1,0 +1,111 @@
+"""Frame to crop: the face upright on a square of fixed size.
+
+:mod:`cdrl_cli.face.compositing` is the way back.
+
+Convention: *frame* coordinates are pixels of the upright picture as stored; *square* coordinates
+are the same with x multiplied by the sample aspect, so that a circle is round; *crop* coordinates
+are pixels of the crop. Head space is that of :class:`~cdrl_cli.face.head.HeadModel`.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import atan2, ceil, cos, floor, sin
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Shaped, UInt8
+
+from cdrl_cli.face.landmarks import Face
+from cdrl_cli.geometry.similarity import Similarity
+from cdrl_cli.media.frames import VideoFrame
+
+CROP_SIZE = 256
+"""Side of the crop, pixels."""
+
+EYE_DISTANCE_PX = 76.0
+"""Crop pixels between the outer eye corners: the face fills five eighths of the crop's height,
+and the ring in which motion fades out still lies inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCrop:
+    """A face taken out of a frame, with all that is needed to put it back."""
+
+    box_xyxy: tuple[int, int, int, int]
+    """The part of the frame that the crop covers, exclusive at right and bottom."""
+    pixels: Shaped[np.ndarray, "height width 3"]
+    """That part at native resolution and depth (uint8, or uint16 for deeper video)."""
+    crop_from_frame: Float[np.ndarray, "2 3"]
+    crop_from_head: Similarity
+    """Head space to crop pixels, three-dimensional (z in crop pixels too)."""
+    landmarks_xyz: Float[np.ndarray, "478 3"]
+    """Crop pixels."""
+    expression: Float[np.ndarray, "52"]
+    """The source's coefficients."""
+
+    def image(self) -> UInt8[np.ndarray, "256 256 3"]:
+        """The face upright on the crop, sRGB: what a network sees."""
+        left, top, _, _ = self.box_xyxy
+        crop_from_box = self.crop_from_frame.copy()
+        crop_from_box[:, 2] += self.crop_from_frame[:, :2] @ (left, top)
+        # A face larger than the crop would alias under bilinear reading.
+        shrink = np.sqrt(abs(np.linalg.det(self.crop_from_frame[:, :2])))
+        sharp = self.pixels
+        pixels = cv2.GaussianBlur(sharp, (0, 0), sigmaX=0.4 / shrink) if shrink < 1 else sharp
+        crop = cv2.warpAffine(
+            pixels, crop_from_box, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE
+        )
+        return crop if crop.dtype == np.uint8 else (crop >> 8).astype(np.uint8)
+
+
+def crop_face(
+    frame: VideoFrame, face: Face, head: Similarity, *, sample_aspect: Fraction = Fraction(1)
+) -> FaceCrop:
+    """Take a face out of a frame, upright (roll removed), at a fixed size.
+
+    Args:
+        frame: The frame.
+        face: A face of that frame, in square pixels.
+        head: Its pose (see :class:`~cdrl_cli.face.head.HeadModel`).
+        sample_aspect: Of the video.
+    """
+    zoom = EYE_DISTANCE_PX / head.scale
+    roll = atan2(head.rotation[1, 0], head.rotation[0, 0])
+    turn = np.array([[cos(roll), sin(roll)], [-sin(roll), cos(roll)]])
+    middle = np.full(2, (CROP_SIZE - 1) / 2)
+    shift = middle - zoom * turn @ head.translation[:2]
+
+    turn_xyz = np.eye(3)
+    turn_xyz[:2, :2] = turn
+    crop_from_square = Similarity(zoom, turn_xyz, np.array([*shift, -zoom * head.translation[2]]))
+    crop_from_head = Similarity(
+        scale=EYE_DISTANCE_PX,
+        rotation=turn_xyz @ head.rotation,
+        translation=crop_from_square.apply(head.translation[None])[0],
+    )
+    linear = zoom * turn @ np.diag([float(sample_aspect), 1.0])
+    crop_from_frame = np.concatenate([linear, shift[:, None]], axis=1)
+
+    box = _covered_box(crop_from_frame, frame.width, frame.height)
+    return FaceCrop(
+        box_xyxy=box,
+        pixels=frame.rgb(box),
+        crop_from_frame=crop_from_frame,
+        crop_from_head=crop_from_head,
+        landmarks_xyz=crop_from_square.apply(face.landmarks_xyz.astype(float)),
+        expression=face.expression.astype(float),
+    )
+
+
+def _covered_box(
+    crop_from_frame: Float[np.ndarray, "2 3"], width: int, height: int
+) -> tuple[int, int, int, int]:
+    """The frame's pixels that some pixel of the crop lies on, cut at the frame's edges."""
+    frame_from_crop = cv2.invertAffineTransform(crop_from_frame)
+    side = CROP_SIZE - 1
+    corners = np.array([(0, 0, 1), (side, 0, 1), (0, side, 1), (side, side, 1)], float)
+    low = (corners @ frame_from_crop.T).min(axis=0)
+    high = (corners @ frame_from_crop.T).max(axis=0)
+    left, top = max(0, floor(low[0])), max(0, floor(low[1]))
+    right, bottom = min(width, ceil(high[0]) + 1), min(height, ceil(high[1]) + 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)

@@ -1,0 +1,35 @@
+"""Crop to frame: what a renderer made goes back into the picture, and nowhere else.
+
+:mod:`cdrl_cli.face.alignment` is the way there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from cdrl_cli.face.alignment import FaceCrop
+from cdrl_cli.geometry.warp import resample, resample_flow, warp
+from cdrl_cli.media.frames import VideoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a renderer answers: how the pixels move, and where that may show."""
+
+    flow: Float32[np.ndarray, "256 256 2"]
+    """For each pixel of the crop, its source's position minus its own, crop pixels."""
+    mask: Float32[np.ndarray, "256 256"]
+    """0 where the source must stay, 1 where the rendering counts."""
+
+
+def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> VideoFrame:
+    """The frame with the rendering in it.
+
+    The source's own pixels are warped at native resolution; nothing is enlarged from the crop
+    but the flow and the mask, which are smooth. Outside the mask the frame keeps its bits.
+    """
+    box, matrix = crop.box_xyxy, crop.crop_from_frame
+    flow = resample_flow(rendering.flow, matrix, box)
+    mask = resample(rendering.mask, matrix, box)
+    return frame.with_patch(box, warp(crop.pixels, flow), mask)

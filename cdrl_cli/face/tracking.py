@@ -1,0 +1,249 @@
+"""A clip in, its frames out, each with the faces in it: who is who, where, and how sure.
+
+Frames wait in a window of bounded length, so that a face is smoothed with what comes before *and*
+after it (no lag), and the edit can begin to fade before the face is lost.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import hypot
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from cdrl_cli.face.landmarks import Face, Landmarker
+from cdrl_cli.geometry.smoothing import local_linear_weights
+from cdrl_cli.media.frames import VideoFrame
+
+DETECTION_SIDE_PX = 640
+"""Longer side of the picture that faces are sought in; landmarks gain nothing above it."""
+
+LOOKAHEAD_S = 0.25
+LOOKAHEAD_FRAMES = 16
+"""Frames held back: a quarter of a second, and never more than so many, whatever the rate."""
+
+RAMP_S = 0.2
+"""How long the edit takes to fade in after a face appears, and out before it is lost."""
+
+LANDMARK_SIGMA_S = 0.04
+"""Landmark jitter is frame to frame; lips move in 80 ms or more."""
+
+EXPRESSION_WINDOW_S = 2.0
+"""How far back a face's expressions are remembered for the motion model."""
+
+EXPRESSION_WINDOW_FRAMES = 256
+"""And never more than so many frames."""
+
+BRIDGE_S = 0.12
+"""A face missed for so short a time (a blink of the detector) is taken as present throughout."""
+
+FORGET_S = 0.5
+"""A face that returns within so long near where it was keeps its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFace:
+    """One face in one frame, followed over time."""
+
+    number: int
+    """Counts the faces of a clip from 1, in order of appearance, larger first."""
+    face: Face
+    """In square pixels (see :mod:`cdrl_cli.face.alignment`), smoothed without lag."""
+    expressions: Float32[np.ndarray, "window 52"]
+    """Coefficients measured around this frame (same face, same shot), in order of time."""
+    presence: float
+    """0..1: fades in after the face appears and out before it is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFrame:
+    """A frame, its faces (largest first), and whether a new shot begins with it."""
+
+    frame: VideoFrame
+    faces: tuple[TrackedFace, ...]
+    starts_shot: bool
+
+
+def track_faces(
+    frames: Iterable[VideoFrame], landmarker: Landmarker, *, sample_aspect: Fraction = Fraction(1)
+) -> Iterator[TrackedFrame]:
+    """Follow the faces of a clip; one bounded window of frames in memory.
+
+    Args:
+        frames: In order of presentation.
+        landmarker: Fresh for this clip.
+        sample_aspect: Of the video: width of a pixel by its height.
+
+    Yields:
+        Every frame once, in order, at most ``LOOKAHEAD_FRAMES`` after it came in.
+    """
+    follow = _Follower()
+    window: deque[_Seen] = deque()
+    waiting: deque[VideoFrame] = deque()
+    for frame in frames:
+        window.append(follow.look(frame, landmarker, float(sample_aspect)))
+        waiting.append(frame)
+        while _has_seen_enough(window, len(waiting)):
+            yield _conclude(window, waiting.popleft(), len(waiting))
+        _forget(window, len(waiting))
+    while waiting:
+        yield _conclude(window, waiting.popleft(), len(waiting), at_end=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one frame showed."""
+
+    time_s: float
+    shot: int
+    faces: dict[int, Face]
+
+
+class _Follower:
+    """Finds shots and gives faces their numbers, frame by frame."""
+
+    def __init__(self) -> None:
+        # Heavy, and only needed while a clip is open.
+        from scenedetect.common import FrameTimecode
+        from scenedetect.detector import FlashFilter
+        from scenedetect.detectors import ContentDetector
+
+        self._timecode = FrameTimecode
+        # SUPPRESS reports a cut on its first frame; the default would hold it back.
+        self._cuts = ContentDetector(min_scene_len=1, filter_mode=FlashFilter.Mode.SUPPRESS)
+        self._shot = 0
+        self._last: dict[int, tuple[float, Face]] = {}
+        """Number to when and where it was last seen, of this shot."""
+        self._count = 0
+
+    def look(self, frame: VideoFrame, landmarker: Landmarker, sample_aspect: float) -> _Seen:
+        picture = frame.picture(DETECTION_SIDE_PX)
+        if self._is_cut(frame.index, picture):
+            self._shot += 1
+            self._last.clear()
+        scale = frame.height / picture.shape[0]
+        # The picture was rounded to whole pixels, so its two scales differ by a hair.
+        across = frame.width * sample_aspect / picture.shape[1]
+        to_square = np.array([across, scale, across], np.float32)
+        faces = [
+            replace(face, landmarks_xyz=face.landmarks_xyz * to_square)
+            for face in landmarker.detect(picture)
+        ]
+        return _Seen(float(frame.time), self._shot, self._number(faces, float(frame.time)))
+
+    def _is_cut(self, index: int, picture: UInt8[np.ndarray, "height width 3"]) -> bool:
+        small = cv2.resize(picture, (96, 54), interpolation=cv2.INTER_AREA)
+        bgr = np.ascontiguousarray(small[..., ::-1])
+        return bool(self._cuts.process_frame(self._timecode(index, fps=25.0), bgr)) and index > 0
+
+    def _number(self, faces: list[Face], time_s: float) -> dict[int, Face]:
+        """Give each face the number of the nearest one lately seen, or a new one."""
+        recent = {n: f for n, (seen_s, f) in self._last.items() if time_s - seen_s <= FORGET_S}
+        pairs = sorted(
+            (_distance(face, before), i, n)
+            for i, face in enumerate(faces)
+            for n, before in recent.items()
+        )
+        taken: dict[int, int] = {}
+        for distance, i, n in pairs:
+            if distance < 1 and i not in taken and n not in taken.values():
+                taken[i] = n
+        for i in range(len(faces)):
+            if i not in taken:
+                self._count += 1
+                taken[i] = self._count
+        numbered = {taken[i]: face for i, face in enumerate(faces)}
+        self._last.update({n: (time_s, face) for n, face in numbered.items()})
+        return numbered
+
+
+def _distance(face: Face, before: Face) -> float:
+    """How far two faces lie apart, by the larger one's width; above 1 it is somebody else."""
+    middle, middle_before = (f.landmarks_xyz[:, :2].mean(axis=0) for f in (face, before))
+    width = max(face.width_px, before.width_px)
+    grown = abs(np.log(face.width_px / before.width_px))
+    return hypot(*(middle - middle_before)) / width + float(grown)
+
+
+def _has_seen_enough(window: deque[_Seen], waiting: int) -> bool:
+    now = window[len(window) - waiting]
+    ahead_s = window[-1].time_s - now.time_s
+    return waiting > 0 and (ahead_s >= LOOKAHEAD_S or waiting > LOOKAHEAD_FRAMES)
+
+
+def _forget(window: deque[_Seen], waiting: int) -> None:
+    """Drop what lies too far back, and bound the count too (time stands still in bad files)."""
+    while len(window) - waiting > 1 and (
+        window[-1].time_s - window[0].time_s > EXPRESSION_WINDOW_S
+        or len(window) - waiting > EXPRESSION_WINDOW_FRAMES
+    ):
+        window.popleft()
+
+
+def _conclude(
+    window: deque[_Seen], frame: VideoFrame, waiting: int, *, at_end: bool = False
+) -> TrackedFrame:
+    """Decide on a frame, now that what follows it is known."""
+    place = len(window) - waiting - 1
+    now = window[place]
+    shot = [seen for seen in window if seen.shot == now.shot]
+    starts_shot = place == 0 or window[place - 1].shot != now.shot
+    numbers = {n for seen in shot for n in seen.faces}
+    ends_in_sight = at_end or window[-1].shot != now.shot
+    faces = [
+        tracked
+        for n in numbers
+        if (tracked := _follow(n, now.time_s, shot, ends_in_sight=ends_in_sight))
+    ]
+    faces.sort(key=lambda tracked: -tracked.face.width_px)
+    return TrackedFrame(frame, tuple(faces), starts_shot)
+
+
+def _follow(
+    number: int, time_s: float, shot: list[_Seen], *, ends_in_sight: bool
+) -> TrackedFace | None:
+    """One face at one time, from all that the window knows of it; None if it is not there."""
+    seen = [(s.time_s - time_s, s.faces[number]) for s in shot if number in s.faces]
+    before = [offset for offset, _ in seen if offset <= 0]
+    after = [offset for offset, _ in seen if offset >= 0]
+    if not before or not after or after[0] - before[-1] > BRIDGE_S:
+        return None
+    first, last = _run(before[::-1]), _run(after)
+    starts_here = first > shot[0].time_s - time_s + BRIDGE_S
+    reach_s = shot[-1].time_s - time_s
+    ends_here = last < reach_s - (0 if not ends_in_sight else BRIDGE_S)
+    ramp_s = RAMP_S if ends_in_sight else max(min(RAMP_S, reach_s), 1e-3)
+    presence = min(
+        -first / RAMP_S if starts_here else 1.0, last / ramp_s if ends_here else 1.0, 1.0
+    )
+    run = [(offset, face) for offset, face in seen if first <= offset <= last]
+    return TrackedFace(
+        number=number,
+        face=_smooth(run),
+        expressions=np.stack([face.expression for _, face in run]),
+        presence=presence,
+    )
+
+
+def _run(offsets_s: list[float]) -> float:
+    """How far the sightings reach without a gap too wide to bridge; nearest first."""
+    reach = offsets_s[0]
+    for offset in offsets_s[1:]:
+        if abs(offset - reach) > BRIDGE_S:
+            break
+        reach = offset
+    return reach
+
+
+def _smooth(run: list[tuple[float, Face]]) -> Face:
+    near = [(offset, face) for offset, face in run if abs(offset) <= 3 * LANDMARK_SIGMA_S]
+    weights = local_linear_weights(
+        np.array([offset for offset, _ in near]), sigma_s=LANDMARK_SIGMA_S
+    ).astype(np.float32)
+    return Face(
+        landmarks_xyz=np.einsum("n,nij->ij", weights, [face.landmarks_xyz for _, face in near]),
+        expression=np.einsum("n,ni->i", weights, [face.expression for _, face in near]).clip(0, 1),
+    )

@@ -1,0 +1,141 @@
+"""A triangle mesh over the face: which triangles it has, when it folds, what it moves between.
+
+Convention: points are (x, y) in pixels, y down; the centre of the top left pixel is (0, 0).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int32
+
+_SUBPIXEL_BITS = 4
+"""Triangle corners are drawn to 1/16 pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMesh:
+    """The fixed part: which landmark is whose neighbour."""
+
+    triangles: Int32[np.ndarray, "triangles 3"]
+    """Landmark indices, one turning sense for all that face the camera."""
+    oval: Int32[np.ndarray, " rim"]
+    """Landmarks on the outline of the face, in order around it."""
+
+    def with_ring(self) -> Int32[np.ndarray, "more 3"]:
+        """Triangles of the mesh and of a ring around it (see :func:`add_ring`)."""
+        count = int(self.triangles.max()) + 1
+        outer = count + np.arange(len(self.oval), dtype=np.int32)
+        inner_next, outer_next = np.roll(self.oval, -1), np.roll(outer, -1)
+        return np.concatenate(
+            [
+                self.triangles,
+                np.stack([self.oval, outer, inner_next], axis=1),
+                np.stack([inner_next, outer, outer_next], axis=1),
+            ]
+        ).astype(np.int32)
+
+
+def add_ring(
+    points_xy: Float[np.ndarray, "points 2"], oval: Int32[np.ndarray, " rim"], *, reach: float
+) -> Float[np.ndarray, "more 2"]:
+    """The points, then one more for each point of the oval, ``reach`` times as far from its middle.
+
+    The ring stands still while the face moves, so motion fades to zero between oval and ring.
+
+    Raises:
+        ValueError: If ``reach`` is not above 1.
+    """
+    if reach <= 1:
+        raise ValueError(f"the ring must lie outside the oval: reach > 1, got {reach}")
+    rim = points_xy[oval]
+    middle = rim.mean(axis=0)
+    return np.concatenate([points_xy, middle + reach * (rim - middle)])
+
+
+def signed_areas(
+    points_xy: Float[np.ndarray, "points 2"], triangles: Int32[np.ndarray, "triangles 3"]
+) -> Float[np.ndarray, " triangles"]:
+    """Twice the area of each triangle; the sign tells the turning sense."""
+    a, b, c = (points_xy[triangles[:, k]] for k in range(3))
+    (abx, aby), (acx, acy) = (b - a).T, (c - a).T
+    return abx * acy - aby * acx
+
+
+def unfold(
+    points_xy: Float[np.ndarray, "points 2"],
+    displacement_xy: Float[np.ndarray, "points 2"],
+    triangles: Int32[np.ndarray, "triangles 3"],
+    *,
+    least_area: float = 0.25,
+    rounds: int = 24,
+) -> Float[np.ndarray, "points 2"]:
+    """Take back as much of a displacement as it needs so that no triangle folds over.
+
+    A triangle folds when its area changes sign, and it is pressed flat when little is left. Where
+    one would keep less than ``least_area`` of its area, the displacement of its corners is
+    weakened, round by round; what still folds after the last round does not move at all.
+
+    Args:
+        points_xy: Where the points are.
+        displacement_xy: Where they want to go, relative to it.
+        triangles: Turned-away triangles may be among them; each is compared with itself.
+        least_area: Share of its area that a triangle must keep, 0..1.
+        rounds: Attempts; each takes back a fifth.
+
+    Returns:
+        The displacement, unchanged where nothing folds.
+    """
+    before = signed_areas(points_xy, triangles)
+    # Triangles seen edge-on have no area to keep; a pixel of slack frees them.
+    floor = np.sign(before) * before * least_area - 0.5
+    moved = displacement_xy.copy()
+    for attempt in range(rounds + 1):
+        after = signed_areas(points_xy + moved, triangles) * np.sign(before)
+        folded = after < floor
+        if not folded.any():
+            break
+        corners = np.unique(triangles[folded])
+        moved[corners] *= 0.8 if attempt < rounds else 0.0
+    return moved
+
+
+def interpolate(
+    points_xy: Float[np.ndarray, "points 2"],
+    values: Float[np.ndarray, "points channels"],
+    triangles: Int32[np.ndarray, "triangles 3"],
+    depth: Float[np.ndarray, " points"],
+    *,
+    size: int,
+) -> tuple[Float32[np.ndarray, "size size channels"], Bool[np.ndarray, "size size"]]:
+    r"""Spread values at the points linearly over their triangles, on a square pixel grid.
+
+    Inside triangle :math:`t`, channel :math:`k` is :math:`a_{tk} x + b_{tk} y + c_{tk}`, fixed by
+    its three corners; a pixel asks only which triangle it lies in.
+
+    Args:
+        points_xy: Pixels of the grid.
+        values: One row a point.
+        triangles: Corners of each triangle.
+        depth: Distance from the camera of each point; nearer triangles hide farther ones.
+        size: Side of the grid, pixels.
+
+    Returns:
+        The values (0 where there is no triangle), and where there is one.
+    """
+    corners = points_xy[triangles]
+    order = np.argsort(-depth[triangles].mean(axis=1), kind="stable")
+    drawn = order[np.abs(signed_areas(points_xy, triangles))[order] > 1e-3]
+
+    matrix = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], axis=2)[drawn]
+    planes = np.linalg.solve(matrix, values[triangles[drawn]])  # (drawn, 3, channels)
+    planes = np.concatenate([np.zeros((1, *planes.shape[1:])), planes]).astype(np.float32)
+
+    owner = np.zeros((size, size), np.int32)  # 0: no triangle
+    polygons = np.round(corners[drawn] * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    for number, polygon in enumerate(polygons, start=1):
+        cv2.fillConvexPoly(owner, polygon, number, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    a, b, c = (planes[:, k][owner] for k in range(3))
+    return a * x[..., None] + b * y[..., None] + c, owner > 0

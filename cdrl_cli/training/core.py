@@ -1,0 +1,308 @@
+"""Fit the numbers of the geometric core: canonical face, expression basis, emotion differences.
+
+Everything is a closed-form fit over landmarks and coefficients of training clips; minutes on a
+laptop, most of it in finding the landmarks, which are cached.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+from safetensors.numpy import save_file
+
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES, LANDMARKS
+from cdrl_cli.generator.motion import SHARES, NeutralPrior
+from cdrl_cli.geometry.similarity import fit_similarity
+from cdrl_cli.training.canonical_mesh import read_canonical_mesh
+
+OUTER_EYE_CORNERS = (33, 263)
+FIT_ROUNDS = 4
+FRAMES_A_CLIP = 40
+"""Frames of one clip that enter the fit: neighbours say the same thing."""
+
+RIDGE = 0.02
+"""Penalty of the basis, in units of the mean variance of a coefficient."""
+
+
+CLEARLY_ACTED = 0.3
+"""Change of the coefficients (L2) under which an actor's emotion is taken as not shown."""
+
+ACTED_STRENGTH = 0.95
+"""Change of the coefficients (L2) from neutral to an acted emotion: the middle of what strong
+actors do (0.6 to 1.3)."""
+
+ACTION_UNITS = {
+    Emotion.ANGRY: {
+        "browDown": 0.45, "browInnerUp": -0.25, "browOuterUp": -0.25, "eyeSquint": 0.2,
+        "mouthPress": 0.15, "mouthFrown": 0.1, "noseSneer": 0.1,
+    },
+    Emotion.DISGUSTED: {
+        "browDown": 0.3, "browInnerUp": -0.2, "eyeSquint": 0.35, "noseSneer": 0.4,
+        "mouthUpperUp": 0.3, "mouthFrown": 0.2, "mouthShrugLower": 0.1,
+    },
+    Emotion.FEAR: {
+        "browInnerUp": 0.5, "browOuterUp": 0.2, "eyeWide": 0.35, "eyeSquint": -0.2,
+        "mouthStretch": 0.25, "mouthFrown": 0.1,
+    },
+    Emotion.HAPPY: {
+        "mouthSmile": 0.55, "cheekSquint": 0.3, "eyeSquint": 0.2, "mouthUpperUp": 0.15,
+        "mouthFrown": -0.1,
+    },
+    Emotion.SAD: {
+        "browInnerUp": 0.5, "browDown": 0.1, "browOuterUp": -0.25, "mouthFrown": 0.4,
+        "mouthSmile": -0.15, "eyeSquint": 0.15, "mouthShrugLower": 0.2,
+    },
+    Emotion.SURPRISED: {
+        "browInnerUp": 0.5, "browOuterUp": 0.5, "eyeWide": 0.35, "eyeSquint": -0.2,
+    },
+}  # fmt: skip
+"""EMFACS: AU1 browInnerUp, AU2 browOuterUp, AU4 browDown, AU5 eyeWide, AU6 cheekSquint, AU7
+eyeSquint, AU9 noseSneer, AU10 mouthUpperUp, AU12 mouthSmile, AU15 mouthFrown, AU17
+mouthShrugLower, AU20 mouthStretch, AU24 mouthPress."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipLandmarks:
+    """What the landmarker saw in one clip."""
+
+    dataset: str
+    identity: str
+    emotion: Emotion | None
+    landmarks_xyz: Float[np.ndarray, "frames 478 3"]
+    """Square pixels."""
+    expression: Float[np.ndarray, "frames 52"]
+
+    def thinned(self) -> "ClipLandmarks":
+        """At most ``FRAMES_A_CLIP`` frames, evenly spread."""
+        keep = np.unique(np.linspace(0, len(self.expression) - 1, FRAMES_A_CLIP).round().astype(int))
+        return replace(
+            self, landmarks_xyz=self.landmarks_xyz[keep], expression=self.expression[keep]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CoreNumbers:
+    """What the geometric core knows."""
+
+    canonical_xyz: Float[np.ndarray, "478 3"]
+    rigidity: Float[np.ndarray, "478"]
+    basis: Float[np.ndarray, "52 478 3"]
+    explained: float
+    """Share of the landmarks' variance within a clip's identity that the basis explains (R2)."""
+
+
+def mirror_expression() -> Int[np.ndarray, "52"]:
+    """For each coefficient, the one that a mirror turns it into."""
+    swapped = [
+        name.replace("Left", "#").replace("Right", "Left").replace("#", "Right")
+        for name in EXPRESSION_NAMES
+    ]
+    return np.array([EXPRESSION_NAMES.index(name) for name in swapped])
+
+
+def mirror_landmarks(mesh_xyz: Float[np.ndarray, "468 3"]) -> Int[np.ndarray, "478"]:
+    """For each landmark, the one that a mirror turns it into.
+
+    Args:
+        mesh_xyz: The canonical mesh, symmetric about x = 0.
+    """
+    mirrored = mesh_xyz * (-1, 1, 1)
+    partner = np.linalg.norm(mesh_xyz[None] - mirrored[:, None], axis=2).argmin(axis=1)
+    # Irises: centre, then right, top, left, bottom of one eye; the mirror swaps eyes and sides.
+    irises = [473, 476, 475, 474, 477, 468, 471, 470, 469, 472]
+    return np.concatenate([partner, irises])
+
+
+def save_core(
+    path: Path,
+    clips: list[ClipLandmarks],
+    landmarker_file: Path,
+    *,
+    licence_class: str,
+) -> CoreNumbers:
+    """Fit everything and write the file that an edit loads.
+
+    Args:
+        path: ``core-….safetensors``.
+        clips: Landmarks of the training clips.
+        landmarker_file: Its bundle carries the mesh.
+        licence_class: Of the clips; written into the file.
+    """
+    mesh_xyz, triangles, oval = read_canonical_mesh(landmarker_file)
+    core = fit_core(clips, mesh_xyz)
+    neutral = fit_neutral(clips)
+    numbers = {
+        "canonical_xyz": core.canonical_xyz,
+        "rigidity": core.rigidity,
+        "basis": core.basis,
+        "neutral_mean": neutral.mean,
+        "neutral_high": neutral.high,
+        "differences": fit_differences(clips, neutral),
+    }
+    facts = {
+        "recipe": "spfem train core",
+        "licence_class": licence_class,
+        "clips": str(len(clips)),
+        "people": str(len({clip.identity for clip in clips})),
+        "explained": f"{core.explained:.3f}",
+    }
+    arrays = {name: value.astype(np.float32) for name, value in numbers.items()}
+    save_file(arrays | {"triangles": triangles, "oval": oval}, path, metadata=facts)
+    return core
+
+
+def fit_core(clips: Iterable[ClipLandmarks], mesh_xyz: Float[np.ndarray, "468 3"]) -> CoreNumbers:
+    """Fit canonical face, rigidity and basis to clips of many people.
+
+    Alternates between locating every head with the canonical face, and averaging what is seen in
+    head space: canonical from the mean over people, rigidity from how little a landmark moves
+    about its person's mean, basis from ridge regression of that movement on the coefficients.
+    The mirror image of every frame counts too, which makes all three symmetric.
+
+    Args:
+        clips: Landmarks of the training clips.
+        mesh_xyz: The landmarker's own canonical mesh, to begin with; head-space axes, any unit.
+    """
+    clips = [clip.thinned() for clip in clips]
+    people = sorted({clip.identity for clip in clips})
+    mirror = mirror_landmarks(mesh_xyz)
+    canonical = _first_guess(mesh_xyz)
+    rigidity = np.ones(LANDMARKS)
+    rigidity[468:] = 0
+    for _ in range(FIT_ROUNDS):
+        placed = [_place(clip, canonical, rigidity) for clip in clips]
+        means = np.stack([_person_mean(person, clips, placed) for person in people])
+        canonical = _symmetric(means.mean(axis=0), mirror)
+        canonical -= canonical[list(OUTER_EYE_CORNERS)].mean(axis=0)
+        canonical /= np.linalg.norm(np.subtract(*canonical[list(OUTER_EYE_CORNERS)]))
+        moves, shifts = _movements(people, clips, placed)
+        spread = (moves**2).sum(axis=2).mean(axis=0)
+        spread = (spread + spread[mirror]) / 2
+        rigidity = np.median(spread) / spread
+        rigidity[468:] = 0
+
+    moves, shifts = _movements(people, clips, placed)
+    swap = mirror_expression()
+    moves = np.concatenate([moves, moves[:, mirror] * (-1, 1, 1)]).reshape(-1, LANDMARKS * 3)
+    shifts = np.concatenate([shifts, shifts[:, swap]])
+    penalty = RIDGE * len(shifts) * shifts.var(axis=0).mean() * np.eye(COEFFICIENTS)
+    basis = np.linalg.solve(shifts.T @ shifts + penalty, shifts.T @ moves)
+    left = ((moves - shifts @ basis) ** 2).sum() / (moves**2).sum()
+    return CoreNumbers(canonical, rigidity, basis.reshape(COEFFICIENTS, LANDMARKS, 3), 1 - left)
+
+
+def fit_neutral(clips: Iterable[ClipLandmarks]) -> NeutralPrior:
+    """How neutral faces look: every data set counts alike, and in it every person."""
+    people = _means_by_person(clips, Emotion.NEUTRAL)
+    by_set: dict[str, list[Float[np.ndarray, "52"]]] = defaultdict(list)
+    for (dataset, _), mean in people.items():
+        by_set[dataset].append(mean)
+    return NeutralPrior(
+        mean=np.mean([np.mean(means, axis=0) for means in by_set.values()], axis=0),
+        high=np.mean([np.percentile(means, 90, axis=0) for means in by_set.values()], axis=0),
+    )
+
+
+def fit_differences(
+    clips: Iterable[ClipLandmarks], neutral: NeutralPrior
+) -> Float[np.ndarray, "7 52"]:
+    """How each emotion differs from neutral, in the order of :class:`Emotion`; neutral is 0.
+
+    The mean over people of (their emotion minus their neutral; minus the neutral prior where
+    their neutral is not known), of those who act it clearly, completed by the emotion's action
+    units (EMFACS, Friesen and Ekman 1983), brought to the strength of real acting. Actors show
+    anger or fear in many ways, which average out; the action units are what they share.
+    """
+    clips = list(clips)
+    own_neutral = _means_by_person(clips, Emotion.NEUTRAL)
+    differences = np.zeros((len(Emotion), COEFFICIENTS))
+    for emotion in Emotion:
+        if emotion is Emotion.NEUTRAL:
+            continue
+        measured = [
+            SHARES * (mean - own_neutral.get(person, neutral.mean))
+            for person, mean in _means_by_person(clips, emotion).items()
+        ]
+        clear = [d for d in measured if np.linalg.norm(d) > CLEARLY_ACTED]
+        difference = _coded(emotion) + (np.mean(clear, axis=0) if clear else 0.0)
+        differences[emotion.index] = difference * ACTED_STRENGTH / np.linalg.norm(difference)
+    return differences
+
+
+def _means_by_person(
+    clips: Iterable[ClipLandmarks], emotion: Emotion
+) -> dict[tuple[str, str], Float[np.ndarray, "52"]]:
+    """(data set, identity) to the mean coefficients of that person's clips of an emotion."""
+    means: dict[tuple[str, str], list[Float[np.ndarray, "52"]]] = defaultdict(list)
+    for clip in clips:
+        if clip.emotion is emotion:
+            means[clip.dataset, clip.identity].append(clip.expression.mean(axis=0))
+    return {person: np.mean(values, axis=0) for person, values in means.items()}
+
+
+def _coded(emotion: Emotion) -> Float[np.ndarray, "52"]:
+    """The emotion's action units, as coefficients; both sides alike."""
+    coded = np.zeros(COEFFICIENTS)
+    for stem, value in ACTION_UNITS[emotion].items():
+        for name in (stem, f"{stem}Left", f"{stem}Right"):
+            if name in EXPRESSION_NAMES:
+                coded[EXPRESSION_NAMES.index(name)] = value
+    return coded
+
+
+def _first_guess(mesh_xyz: Float[np.ndarray, "468 3"]) -> Float[np.ndarray, "478 3"]:
+    canonical = np.zeros((LANDMARKS, 3))
+    canonical[:468] = mesh_xyz / np.linalg.norm(np.subtract(*mesh_xyz[list(OUTER_EYE_CORNERS)]))
+    return canonical
+
+
+def _symmetric(
+    points: Float[np.ndarray, "478 3"], mirror: Int[np.ndarray, "478"]
+) -> Float[np.ndarray, "478 3"]:
+    middle = (points[33, 0] + points[263, 0]) / 2
+    centred = points - (middle, 0, 0)
+    return (centred + centred[mirror] * (-1, 1, 1)) / 2
+
+
+def _place(
+    clip: ClipLandmarks,
+    canonical: Float[np.ndarray, "478 3"],
+    rigidity: Float[np.ndarray, "478"],
+) -> Float[np.ndarray, "frames 478 3"]:
+    """A clip's landmarks in head space."""
+    return np.stack(
+        [
+            fit_similarity(canonical, seen.astype(float), rigidity).inverse().apply(seen)
+            for seen in clip.landmarks_xyz
+        ]
+    )
+
+
+def _person_mean(
+    person: str, clips: list[ClipLandmarks], placed: list[Float[np.ndarray, "frames 478 3"]]
+) -> Float[np.ndarray, "478 3"]:
+    """Mean over a person's clips, each clip alike."""
+    return np.mean(
+        [p.mean(axis=0) for clip, p in zip(clips, placed, strict=True) if clip.identity == person],
+        axis=0,
+    )
+
+
+def _movements(
+    people: list[str],
+    clips: list[ClipLandmarks],
+    placed: list[Float[np.ndarray, "frames 478 3"]],
+) -> tuple[Float[np.ndarray, "frames 478 3"], Float[np.ndarray, "frames 52"]]:
+    """Every frame's landmarks and coefficients, minus their person's means."""
+    moves, shifts = [], []
+    for person in people:
+        own = [i for i, clip in enumerate(clips) if clip.identity == person]
+        seen = np.concatenate([placed[i] for i in own])
+        coefficients = np.concatenate([clips[i].expression for i in own]).astype(float)
+        moves.append(seen - seen.mean(axis=0))
+        shifts.append(coefficients - coefficients.mean(axis=0))
+    return np.concatenate(moves), np.concatenate(shifts)
