@@ -4,10 +4,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from time import perf_counter
 
-FaceChoice = Literal["largest", "all"] | int
-"""Which faces to edit: the largest of each shot, all, or one by its number in ``spfem probe``."""
+import numpy as np
+from jaxtyping import Float32
+
+from cdrl_cli import __version__
+from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
+from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.face.compositing import paste_face
+from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability
+from cdrl_cli.face.tracking import (
+    DETECTION_SIDE_PX,
+    RAMP_S,
+    TrackedFace,
+    TrackedFrame,
+    track_faces,
+)
+from cdrl_cli.generator.motion import MAX_INTENSITY, Condition
+from cdrl_cli.media import VideoWriter, open_video
+from cdrl_cli.media.frames import VideoFrame, VideoInfo
+
+REFERENCE_SECONDS = 60
+"""So much of a reference is looked at,"""
+
+REFERENCE_STEP = Fraction(1, 10)
+"""once in so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +56,21 @@ class EditOptions:
     preset: str | None = None
     """Speed of the encoder, by x264's names; None is ``medium``."""
     overwrite: bool = False
+
+
+    def __post_init__(self) -> None:
+        if (self.reference is None) == (self.emotion is None):
+            raise UsageError("give the emotion either by a reference or by a label")
+        if self.emotion is not None and Emotion.parse(self.emotion) is None:
+            raise UsageError(
+                f"unknown emotion {self.emotion!r}", hint=f"one of {', '.join(Emotion)}"
+            )
+        if not 0 <= self.intensity <= MAX_INTENSITY:
+            raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise UsageError(
+                f"the start, {float(self.start):g} s, is not before the end, {float(self.end):g} s"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +104,190 @@ class EditResult:
 
 
 ProgressCallable = Callable[[Progress], None]
+
+
+def edit_video(
+    source: Path,
+    output: Path,
+    options: EditOptions,
+    *,
+    progress: ProgressCallable | None = None,
+    models: Models | None = None,
+) -> EditResult:
+    """Change the emotion of the face in a video; everything else stays.
+
+    Args:
+        source: The clip.
+        output: Where the result goes; its suffix names the container. It appears when complete.
+        options: What to do.
+        progress: Called after every frame written.
+        models: Loaded before, to edit many clips; None loads the embedded default.
+
+    Raises:
+        NoFaceError: If there was no face to edit, in the source or in the reference.
+        UnreadableInputError: If source or reference cannot be decoded.
+        PolicyError: If the output exists, or is the source or the reference.
+        OutputError: If the output cannot be written.
+        WeightsError: If weights are missing or damaged.
+    """
+    began = perf_counter()
+    if options.reference is not None and _same_file(options.reference, output):
+        raise PolicyError(f"{output}: the output is the reference", hint="name another output")
+    models = models or load_models()
+    with (
+        open_video(source) as video,
+        VideoWriter(
+            output,
+            like=video.info,
+            copy_from=source,
+            codec=options.codec,
+            crf=options.crf,
+            preset=options.preset,
+            metadata={"comment": _mark(options)},
+            overwrite=options.overwrite,
+        ) as writer,
+        models.open_landmarker() as landmarker,
+    ):
+        editor = FaceEditor(models, options, video.info)
+        for tracked in track_faces(video, landmarker, sample_aspect=video.info.sample_aspect):
+            frame = editor.edit(tracked)
+            writer.write(frame)
+            if progress:
+                progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
+        editor.check_found(source)
+        warnings = (*video.warnings, *writer.warnings)
+    return EditResult(
+        output=output,
+        frames=editor.frames,
+        edited_frames=editor.edited_frames,
+        lost_frames=video.lost_frames,
+        faces=len(editor.numbers_edited),
+        emotion=options.emotion,
+        duration_s=float(video.info.duration or 0),
+        elapsed_s=perf_counter() - began,
+        warnings=warnings,
+    )
+
+
+class FaceEditor:
+    """Edits the chosen faces of successive frames, and counts."""
+
+    def __init__(self, models: Models, options: EditOptions, info: VideoInfo) -> None:
+        self._models = models
+        self._options = options
+        self._sample_aspect = info.sample_aspect
+        self._selector = FaceSelector(options.face)
+        self._condition = _condition(options, models)
+        self.frames = 0
+        self.edited_frames = 0
+        self.numbers_seen: set[int] = set()
+        self.numbers_edited: set[int] = set()
+
+    def edit(self, tracked: TrackedFrame) -> VideoFrame:
+        """The frame with its chosen faces edited; the frame itself where there is none."""
+        self.frames += 1
+        self.numbers_seen.update(face.number for face in tracked.faces)
+        frame = tracked.frame
+        in_range = _range_weight(float(frame.time), self._options)
+        for face in self._selector.choose(tracked) if in_range else ():
+            frame = self._edit_face(frame, face, face.presence * in_range)
+        self.edited_frames += frame is not tracked.frame
+        return frame
+
+    def _edit_face(self, frame: VideoFrame, tracked: TrackedFace, weight: float) -> VideoFrame:
+        face, models = tracked.face, self._models
+        head = models.head.locate(face)
+        intensity = self._options.intensity * weight * editability(head)
+        if intensity == 0:
+            return frame
+        expression = models.motion(
+            face.expression, tracked.expressions, self._condition, intensity=intensity
+        )
+        crop = crop_face(frame, face, head, sample_aspect=self._sample_aspect)
+        self.numbers_edited.add(tracked.number)
+        return paste_face(frame, crop, models.renderer(crop, expression))
+
+    def check_found(self, source: Path) -> None:
+        """Refuse an edit that changed nothing although it was asked to.
+
+        Raises:
+            NoFaceError: If no face was edited at an intensity above 0.
+        """
+        if self.numbers_edited or (self._options.intensity == 0 and self.numbers_seen):
+            return
+        if not self.numbers_seen:
+            raise NoFaceError(
+                f"{source}: no face in any of its {self.frames} frames",
+                hint="the face must be at least an eighth of the picture and turned to the camera",
+            )
+        seen = ", ".join(map(str, sorted(self.numbers_seen)))
+        if isinstance(self._options.face, int) and self._options.face not in self.numbers_seen:
+            raise NoFaceError(
+                f"{source}: no face has the number {self._options.face}; there are {seen}",
+                hint=f"spfem probe {source} shows which is which",
+            )
+        raise NoFaceError(
+            f"{source}: faces were seen, but none could be edited in the time asked for",
+            hint=f"spfem probe {source} shows when they are large and frontal enough",
+        )
+
+
+def read_reference(path: Path, models: Models) -> Condition:
+    """The emotion that a clip or an image shows.
+
+    The mean over the more expressive half of what its largest face shows: acted clips begin and
+    end near neutral.
+
+    Raises:
+        NoFaceError: If no face was found in it.
+        UnreadableInputError: If it cannot be decoded.
+    """
+    shown: list[Float32[np.ndarray, "52"]] = []
+    with open_video(path) as video, models.open_landmarker() as landmarker:
+        first = next_look = None
+        for frame in video:
+            first = frame.time if first is None else first
+            if frame.time - first > REFERENCE_SECONDS:
+                break
+            if next_look is not None and frame.time < next_look:
+                continue
+            next_look = frame.time + REFERENCE_STEP
+            faces = landmarker.detect(frame.picture(DETECTION_SIDE_PX))
+            shown += [face.expression for face in faces[:1]]
+    if not shown:
+        raise NoFaceError(
+            f"{path}: no face in the reference",
+            hint="give a clip or image that shows one face, large and turned to the camera",
+        )
+    return models.motion.read_condition(np.stack(shown))
+
+
+def _condition(options: EditOptions, models: Models) -> Condition:
+    if options.reference is not None:
+        return read_reference(options.reference, models)
+    emotion = Emotion.parse(options.emotion or "")
+    assert emotion is not None  # EditOptions has checked it
+    return models.emotion_condition(emotion)
+
+
+def _range_weight(time_s: float, options: EditOptions) -> float:
+    """0..1: ramps in after the start asked for and out before the end."""
+    since = RAMP_S if options.start is None else time_s - float(options.start)
+    until = RAMP_S if options.end is None else float(options.end) - time_s
+    return min(max(min(since, until) / RAMP_S, 0.0), 1.0)
+
+
+def _mark(options: EditOptions) -> str:
+    """What the output says of itself: that, with what and how it was edited, not with whom."""
+    what = options.emotion or "as in a reference"
+    return (
+        f"AI-edited: facial expression changed with spfem {__version__} "
+        f"(emotion: {what}, intensity: {options.intensity:g})"
+    )
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False

@@ -24,7 +24,7 @@ class Condition:
     """The emotion asked for, as a motion model needs it."""
 
     difference: Float[np.ndarray, "52"]
-    """Coefficients of the emotion minus those of a neutral face."""
+    """Coefficients of the emotion minus those of a neutral face, times :data:`SHARES`."""
 
 
 class Motion(Protocol):
@@ -61,7 +61,7 @@ class NeutralPrior:
 class DifferenceMotion:
     r"""Adds the reference's difference from neutral to the source, channel by channel.
 
-    .. math:: b' = \mathrm{clip}\bigl(b + a\, w \odot (\Delta - e)\bigr)
+    .. math:: b' = \mathrm{clip}\bigl(b + a\, (\Delta - w \odot e)\bigr)
 
     with intensity :math:`a`, channel share :math:`w` (:data:`SHARES`) and :math:`e` the source's
     own emotion: what its window's mean shows beyond the neutral range. A neutral source has
@@ -81,7 +81,7 @@ class DifferenceMotion:
     ) -> Float[np.ndarray, "52"]:
         """See :class:`Motion`."""
         own = np.maximum(window.mean(axis=0) - self._neutral.high, 0.0)
-        added = intensity * SHARES * condition.difference
+        added = intensity * condition.difference
         removed = min(intensity, 1.0) * SHARES * own
         shift = _bound(added - removed, MAX_SHIFT * max(1.0, intensity))
         # A closed eye has no opening to widen: blinks stay whole.
@@ -90,9 +90,15 @@ class DifferenceMotion:
         shift[_LIDS_RIGHT] *= open_right
         return np.clip(expression + shift, 0.0, 1.0)
 
-    def reference_condition(self, mean_expression: Float[np.ndarray, "52"]) -> Condition:
-        """The condition that a reference with this mean expression sets."""
-        return Condition(mean_expression - self._neutral.mean)
+    def read_condition(self, expressions: Float[np.ndarray, "frames 52"]) -> Condition:
+        """The condition that a reference with these expressions sets.
+
+        The mean over the more expressive half of its frames: acted clips begin and end near
+        neutral.
+        """
+        differences = SHARES * (expressions - self._neutral.mean)
+        strength = np.linalg.norm(differences, axis=1)
+        return Condition(differences[strength >= np.median(strength)].mean(axis=0))
 
 
 def _bound(shift: Float[np.ndarray, "52"], longest: float) -> Float[np.ndarray, "52"]:
