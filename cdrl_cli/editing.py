@@ -6,6 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from cdrl_cli.media.frames import VideoInfo
+
 FaceChoice = Literal["largest", "all"] | int
 """Which faces to edit: the largest of each shot, all, or one by its number in ``spfem probe``."""
 
@@ -65,3 +67,35 @@ class EditResult:
 
 
 ProgressCallable = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSpan:
+    """One face over time, as :func:`inspect_video` found it."""
+
+    number: int
+    """What ``--face`` takes: from 1, in order of first appearance."""
+    first: Fraction
+    """Time of the first frame that shows the face, seconds."""
+    last: Fraction
+    """Time of the last frame that shows the face, seconds."""
+    frames: int
+    """Frames that show the face."""
+    median_width_px: float
+    largest: bool
+    """It is the one that ``--face largest`` edits in some shot."""
+    editable_frames: int
+    """Frames in which it would be edited: not turned away, not covered, not too small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What an edit would find in a file."""
+
+    info: VideoInfo
+    frames: int
+    """Frames that could be decoded."""
+    faces: tuple[FaceSpan, ...]
+    shots: tuple[Fraction, ...]
+    """Time of the first frame of each shot, seconds."""
+    warnings: tuple[str, ...]
