@@ -1,4 +1,4 @@
-"""What every test may count on: seeds, real clips, tools that fail where they must not lack."""
+"""What every test may count on: seeds, real clips, and tools that may or must not be missing."""
 
 import importlib.util
 import os

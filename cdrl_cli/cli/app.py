@@ -1,6 +1,7 @@
 """The commands, and the only place that prints an error or exits."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -74,6 +75,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Run ``spfem`` and exit with its code."""
+    # By default SIGTERM ends Python at once; as an exception it lets the writer remove its part.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -113,4 +116,6 @@ def _print_error(code: str, message: str, hint: str | None) -> None:
 def _usage_error(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "spfem"
-    return UsageError(error.format_message().rstrip("."), hint=f"see {command} --help")
+    # Typer checks by pydantic, which begins so.
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    return UsageError(message, hint=f"see {command} --help")

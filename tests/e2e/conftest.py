@@ -19,17 +19,24 @@ class Edit:
     report: dict[str, object]
 
 
-def spfem(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a folder of its own."""
+def start_spfem(*words: object, cwd: Path) -> subprocess.Popen[str]:
+    """Start the real command in a folder of its own."""
     root = str(Path(__file__).parents[2])
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "cdrl_cli", *map(str, words)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": root},
     )
+
+
+def spfem(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a folder of its own, to its end."""
+    running = start_spfem(*words, cwd=cwd)
+    out, err = running.communicate()
+    return subprocess.CompletedProcess(running.args, running.returncode, out, err)
 
 
 def edit_clip(source: Path, output: Path, *words: object) -> Edit:

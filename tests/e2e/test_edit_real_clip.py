@@ -1,10 +1,14 @@
+import signal
 import subprocess
+import time
 
 import av
 import numpy as np
 import pytest
 
-from .conftest import audio_packets, edit_clip, frame_times, spfem
+import sample_clips
+
+from .conftest import audio_packets, edit_clip, frame_times, spfem, start_spfem
 
 # Where the man's head is in every frame of single_face.mp4 (640x360), read off the frames and
 # widened; even, so that it covers whole chroma samples.
@@ -129,6 +133,19 @@ def test_the_source_cannot_be_the_output(clips, tmp_path):
     done = spfem(*words, cwd=tmp_path)
     assert done.returncode == 6, done.stderr
     assert source.read_bytes() == (clips / "single_face.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_edit_leaves_nothing(clips, tmp_path, number, code):
+    words = ["edit", clips / sample_clips.ACTRESS, "-e", "sad", "-o", "out.mp4"]
+    running = start_spfem(*words, cwd=tmp_path)
+    while running.poll() is None and not list(tmp_path.iterdir()):
+        time.sleep(0.05)  # until the first frame has made it to the disk
+    running.send_signal(number)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == code, err
+    assert err == ""
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", [None, b"", b"this is no video"])
