@@ -91,7 +91,8 @@ def test_frames_without_a_face_pass_through_untouched(clips, tmp_path):
     pairs = list(zip(planes(source), planes(edit.output), strict=True))
     assert edit.report["frames"] == len(pairs) == 169
     assert 0 < edit.report["edited_frames"] < 169
-    np.testing.assert_array_equal(*pairs[-1])
+    for before, after in pairs[90:]:  # the cut to a clip without people comes before this frame
+        np.testing.assert_array_equal(after, before)
     assert any((before != after).any() for before, after in pairs)
 
 
