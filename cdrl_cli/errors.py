@@ -7,7 +7,7 @@
     ├── NoFaceError               3   no editable face in the clip, or in the reference
     ├── WeightsError              4   a weight file is missing or is not what its digest says
     ├── UnreadableInputError      5   a file that is missing, is no video, or cannot be decoded
-    ├── PolicyError               6   refused: would overwrite, input is output, licence not accepted
+    ├── PolicyError               6   would overwrite, input is output, licence not accepted
     ├── BatchError                7   some rows of a batch failed
     ├── OutputError               1   the result cannot be written where it should go
     └── Interrupted             130   Ctrl-C

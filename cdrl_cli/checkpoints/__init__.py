@@ -1,0 +1,1 @@
+"""The weights: named, verified, loaded."""

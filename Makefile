@@ -1,0 +1,53 @@
+# CI calls these names and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo fmt lint type test e2e bench check
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := demo
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv and install the project into it (PYTHON=... chooses the interpreter)
+
+$(STAMP): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "spfem needs Python 3.11 or newer; name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## edit real clips and draw before above after, into demo/
+	$(BIN)/python tests/sample_clips.py $(DEMO)
+	$(BIN)/spfem edit $(DEMO)/single_face.mp4 --ref $(DEMO)/joy.mp4 -o $(DEMO)/single_face_joy.mp4 --overwrite
+	$(BIN)/spfem edit $(DEMO)/single_face.mp4 --ref $(DEMO)/grief.mp4 -o $(DEMO)/single_face_grief.mp4 --overwrite
+	$(BIN)/spfem edit $(DEMO)/face_noface.mov --ref $(DEMO)/joy.mp4 -o $(DEMO)/face_noface_joy.mov --overwrite
+	$(BIN)/python benchmarks/contact_sheet.py $(DEMO)/single_face.mp4 $(DEMO)/single_face_joy.mp4 -o $(DEMO)/single_face_joy.png
+	$(BIN)/python benchmarks/contact_sheet.py $(DEMO)/single_face.mp4 $(DEMO)/single_face_grief.mp4 -o $(DEMO)/single_face_grief.png
+	$(BIN)/python benchmarks/contact_sheet.py $(DEMO)/face_noface.mov $(DEMO)/face_noface_joy.mov -o $(DEMO)/face_noface_joy.png
+
+fmt: $(STAMP) ## format the code and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: $(STAMP) ## style, and that imports point down
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/lint-imports
+
+type: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+test: $(STAMP) ## unit, property and contract tests, doctests; no network
+	$(BIN)/pytest --ignore=tests/e2e
+
+e2e: $(STAMP) ## the command on real clips, and the wheel installed elsewhere
+	$(BIN)/pytest tests/e2e
+
+bench: $(STAMP) ## time and memory of an edit beside a mere re-encode, as Markdown
+	$(BIN)/python benchmarks/speed.py
+
+check: lint type test ## what every change must pass

@@ -1,0 +1,91 @@
+"""Edit the emotion of a recorded talking video; keep the speech and the file.
+
+>>> import cdrl_cli
+>>> result = cdrl_cli.edit_video(
+...     Path("talk.mp4"), Path("out.mp4"), cdrl_cli.EditOptions(emotion="happy")
+... )  # doctest: +SKIP
+
+Importing this package is cheap: a name is loaded, and torch with it, when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdrl_cli.editing import (
+        EditOptions,
+        EditResult,
+        FaceSpan,
+        Inspection,
+        Progress,
+        edit_video,
+        inspect_video,
+    )
+    from cdrl_cli.emotion import Emotion
+    from cdrl_cli.errors import (
+        BatchError,
+        Interrupted,
+        NoFaceError,
+        OutputError,
+        PolicyError,
+        SpfemError,
+        UnreadableInputError,
+        UsageError,
+        WeightsError,
+    )
+    from cdrl_cli.media.frames import VideoInfo
+    from cdrl_cli.media.probe import probe_video
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BatchError",
+    "EditOptions",
+    "EditResult",
+    "Emotion",
+    "FaceSpan",
+    "Inspection",
+    "Interrupted",
+    "NoFaceError",
+    "OutputError",
+    "PolicyError",
+    "Progress",
+    "SpfemError",
+    "UnreadableInputError",
+    "UsageError",
+    "VideoInfo",
+    "WeightsError",
+    "edit_video",
+    "inspect_video",
+    "probe_video",
+]
+
+_HOMES = {
+    "cdrl_cli.editing": {
+        "EditOptions",
+        "EditResult",
+        "FaceSpan",
+        "Inspection",
+        "Progress",
+        "edit_video",
+        "inspect_video",
+    },
+    "cdrl_cli.emotion": {"Emotion"},
+    "cdrl_cli.media.frames": {"VideoInfo"},
+    "cdrl_cli.media.probe": {"probe_video"},
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use (PEP 562)."""
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    home = next((home for home, names in _HOMES.items() if name in names), "cdrl_cli.errors")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

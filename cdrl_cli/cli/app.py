@@ -1,0 +1,121 @@
+"""The commands, and the only place that prints an error or exits."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+import cdrl_cli
+from cdrl_cli.cli import edit, probe
+from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.errors import Interrupted, SpfemError, UsageError
+
+_EXIT_CODES = """\
+\b
+Exit codes:
+  0  done                         4  weights missing or damaged
+  1  failed                       5  input missing or unreadable
+  2  wrong usage                  6  refused: OUTPUT exists, or is SOURCE
+  3  no face that can be edited   130  interrupted
+"""
+
+app = typer.Typer(
+    name="spfem",
+    help="Edit the emotion of a recorded talking video; keep the speech and the file.",
+    epilog=_EXIT_CODES,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: it keeps the lines of the examples and can be grepped
+    context_settings={"help_option_names": ["-h", "--help"]},
+    # A bug's traceback is read in an issue: plain, and without locals that hold whole frames.
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+)
+app.command(epilog=edit.EXAMPLES)(edit.edit)
+app.command(epilog=probe.EXAMPLES)(probe.probe)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"spfem {cdrl_cli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def spfem(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Edit the emotion of a recorded talking video; keep the speech and the file."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; print its error, if it has one that a user can meet.
+
+    Args:
+        arguments: What follows ``spfem`` on the command line.
+
+    Returns:
+        The exit code; the table is in :mod:`cdrl_cli.errors`.
+    """
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        # The reader has left. Python flushes stdout once more at exit: give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SpfemError.exit_code
+
+
+def main() -> NoReturn:
+    """Run ``spfem`` and exit with its code."""
+    # By default SIGTERM ends Python at once; as an exception it lets the writer remove its part.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    sys.exit(run(sys.argv[1:]))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    # A usage error is raised before the options are parsed, and must be JSON nevertheless.
+    as_json = "--json" in arguments
+    try:
+        code = int(app(list(arguments), prog_name="spfem", standalone_mode=False) or 0)
+        sys.stdout.flush()
+    except SpfemError as error:
+        return _report(error, as_json=as_json)
+    except typer.TyperException as error:
+        return _report(_usage_error(error), as_json=as_json)
+    except Exception as error:
+        if as_json:
+            _print_error("bug", f"{type(error).__name__}: {error}", None)
+        raise
+    if code == Interrupted.exit_code:  # what Typer makes of KeyboardInterrupt
+        return _report(Interrupted("interrupted"), as_json=as_json)
+    return code
+
+
+def _report(error: SpfemError, *, as_json: bool) -> int:
+    if as_json:
+        _print_error(error.code, str(error), error.hint)
+    if not isinstance(error, Interrupted):  # whoever pressed Ctrl-C knows
+        say(str(error), label="error", style="bold red")
+        if error.hint:
+            say(error.hint, label="hint", style="dim")
+    return error.exit_code
+
+
+def _print_error(code: str, message: str, hint: str | None) -> None:
+    print_json({"error": {"code": code, "message": message, "hint": hint}})
+
+
+def _usage_error(error: typer.TyperException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "spfem"
+    # Typer checks by pydantic, which begins so.
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    return UsageError(message, hint=f"see {command} --help")

@@ -1,0 +1,83 @@
+"""``spfem probe``."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import typer
+
+from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.options import Json, Quiet, Source
+from cdrl_cli.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from cdrl_cli.editing import FaceSpan, Inspection
+    from cdrl_cli.media.frames import VideoInfo
+
+EXAMPLES = """\
+\b
+Examples:
+  spfem probe talk.mp4
+  spfem probe talk.mp4 --json | jq '.faces[] | select(.largest)'
+
+--json prints one object: info, frames, faces, shots, warnings. Times are seconds; frame_rate,
+sample_aspect and time_base are ratios such as "30000/1001".
+"""
+
+
+def probe(source: Source, *, json: Json = False, quiet: Quiet = False) -> None:
+    """Say what edit would find in SOURCE: streams, faces, shots. Writes nothing."""
+    from cdrl_cli.editing import inspect_video
+
+    with show_progress("reading", quiet=quiet) as progress:
+        found = inspect_video(source, progress=progress)
+    for warning in found.warnings:
+        say(warning, label="warning", style="yellow")
+    if json:
+        print_json(found)
+    else:
+        typer.echo("\n".join(_describe(found)))
+
+
+def _describe(found: "Inspection") -> Iterator[str]:
+    yield from _describe_video(found.info)
+    yield f"frames    {found.frames}"
+    yield f"shots     {len(found.shots)}: {', '.join(_clock(time) for time in found.shots)}"
+    yield f"faces     {len(found.faces)}"
+    if found.faces:
+        yield "          number  first      last       frames         editable  width"
+    for face in found.faces:
+        yield _describe_face(face, found.frames)
+
+
+def _describe_video(info: "VideoInfo") -> Iterator[str]:
+    rate = "unknown rate" if info.frame_rate is None else f"{float(info.frame_rate):.3f} fps"
+    length = "" if info.duration is None else f", {_clock(info.duration)}"
+    yield f"file      {info.path} ({info.container})"
+    yield f"picture   {info.width}x{info.height}, {rate}{length}"
+    yield f"coding    {info.codec}, {info.pixel_format}, {info.bit_depth} bit"
+    mirrored = ", mirrored" if info.mirrored else ""
+    yield f"rotation  {info.rotation_deg} degrees clockwise{mirrored}"
+    color = (info.color.primaries, info.color.transfer, info.color.matrix)
+    full = {True: "full range", False: "limited range", None: "range unstated"}
+    yield f"colour    {'/'.join(tag or '?' for tag in color)}, {full[info.color.full_range]}"
+    for stream in info.streams:
+        words = (stream.kind, stream.codec, stream.language, stream.title)
+        yield f"stream {stream.index}  {' '.join(word for word in words if word)}"
+    if info.chapters:
+        yield f"chapters  {info.chapters}"
+
+
+def _describe_face(face: "FaceSpan", frames: int) -> str:
+    share = face.frames / frames if frames else 0.0
+    return (
+        f"          {face.number:<6}  {_clock(face.first)}  {_clock(face.last)}"
+        f"  {face.frames:>6} ({share:>4.0%})  {face.editable_frames:>8}"
+        f"  {face.median_width_px:.0f} px{'  largest' if face.largest else ''}"
+    )
+
+
+def _clock(time: Fraction) -> str:
+    """``M:SS.mmm``, as ``--start`` takes it."""
+    minutes, milliseconds = divmod(round(time * 1000), 60_000)
+    return f"{minutes:>2}:{milliseconds / 1000:06.3f}"

@@ -1,0 +1,142 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from cdrl_cli.cli.app import run
+from cdrl_cli.editing import EditOptions
+
+REQUIRED = ["edit", "talk.mp4", "--ref", "joy.mp4", "-o", "out.mp4"]
+
+
+def test_bare_edit_asks_for_the_defaults_of_the_library(edits):
+    assert run(REQUIRED) == 0
+    (call,) = edits
+    assert (call.source, call.output) == (Path("talk.mp4"), Path("out.mp4"))
+    assert call.options == EditOptions(reference=Path("joy.mp4"))
+
+
+def test_every_option_arrives(edits):
+    words = "edit talk.mp4 -e sad -o out.mkv --intensity 0.5 --face 2 --start 1:05 --end 66.25"
+    words += " --codec ffv1 --crf 12 --preset fast --overwrite"
+    assert run(words.split()) == 0
+    assert edits[0].options == EditOptions(
+        emotion="sad",
+        intensity=0.5,
+        face=2,
+        start=Fraction(65),
+        end=Fraction(265, 4),
+        codec="ffv1",
+        crf=12,
+        preset="fast",
+        overwrite=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds"),
+    [
+        ("0", Fraction(0)),
+        ("83.2", Fraction("83.2")),
+        ("1:23.2", Fraction("83.2")),
+        ("01:02:03.004", Fraction("3723.004")),
+    ],
+)
+def test_times_are_exact(edits, word, seconds):
+    assert run([*REQUIRED, "--start", word]) == 0
+    assert edits[0].options.start == seconds
+
+
+@pytest.mark.parametrize("word", ["", "-1", "1:60", "1:2:3:4", "ten", "1e3", "nan"])
+def test_what_is_no_time_is_a_usage_error(edits, word):
+    assert run([*REQUIRED, f"--start={word}"]) == 2
+    assert not edits
+
+
+@pytest.mark.parametrize(("word", "face"), [("largest", "largest"), ("all", "all"), ("12", 12)])
+def test_a_face_is_a_choice_or_a_number(edits, word, face):
+    assert run([*REQUIRED, "--face", word]) == 0
+    assert edits[0].options.face == face
+
+
+@pytest.mark.parametrize("word", ["Anger", "angry", " ANGRY "])
+def test_an_emotion_is_passed_on_by_its_label(edits, word):
+    assert run(["edit", "talk.mp4", "--emotion", word, "-o", "out.mp4"]) == 0
+    assert edits[0].options.emotion == "angry"
+
+
+def test_an_unknown_emotion_lists_the_labels(edits, capsys):
+    assert run(["edit", "talk.mp4", "--emotion", "purple", "-o", "out.mp4"]) == 2
+    assert not edits
+    assert capsys.readouterr().err == (
+        "error: unknown emotion 'purple'\n"
+        "hint: one of angry, disgusted, fear, happy, neutral, sad, surprised\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["edit"],
+        ["edit", "talk.mp4"],
+        ["edit", "talk.mp4", "-o", "out.mp4"],
+        [*REQUIRED, "--emotion", "sad"],
+        [*REQUIRED, "--intensity", "2.1"],
+        [*REQUIRED, "--intensity", "-0.1"],
+        [*REQUIRED, "--face", "smallest"],
+        [*REQUIRED, "--face", "-1"],
+        [*REQUIRED, "--start", "5", "--end", "5"],
+        [*REQUIRED, "--codec", "gif"],
+        [*REQUIRED, "--crf", "52"],
+        [*REQUIRED, "--preset", "placid"],
+        [*REQUIRED, "--nope"],
+        [*REQUIRED, "one-too-many.mp4"],
+    ],
+)
+def test_wrong_words_are_usage_errors_and_nothing_is_edited(edits, capsys, words):
+    assert run(words) == 2
+    assert not edits
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+
+
+def test_the_summary_is_one_line_on_stderr(edits, capsys):
+    assert run(REQUIRED) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "warning: 1 frame could not be decoded\nedited 2 of 3 frames in 0.5 s (6.0 fps): out.mp4\n"
+    )
+
+
+def test_quiet_leaves_the_warnings(edits, capsys):
+    assert run([*REQUIRED, "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "warning: 1 frame could not be decoded\n"
+    assert edits[0].progress is None
+
+
+def test_json_is_exactly_one_object_on_stdout(edits, capsys):
+    assert run([*REQUIRED, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {
+        "output": "out.mp4",
+        "frames": 3,
+        "edited_frames": 2,
+        "lost_frames": 1,
+        "faces": 1,
+        "emotion": None,
+        "duration_s": 0.12,
+        "elapsed_s": 0.5,
+        "warnings": ["1 frame could not be decoded"],
+    }
+    assert out.count("\n") == 1
+    assert "edited 2 of 3" in err
+
+
+def test_a_file_name_is_no_markup(edits, capsys):
+    assert run(["edit", "talk.mp4", "-e", "sad", "-o", "out[red].mp4"]) == 0
+    assert "out[red].mp4\n" in capsys.readouterr().err

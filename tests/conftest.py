@@ -1,0 +1,57 @@
+"""What every test may count on: seeds, real clips, and tools that may or must not be missing."""
+
+import importlib.util
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+import sample_clips
+
+CLIP_CACHE = Path(__file__).parents[1] / ".cache" / "clips"
+
+
+def require(tool: str, *, present: bool) -> None:
+    """Skip on a laptop that lacks a tool; fail where ``SPFEM_REQUIRE=ffmpeg,gpu`` names it."""
+    if present:
+        return
+    if tool in os.environ.get("SPFEM_REQUIRE", "").split(","):
+        pytest.fail(f"{tool} is missing, and SPFEM_REQUIRE names it")
+    pytest.skip(f"{tool} is missing")
+
+
+def _has_cuda() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+TOOLS = {
+    "ffmpeg": lambda: shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None,
+    "gpu": _has_cuda,
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for tool, is_present in TOOLS.items():
+        if item.get_closest_marker(tool) is not None:
+            require(tool, present=is_present())
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    random.seed(0)
+
+
+@pytest.fixture(scope="session")
+def clips() -> Path:
+    """Folder with the real sample clips and the two references cut from them."""
+    try:
+        return sample_clips.fetch_clips(CLIP_CACHE)
+    except sample_clips.FetchError:
+        require("clips", present=False)
+        raise
