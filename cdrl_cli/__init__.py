@@ -12,15 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cdrl_cli.editing import (
-        EditOptions,
-        EditResult,
-        FaceSpan,
-        Inspection,
-        Progress,
-        edit_video,
-        inspect_video,
-    )
+    from cdrl_cli.editing import EditOptions, EditResult, Progress, edit_video
     from cdrl_cli.emotion import Emotion
     from cdrl_cli.errors import (
         BatchError,
@@ -33,6 +25,7 @@ if TYPE_CHECKING:
         UsageError,
         WeightsError,
     )
+    from cdrl_cli.inspection import FaceSpan, Inspection, inspect_video
     from cdrl_cli.media.frames import VideoInfo
     from cdrl_cli.media.probe import probe_video
 
@@ -61,16 +54,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "cdrl_cli.editing": {
-        "EditOptions",
-        "EditResult",
-        "FaceSpan",
-        "Inspection",
-        "Progress",
-        "edit_video",
-        "inspect_video",
-    },
+    "cdrl_cli.editing": {"EditOptions", "EditResult", "Progress", "edit_video"},
     "cdrl_cli.emotion": {"Emotion"},
+    "cdrl_cli.inspection": {"FaceSpan", "Inspection", "inspect_video"},
     "cdrl_cli.media.frames": {"VideoInfo"},
     "cdrl_cli.media.probe": {"probe_video"},
 }

@@ -57,7 +57,6 @@ class EditOptions:
     """Speed of the encoder, by x264's names; None is ``medium``."""
     overwrite: bool = False
 
-
     def __post_init__(self) -> None:
         if (self.reference is None) == (self.emotion is None):
             raise UsageError("give the emotion either by a reference or by a label")
@@ -242,7 +241,7 @@ def read_reference(path: Path, models: Models) -> Condition:
         NoFaceError: If no face was found in it.
         UnreadableInputError: If it cannot be decoded.
     """
-    shown: list[Float32[np.ndarray, "52"]] = []
+    shown: list[Float32[np.ndarray, " 52"]] = []
     with open_video(path) as video, models.open_landmarker() as landmarker:
         first = next_look = None
         for frame in video:

@@ -15,10 +15,10 @@ class Emotion(StrEnum):
     SURPRISED = "surprised"
 
     @property
-    def index(self) -> int:
+    def class_index(self) -> int:
         """Class index, from 0.
 
-        >>> Emotion.HAPPY.index
+        >>> Emotion.HAPPY.class_index
         3
         """
         return list(Emotion).index(self)

@@ -78,7 +78,5 @@ def core_name(weight_set: str) -> str:
         UsageError: If there is no such set.
     """
     if weight_set not in WEIGHT_SETS:
-        raise UsageError(
-            f"no weight set '{weight_set}'", hint=f"one of: {', '.join(WEIGHT_SETS)}"
-        )
+        raise UsageError(f"no weight set '{weight_set}'", hint=f"one of: {', '.join(WEIGHT_SETS)}")
     return f"core-{weight_set}"

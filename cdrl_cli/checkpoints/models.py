@@ -33,7 +33,7 @@ class Models:
 
     def emotion_condition(self, emotion: Emotion) -> Condition:
         """The condition that a label sets."""
-        return Condition(self.differences[emotion.index])
+        return Condition(self.differences[emotion.class_index])
 
 
 def load_models(weight_set: str = WEIGHT_SETS[0]) -> Models:

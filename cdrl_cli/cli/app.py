@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import cdrl_cli
-from cdrl_cli.cli import edit, probe
+from cdrl_cli.cli import edit, probe, train
 from cdrl_cli.cli.console import print_json, say
 from cdrl_cli.errors import Interrupted, SpfemError, UsageError
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.command(epilog=edit.EXAMPLES)(edit.edit)
 app.command(epilog=probe.EXAMPLES)(probe.probe)
+app.add_typer(train.app)
 
 
 def _print_version(wanted: bool) -> None:

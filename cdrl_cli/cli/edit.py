@@ -10,7 +10,6 @@ from cdrl_cli.cli.console import print_json, say
 from cdrl_cli.cli.options import Json, Quiet, Source, parse_face, parse_time
 from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import UsageError
 
 Codec = Literal["h264", "hevc", "ffv1"]
 Preset = Literal[
@@ -24,6 +23,8 @@ Preset = Literal[
     "slower",
     "veryslow",
 ]
+
+WeightSet = Literal["permissive", "research"]
 
 EXAMPLES = """\
 \b
@@ -100,6 +101,9 @@ def edit(
         Preset | None,
         typer.Option(help="Encoder speed. Default: medium.", show_default=False),
     ] = None,
+    weights: Annotated[
+        WeightSet, typer.Option(help="By what it was learned from; see weights/README.md.")
+    ] = "permissive",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", "-y", help="Replace OUTPUT if it exists.")
     ] = False,
@@ -111,18 +115,14 @@ def edit(
     Speech, timing, resolution, rotation, colour, audio, subtitles and metadata stay. Frames in
     which no face can be edited pass through. OUTPUT appears only when it is complete.
     """
-    if (reference is None) == (emotion is None):
-        raise UsageError("give the emotion either by --ref FILE or by --emotion LABEL")
     faces = parse_face(face)
-    label = None if emotion is None else _label(emotion)
-    if start is not None and end is not None and start >= end:
-        raise UsageError(f"--start {float(start):g} s is not before --end {float(end):g} s")
 
+    from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.editing import EditOptions, edit_video
 
     options = EditOptions(
         reference=reference,
-        emotion=label,
+        emotion=emotion,
         intensity=intensity,
         face=faces,
         start=start,
@@ -133,7 +133,7 @@ def edit(
         overwrite=overwrite,
     )
     with show_progress("editing", quiet=quiet) as progress:
-        result = edit_video(source, output, options, progress=progress)
+        result = edit_video(source, output, options, progress=progress, models=load_models(weights))
     for warning in result.warnings:
         say(warning, label="warning", style="yellow")
     if not quiet:
@@ -144,10 +144,3 @@ def edit(
         )
     if json:
         print_json(result)
-
-
-def _label(word: str) -> str:
-    emotion = Emotion.parse(word)
-    if emotion is None:
-        raise UsageError(f"unknown emotion {word!r}", hint=f"one of {', '.join(Emotion)}")
-    return emotion.value

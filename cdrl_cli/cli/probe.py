@@ -11,7 +11,7 @@ from cdrl_cli.cli.options import Json, Quiet, Source
 from cdrl_cli.cli.progress import show_progress
 
 if TYPE_CHECKING:
-    from cdrl_cli.editing import FaceSpan, Inspection
+    from cdrl_cli.inspection import FaceSpan, Inspection
     from cdrl_cli.media.frames import VideoInfo
 
 EXAMPLES = """\
@@ -27,7 +27,7 @@ sample_aspect and time_base are ratios such as "30000/1001".
 
 def probe(source: Source, *, json: Json = False, quiet: Quiet = False) -> None:
     """Say what edit would find in SOURCE: streams, faces, shots. Writes nothing."""
-    from cdrl_cli.editing import inspect_video
+    from cdrl_cli.inspection import inspect_video
 
     with show_progress("reading", quiet=quiet) as progress:
         found = inspect_video(source, progress=progress)

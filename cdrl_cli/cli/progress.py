@@ -87,3 +87,21 @@ def _frame_rate() -> Callable[[int], float]:
     """Frames per second since now."""
     start_s = time.monotonic()
     return lambda frames: frames / max(time.monotonic() - start_s, 1e-9)
+
+
+@contextmanager
+def count_progress(verb: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Give a callable that takes (done, in all), for runs that count other things than frames."""
+    if quiet:
+        yield None
+        return
+    with ProgressBar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=stderr_console(),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(verb, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

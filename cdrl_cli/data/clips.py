@@ -1,7 +1,7 @@
 """Clips named by an ``index.csv``: who speaks, with which emotion, under which licence."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cdrl_cli.emotion import Emotion
@@ -47,6 +47,27 @@ def read_index(root: Path) -> list[Clip]:
         ) from error
     except KeyError as error:
         raise UnreadableInputError(f"{index}: column {error} is missing") from error
+
+
+def read_training_clips(root: Path, *, licence_class: str) -> list[Clip]:
+    """The clips and stills to learn from: training split, known licence, known label or none.
+
+    Args:
+        root: Folder with ``index.csv``, and maybe ``london/``.
+        licence_class: ``permissive`` leaves research-only clips out; ``research`` takes all.
+
+    Raises:
+        UnreadableInputError: If there is no index, or it lacks a column.
+    """
+    clips = [*read_index(root), *read_london(root / "london")]
+    return [
+        clip
+        if clip.label_certain or clip.emotion is Emotion.NEUTRAL
+        else replace(clip, emotion=None)
+        for clip in clips
+        if clip.split == "train"
+        and (licence_class == "research" or clip.licence_class == licence_class)
+    ]
 
 
 def read_london(root: Path) -> list[Clip]:

@@ -40,7 +40,7 @@ class FaceCrop:
     """Head space to crop pixels, three-dimensional (z in crop pixels too)."""
     landmarks_xyz: Float[np.ndarray, "478 3"]
     """Crop pixels."""
-    expression: Float[np.ndarray, "52"]
+    expression: Float[np.ndarray, " 52"]
     """The source's coefficients."""
 
     def image(self) -> UInt8[np.ndarray, "256 256 3"]:

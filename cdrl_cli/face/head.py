@@ -20,14 +20,12 @@ class HeadModel:
 
     canonical_xyz: Float[np.ndarray, "478 3"]
     """Mean neutral face."""
-    rigidity: Float[np.ndarray, "478"]
+    rigidity: Float[np.ndarray, " 478"]
     """How little each landmark moves with the expression: the weight it has in the fit, >= 0."""
 
     def locate(self, face: Face) -> Similarity:
         """The weak-perspective pose that carries head space to the face's own space."""
-        return fit_similarity(
-            self.canonical_xyz, face.landmarks_xyz.astype(float), self.rigidity
-        )
+        return fit_similarity(self.canonical_xyz, face.landmarks_xyz.astype(float), self.rigidity)
 
 
 def yaw_deg(head: Similarity) -> float:

@@ -41,7 +41,7 @@ class Face:
 
     landmarks_xyz: Float32[np.ndarray, "478 3"]
     """Pixels of the picture, x right, y down, z away from the camera (relative to the head)."""
-    expression: Float32[np.ndarray, "52"]
+    expression: Float32[np.ndarray, " 52"]
     """Blendshape coefficients, 0..1, in the order of :data:`EXPRESSION_NAMES`."""
 
     @property

@@ -23,7 +23,7 @@ emotion is 0.6 to 1.3; beyond it faces turn grotesque. Grows with the intensity.
 class Condition:
     """The emotion asked for, as a motion model needs it."""
 
-    difference: Float[np.ndarray, "52"]
+    difference: Float[np.ndarray, " 52"]
     """Coefficients of the emotion minus those of a neutral face, times :data:`SHARES`."""
 
 
@@ -32,12 +32,12 @@ class Motion(Protocol):
 
     def __call__(
         self,
-        expression: Float[np.ndarray, "52"],
+        expression: Float[np.ndarray, " 52"],
         window: Float[np.ndarray, "window 52"],
         condition: Condition,
         *,
         intensity: float,
-    ) -> Float[np.ndarray, "52"]:
+    ) -> Float[np.ndarray, " 52"]:
         """The coefficients that the face should have now.
 
         Args:
@@ -53,8 +53,8 @@ class Motion(Protocol):
 class NeutralPrior:
     """How neutral talking faces look, over people."""
 
-    mean: Float[np.ndarray, "52"]
-    high: Float[np.ndarray, "52"]
+    mean: Float[np.ndarray, " 52"]
+    high: Float[np.ndarray, " 52"]
     """What nine of ten neutral clips stay below, on average over the clip."""
 
 
@@ -73,12 +73,12 @@ class DifferenceMotion:
 
     def __call__(
         self,
-        expression: Float[np.ndarray, "52"],
+        expression: Float[np.ndarray, " 52"],
         window: Float[np.ndarray, "window 52"],
         condition: Condition,
         *,
         intensity: float,
-    ) -> Float[np.ndarray, "52"]:
+    ) -> Float[np.ndarray, " 52"]:
         """See :class:`Motion`."""
         own = np.maximum(window.mean(axis=0) - self._neutral.high, 0.0)
         added = intensity * condition.difference
@@ -101,7 +101,7 @@ class DifferenceMotion:
         return Condition(differences[strength >= np.median(strength)].mean(axis=0))
 
 
-def _bound(shift: Float[np.ndarray, "52"], longest: float) -> Float[np.ndarray, "52"]:
+def _bound(shift: Float[np.ndarray, " 52"], longest: float) -> Float[np.ndarray, " 52"]:
     length = float(np.linalg.norm(shift))
     return shift if length <= longest else shift * (longest / length)
 
@@ -110,7 +110,7 @@ def _channels(*prefixes: str) -> list[int]:
     return [i for i, name in enumerate(EXPRESSION_NAMES) if name.startswith(prefixes)]
 
 
-def _shares() -> Float[np.ndarray, "52"]:
+def _shares() -> Float[np.ndarray, " 52"]:
     shares = np.ones(len(EXPRESSION_NAMES))
     shares[_channels(*_SPEECH)] = 0.0
     shares[_channels(*_SHARED)] = 0.35
@@ -118,7 +118,14 @@ def _shares() -> Float[np.ndarray, "52"]:
 
 
 _SPEECH = ("_neutral", "jaw", "mouthClose", "mouthLeft", "mouthRight", "eyeLook", "eyeBlink")
-_SHARED = ("mouthPucker", "mouthFunnel", "mouthRoll", "mouthShrug", "mouthLowerDown", "mouthUpperUp")
+_SHARED = (
+    "mouthPucker",
+    "mouthFunnel",
+    "mouthRoll",
+    "mouthShrug",
+    "mouthLowerDown",
+    "mouthUpperUp",
+)
 SHARES = _shares()
 """How much of a difference each channel takes: none where it is speech, gaze or a blink; little
 where speech and emotion share the lips; all of it at the brows, eyes, cheeks, nose and mouth

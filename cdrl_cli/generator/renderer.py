@@ -30,7 +30,7 @@ FADE_PX = 8.0
 class Renderer(Protocol):
     """What shows an expression on a face."""
 
-    def __call__(self, crop: FaceCrop, expression: Float[np.ndarray, "52"]) -> Rendering:
+    def __call__(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Rendering:
         """How the crop's pixels change when the face shows these coefficients."""
         ...
 
@@ -55,7 +55,7 @@ class WarpRenderer:
         self._mesh = mesh
         self._triangles = mesh.with_ring()
 
-    def __call__(self, crop: FaceCrop, expression: Float[np.ndarray, "52"]) -> Rendering:
+    def __call__(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Rendering:
         """See :class:`Renderer`."""
         shift = expression - crop.expression
         in_head = np.tensordot(shift, self._basis.displacement, axes=1)

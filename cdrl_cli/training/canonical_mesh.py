@@ -17,12 +17,15 @@ from jaxtyping import Float, Int32
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 
 _METADATA = "geometry_pipeline_metadata_landmarks.binarypb"
+_VARINT, _BYTES, _FLOAT = 0, 2, 5
+"""Protobuf's wire types that occur here."""
+
 _MESH_FIELD, _VERTEX_FIELD, _INDEX_FIELD = 1, 3, 4
 
 
 def read_canonical_mesh(
     landmarker_file: Path,
-) -> tuple[Float[np.ndarray, "468 3"], Int32[np.ndarray, "898 3"], Int32[np.ndarray, "36"]]:
+) -> tuple[Float[np.ndarray, "468 3"], Int32[np.ndarray, "898 3"], Int32[np.ndarray, " 36"]]:
     """Vertices (head-space axes, centimetres), triangles, and the outline in order around it."""
     with zipfile.ZipFile(landmarker_file) as bundle:
         metadata = bundle.read(_METADATA)
@@ -53,14 +56,14 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
     while place < len(message):
         key, place = _varint(message, place)
         kind = key & 7
-        if kind == 0:
+        if kind == _VARINT:
             value, place = _varint(message, place)
             yield key >> 3, value
-        elif kind == 2:
+        elif kind == _BYTES:
             length, place = _varint(message, place)
             yield key >> 3, message[place : place + length]
             place += length
-        elif kind == 5:
+        elif kind == _FLOAT:
             yield key >> 3, struct.unpack_from("<f", message, place)[0]
             place += 4
         else:
@@ -73,6 +76,6 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
         byte = message[place]
         place += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        if not byte & 0x80:
             return value, place
         shift += 7

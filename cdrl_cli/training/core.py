@@ -78,7 +78,9 @@ class ClipLandmarks:
 
     def thinned(self) -> "ClipLandmarks":
         """At most ``FRAMES_A_CLIP`` frames, evenly spread."""
-        keep = np.unique(np.linspace(0, len(self.expression) - 1, FRAMES_A_CLIP).round().astype(int))
+        keep = np.unique(
+            np.linspace(0, len(self.expression) - 1, FRAMES_A_CLIP).round().astype(int)
+        )
         return replace(
             self, landmarks_xyz=self.landmarks_xyz[keep], expression=self.expression[keep]
         )
@@ -89,13 +91,13 @@ class CoreNumbers:
     """What the geometric core knows."""
 
     canonical_xyz: Float[np.ndarray, "478 3"]
-    rigidity: Float[np.ndarray, "478"]
+    rigidity: Float[np.ndarray, " 478"]
     basis: Float[np.ndarray, "52 478 3"]
     explained: float
     """Share of the landmarks' variance within a clip's identity that the basis explains (R2)."""
 
 
-def mirror_expression() -> Int[np.ndarray, "52"]:
+def mirror_expression() -> Int[np.ndarray, " 52"]:
     """For each coefficient, the one that a mirror turns it into."""
     swapped = [
         name.replace("Left", "#").replace("Right", "Left").replace("#", "Right")
@@ -104,7 +106,7 @@ def mirror_expression() -> Int[np.ndarray, "52"]:
     return np.array([EXPRESSION_NAMES.index(name) for name in swapped])
 
 
-def mirror_landmarks(mesh_xyz: Float[np.ndarray, "468 3"]) -> Int[np.ndarray, "478"]:
+def mirror_landmarks(mesh_xyz: Float[np.ndarray, "468 3"]) -> Int[np.ndarray, " 478"]:
     """For each landmark, the one that a mirror turns it into.
 
     Args:
@@ -198,7 +200,7 @@ def fit_core(clips: Iterable[ClipLandmarks], mesh_xyz: Float[np.ndarray, "468 3"
 def fit_neutral(clips: Iterable[ClipLandmarks]) -> NeutralPrior:
     """How neutral faces look: every data set counts alike, and in it every person."""
     people = _means_by_person(clips, Emotion.NEUTRAL)
-    by_set: dict[str, list[Float[np.ndarray, "52"]]] = defaultdict(list)
+    by_set: dict[str, list[Float[np.ndarray, " 52"]]] = defaultdict(list)
     for (dataset, _), mean in people.items():
         by_set[dataset].append(mean)
     return NeutralPrior(
@@ -229,22 +231,22 @@ def fit_differences(
         ]
         clear = [d for d in measured if np.linalg.norm(d) > CLEARLY_ACTED]
         difference = _coded(emotion) + (np.mean(clear, axis=0) if clear else 0.0)
-        differences[emotion.index] = difference * ACTED_STRENGTH / np.linalg.norm(difference)
+        differences[emotion.class_index] = difference * ACTED_STRENGTH / np.linalg.norm(difference)
     return differences
 
 
 def _means_by_person(
     clips: Iterable[ClipLandmarks], emotion: Emotion
-) -> dict[tuple[str, str], Float[np.ndarray, "52"]]:
+) -> dict[tuple[str, str], Float[np.ndarray, " 52"]]:
     """(data set, identity) to the mean coefficients of that person's clips of an emotion."""
-    means: dict[tuple[str, str], list[Float[np.ndarray, "52"]]] = defaultdict(list)
+    means: dict[tuple[str, str], list[Float[np.ndarray, " 52"]]] = defaultdict(list)
     for clip in clips:
         if clip.emotion is emotion:
             means[clip.dataset, clip.identity].append(clip.expression.mean(axis=0))
     return {person: np.mean(values, axis=0) for person, values in means.items()}
 
 
-def _coded(emotion: Emotion) -> Float[np.ndarray, "52"]:
+def _coded(emotion: Emotion) -> Float[np.ndarray, " 52"]:
     """The emotion's action units, as coefficients; both sides alike."""
     coded = np.zeros(COEFFICIENTS)
     for stem, value in ACTION_UNITS[emotion].items():
@@ -261,7 +263,7 @@ def _first_guess(mesh_xyz: Float[np.ndarray, "468 3"]) -> Float[np.ndarray, "478
 
 
 def _symmetric(
-    points: Float[np.ndarray, "478 3"], mirror: Int[np.ndarray, "478"]
+    points: Float[np.ndarray, "478 3"], mirror: Int[np.ndarray, " 478"]
 ) -> Float[np.ndarray, "478 3"]:
     middle = (points[33, 0] + points[263, 0]) / 2
     centred = points - (middle, 0, 0)
@@ -271,7 +273,7 @@ def _symmetric(
 def _place(
     clip: ClipLandmarks,
     canonical: Float[np.ndarray, "478 3"],
-    rigidity: Float[np.ndarray, "478"],
+    rigidity: Float[np.ndarray, " 478"],
 ) -> Float[np.ndarray, "frames 478 3"]:
     """A clip's landmarks in head space."""
     return np.stack(

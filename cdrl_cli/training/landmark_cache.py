@@ -49,7 +49,9 @@ def read_landmarks(
 
 def _find(clip: Clip, landmarker_file: Path, kept: Path) -> None:
     with open_video(clip.path) as video, Landmarker(landmarker_file) as landmarker:
-        found = [faces[0] for f in video if (faces := landmarker.detect(f.picture(DETECTION_SIDE_PX)))]
+        found = [
+            faces[0] for f in video if (faces := landmarker.detect(f.picture(DETECTION_SIDE_PX)))
+        ]
     part = kept.with_suffix(".part.npz")
     np.savez(
         part,
