@@ -55,7 +55,7 @@ class FaceCrop:
         crop = cv2.warpAffine(
             pixels, crop_from_box, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE
         )
-        return crop if crop.dtype == np.uint8 else (crop >> 8).astype(np.uint8)
+        return crop if crop.dtype == np.uint8 else (crop // 256).astype(np.uint8)
 
 
 def crop_face(

@@ -31,7 +31,7 @@ def keep_aperture(
     r"""Take out of a displacement what would open or close the mouth.
 
     For a pair at :math:`u, l` with opening :math:`g = l - u` the displacements :math:`d_u, d_l`
-    may differ along the opening by at most ``APERTURE_CHANGE`` of the mouth's opening at the inner lips;
+    may differ along the opening by at most ``APERTURE_CHANGE`` of the opening of the inner lips;
     the excess is taken half from each. The common part, which carries the emotion (a raised
     corner, a pulled lip), stays.
 

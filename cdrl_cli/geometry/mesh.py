@@ -12,6 +12,9 @@ from jaxtyping import Bool, Float, Float32, Int32
 _SUBPIXEL_BITS = 4
 """Triangle corners are drawn to 1/16 pixel."""
 
+_LEAST_AREA_PX = 1e-3
+"""A triangle seen edge-on covers no pixel and fixes no plane."""
+
 
 @dataclass(frozen=True, slots=True)
 class FaceMesh:
@@ -125,7 +128,7 @@ def interpolate(
     """
     corners = points_xy[triangles]
     order = np.argsort(-depth[triangles].mean(axis=1), kind="stable")
-    drawn = order[np.abs(signed_areas(points_xy, triangles))[order] > 1e-3]
+    drawn = order[np.abs(signed_areas(points_xy, triangles))[order] > _LEAST_AREA_PX]
 
     matrix = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], axis=2)[drawn]
     planes = np.linalg.solve(matrix, values[triangles[drawn]])  # (drawn, 3, channels)

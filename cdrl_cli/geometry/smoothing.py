@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+_LEAST_SPREAD_S2 = 1e-12
+
 
 def local_linear_weights(
     offsets_s: Float[np.ndarray, " n"], *, sigma_s: float
@@ -30,6 +32,8 @@ def local_linear_weights(
     weights /= weights.sum()
     mean = float(weights @ offsets_s)
     spread = float(weights @ (offsets_s - mean) ** 2)
-    if spread < 1e-12:  # one neighbour, or all at one time: there is no slope to take out
+    if (
+        spread < _LEAST_SPREAD_S2
+    ):  # one neighbour, or all at one time: there is no slope to take out
         return weights
     return weights * (1 - mean * (offsets_s - mean) / spread)
