@@ -7,7 +7,6 @@ from pathlib import Path
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 
-
 _BY_DESIGN = {"GRID": "neutral"}
 """Data sets whose rows name no emotion because all have one."""
 
@@ -65,8 +64,7 @@ def read_training_clips(root: Path, *, licence_class: str) -> list[Clip]:
         if clip.label_certain or clip.emotion is Emotion.NEUTRAL
         else replace(clip, emotion=None)
         for clip in clips
-        if clip.split == "train"
-        and (licence_class == "research" or clip.licence_class == licence_class)
+        if clip.split == "train" and (licence_class in ("research", clip.licence_class))
     ]
 
 

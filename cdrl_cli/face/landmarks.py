@@ -29,7 +29,7 @@ EXPRESSION_NAMES = (
     "mouthRight mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft "
     "mouthSmileRight mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight "
     "noseSneerLeft noseSneerRight"
-).split()  # noqa: SIM905 - 52 quoted names would fill the screen
+).split()
 """The coefficients, in the landmarker's order: ARKit's blendshape names, a person's own left."""
 
 COEFFICIENTS = len(EXPRESSION_NAMES)

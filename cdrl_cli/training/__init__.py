@@ -1,0 +1,1 @@
+"""What the weights are made with: one recipe a file."""
