@@ -8,7 +8,7 @@ corner of the top left pixel. The stored (coded) orientation never leaves this p
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
@@ -68,6 +68,7 @@ class VideoInfo:
     chapters: int
 
 
+@runtime_checkable
 class VideoFrame(Protocol):
     """One displayed picture and the moment it appears; made by the reader, taken by the writer.
 
