@@ -3,6 +3,7 @@
 Convention: points are (x, y) in pixels, y down; the centre of the top left pixel is (0, 0).
 """
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -80,7 +81,8 @@ def unfold(
 
     A triangle folds when its area changes sign, and it is pressed flat when little is left. Where
     one would keep less than ``least_area`` of its area, the displacement of its corners is
-    weakened, round by round; what still folds after the last round does not move at all.
+    weakened, round by round; what still folds after the last round does not move at all, nor do
+    the neighbours that would fold over it.
 
     Args:
         points_xy: Where the points are.
@@ -96,7 +98,9 @@ def unfold(
     # Triangles seen edge-on have no area to keep; a pixel of slack frees them.
     floor = np.sign(before) * before * least_area - 0.5
     moved = displacement_xy.copy()
-    for attempt in range(rounds + 1):
+    for (
+        attempt
+    ) in itertools.count():  # ends: past the rounds each attempt stills at least one point more
         after = signed_areas(points_xy + moved, triangles) * np.sign(before)
         folded = after < floor
         if not folded.any():

@@ -118,6 +118,18 @@ def test_the_area_is_signed():
 
 
 @given(SEEDS, st.floats(0.0, 40.0))
+def test_nothing_folds(seed, size_px):
+    landmarks, mesh = frontal_face()
+    points, triangles = add_ring(landmarks[:, :2], mesh.oval, reach=1.35), mesh.with_ring()
+    wish = np.random.default_rng(seed).normal(0, size_px, points.shape)
+    wish[468:] = 0
+    before = signed_areas(points, triangles)
+    after = signed_areas(points + unfold(points, wish, triangles), triangles)
+    keeps = after * np.sign(before) >= 0.25 * np.abs(before) - 0.5 - 1e-9
+    assert keeps.all()
+
+
+@given(SEEDS, st.floats(0.0, 40.0))
 def test_a_displacement_is_weakened_never_turned(seed, size_px):
     points, triangles = grid_mesh(6, 60.0)
     wish = np.random.default_rng(seed).normal(0, size_px, points.shape)
