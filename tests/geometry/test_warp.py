@@ -62,10 +62,12 @@ def test_between_pixels_a_smooth_picture_is_smooth(dx, dy):
 ANGLES = st.floats(-3.2, 3.2)
 SCALES = st.floats(0.2, 5.0)
 SHIFTS = st.floats(-30.0, 90.0)
+CORNERS = st.tuples(st.integers(0, 30), st.integers(0, 30))
 
 
-@given(ANGLES, SCALES, SHIFTS, SHIFTS, st.integers(0, 30), st.integers(0, 30))
-def test_a_resampled_flow_is_what_the_definition_says(angle, scale, tx, ty, left, top):
+@given(ANGLES, SCALES, SHIFTS, SHIFTS, CORNERS)
+def test_a_resampled_flow_is_what_the_definition_says(angle, scale, tx, ty, corner):
+    left, top = corner
     matrix = similarity_matrix(angle, scale, tx, ty)
     linear, offset = matrix[:, :2], matrix[:, 2]
     slope, base = np.array([(0.02, -0.03), (0.04, 0.01)]), np.array([1.5, -2.0])
