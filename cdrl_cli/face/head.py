@@ -37,4 +37,4 @@ def yaw_deg(head: Similarity) -> float:
 def pitch_deg(head: Similarity) -> float:
     """How far the head nods: 0 level, positive looking down."""
     _, y, z = head.rotation[:, 2]
-    return degrees(atan2(y, z))
+    return degrees(atan2(-y, z))  # the face looks along -z
