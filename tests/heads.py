@@ -73,7 +73,7 @@ def rotation(*, yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0):
 def pose(*, yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0, scale=100.0, at=(200.0, 200.0)):
     """A head of so many pixels between the eyes, its middle at a place in the picture."""
     turn = rotation(yaw_deg=yaw_deg, pitch_deg=pitch_deg, roll_deg=roll_deg)
-    return Similarity(scale, turn, np.array([*at, 0.0]))
+    return Similarity(float(scale), turn, np.array([*at, 0.0]))
 
 
 def coefficients(**values):
