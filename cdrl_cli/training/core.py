@@ -298,7 +298,7 @@ def _movements(
     people: list[str],
     clips: list[ClipLandmarks],
     placed: list[Float[np.ndarray, "frames 478 3"]],
-) -> tuple[Float[np.ndarray, "frames 478 3"], Float[np.ndarray, "frames 52"]]:
+) -> tuple[Float[np.ndarray, "in_all 478 3"], Float[np.ndarray, "in_all 52"]]:
     """Every frame's landmarks and coefficients, minus their person's means."""
     moves, shifts = [], []
     for person in people:
