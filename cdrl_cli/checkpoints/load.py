@@ -50,9 +50,14 @@ def find_weights(name: str) -> Path:
     """The verified file of a manifest entry.
 
     Raises:
-        WeightsError: If it is missing, or its digest is not the manifest's.
+        WeightsError: If it is unknown or missing, or its digest is not the manifest's.
     """
-    entry = read_manifest()[name]
+    entry = read_manifest().get(name)
+    if entry is None:
+        raise WeightsError(
+            f"weights '{name}' are not part of this version",
+            hint=f"it has: {', '.join(read_manifest())}",
+        )
     path = weights_folder() / entry.file
     try:
         data = path.read_bytes()
