@@ -225,9 +225,11 @@ class FaceEditor:
                 f"{source}: no face has the number {self._options.face}; there are {seen}",
                 hint=f"spfem probe {source} shows which is which",
             )
+        limited = self._options.start is not None or self._options.end is not None
+        where = " in the time asked for" if limited else ""
         raise NoFaceError(
-            f"{source}: faces were seen, but none could be edited in the time asked for",
-            hint=f"spfem probe {source} shows when they are large and frontal enough",
+            f"{source}: faces were seen, but none large and frontal enough to be edited{where}",
+            hint=f"spfem probe {source} shows when they are",
         )
 
 
