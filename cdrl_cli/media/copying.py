@@ -21,6 +21,8 @@ else:
     AnyPacket = Packet  # generic for type checkers alone
 
 _COVER_SUFFIXES: Final = {"mjpeg": "jpg", "png": "png", "bmp": "bmp", "gif": "gif"}
+_NO_TEXT: Final = b"\0\0"
+"""A sample of MP4 subtitles: the length of the text, which is 0."""
 _FALSE_AFTER_ENCODING: Final = (
     "encoder", "duration", "bps", "number_of_", "_statistics_", "vendor_id",
 )  # fmt: skip
@@ -144,8 +146,7 @@ class StreamCopier:
             except av.error.FFmpegError:
                 self.warnings.append("the file is damaged: streams were copied up to the damage")
                 return
-            # The last packet of each stream is an empty one that flushes decoders.
-            if packet.size or packet.dts is not None:
+            if not _is_filler(packet):
                 yield packet
 
     def _write(self, packet: AnyPacket) -> None:
@@ -174,6 +175,14 @@ def start_times(container: InputContainer) -> list[Fraction]:
 def _decoding_time(packet: AnyPacket) -> Fraction:
     ticks = packet.dts if packet.dts is not None else packet.pts
     return Fraction(-1) if ticks is None else ticks * packet.time_base
+
+
+def _is_filler(packet: AnyPacket) -> bool:
+    """Tell packets without content: MP4's muxer fills gaps between subtitles by itself."""
+    if packet.stream.type == "subtitle" and packet.size == len(_NO_TEXT):
+        return bytes(packet) == _NO_TEXT
+    # The last packet of each stream is an empty one that flushes decoders.
+    return not packet.size and packet.dts is None
 
 
 def _lasting_tags(stream: Stream) -> dict[str, str]:

@@ -8,7 +8,7 @@ corner of the top left pixel. The stored (coded) orientation never leaves this p
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
@@ -86,6 +86,7 @@ class VideoInfo:
     interlaced: bool = False
 
 
+@runtime_checkable
 class VideoFrame(Protocol):
     """One displayed picture and the moment it appears; made by the reader, taken by the writer.
 

@@ -64,14 +64,15 @@ def editable_format(name: str) -> Editable:
     depth = next(known for known in _DEPTHS if known >= max(c.bits for c in components))
     if source.is_rgb or source.has_palette:
         return Editable(_planar(depth, (0, 0)), "is RGB and becomes YUV")
-    if not any(component.is_chroma for component in components):
+    has_alpha = any(component.is_alpha for component in components)
+    _luma, *chroma = (component for component in components if not component.is_alpha)
+    if not chroma:
         return Editable(_planar(depth, (1, 1)), "has no colour and gets neutral chroma")
     # Of 16 x 16 pixels: 16 chroma columns are a shift of 0, 8 of 1, 4 of 2.
     shift_x = (16 // source.chroma_width(16)).bit_length() - 1
     shift_y = (16 // source.chroma_height(16)).bit_length() - 1
     if name.startswith("yuvj"):
         return Editable(PlanarFormat(name, depth, shift_x, shift_y), None)
-    has_alpha = any(component.is_alpha for component in components)
     loss = "is partly transparent and becomes opaque" if has_alpha else None
     return Editable(_planar(depth, (shift_x, shift_y)), loss)
 

@@ -5,7 +5,6 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import av
 
@@ -76,7 +75,7 @@ class VideoReader:
         """What a user should know about this file, a line each."""
         return tuple(self._warnings)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "VideoReader":
         return self
 
     def __exit__(

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import av
 from av.codec.context import Flags
@@ -141,7 +141,7 @@ class VideoWriter:
         """Frames handed to the encoder so far."""
         return self._frames_written
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "VideoWriter":
         return self
 
     def __exit__(
