@@ -8,7 +8,7 @@ corner of the top left pixel. The stored (coded) orientation never leaves this p
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
@@ -34,6 +34,20 @@ class ColorTags:
     transfer: str | None
     matrix: str | None
     full_range: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class HdrMetadata:
+    """Static HDR metadata: what the picture was mastered on, and how bright it gets."""
+
+    primaries_xy: tuple[tuple[Fraction, Fraction], ...] | None
+    """CIE 1931 chromaticities of red, green, blue and white (SMPTE ST 2086)."""
+    luminance_range: tuple[Fraction, Fraction] | None
+    """Darkest and brightest level of the mastering display, cd/m2."""
+    max_content_light: int | None
+    """Brightest pixel of the whole clip, cd/m2 (MaxCLL)."""
+    max_frame_average_light: int | None
+    """Highest average of a frame, cd/m2 (MaxFALL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +80,13 @@ class VideoInfo:
     color: ColorTags
     streams: tuple[StreamInfo, ...]
     chapters: int
+    display_matrix: tuple[int, ...] | None = None
+    """Nine integers as the container stores them; what ``rotation_deg`` and ``mirrored`` read."""
+    hdr: HdrMetadata | None = None
+    interlaced: bool = False
 
 
+@runtime_checkable
 class VideoFrame(Protocol):
     """One displayed picture and the moment it appears; made by the reader, taken by the writer.
 
