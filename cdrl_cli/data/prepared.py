@@ -1,4 +1,4 @@
-"""A training clip as networks take it, found once and kept: landmarks, coefficients, crops, sound."""
+"""A training clip as networks take it: landmarks, coefficients, crops, sound; found once, kept."""
 
 from dataclasses import dataclass
 from pathlib import Path
