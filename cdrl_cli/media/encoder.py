@@ -32,6 +32,8 @@ class Encoder:
     max_crf: int = 51
     needs_even_size: bool = False
     """Subsampled chroma must divide the size."""
+    states_aspect: bool = True
+    """The stream itself says how wide its pixels are."""
 
 
 # Near-lossless: the copy should measure like its source (luma PSNR about 48 dB and no visible
@@ -41,8 +43,15 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
     for encoder in (
         Encoder("h264", "libx264", default_crf=14, needs_even_size=True),
         Encoder("hevc", "libx265", default_crf=14, needs_even_size=True),
-        Encoder("vp9", "libvpx-vp9", default_crf=12, max_crf=63),
-        Encoder("av1", "libsvtav1", default_crf=14, max_crf=63, needs_even_size=True),
+        Encoder("vp9", "libvpx-vp9", default_crf=12, max_crf=63, states_aspect=False),
+        Encoder(
+            "av1",
+            "libsvtav1",
+            default_crf=14,
+            max_crf=63,
+            needs_even_size=True,
+            states_aspect=False,
+        ),
         Encoder("ffv1", "ffv1", default_crf=None),
     )
 }

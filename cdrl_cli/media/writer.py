@@ -235,6 +235,12 @@ class VideoWriter:
                 f"the video becomes {layout.name}: {self._encoder.codec} cannot hold "
                 f"{source.name} of {like.width} x {like.height}"
             )
+        if like.sample_aspect != 1 and not (self._container.is_iso or self._encoder.states_aspect):
+            # PyAV sets the aspect of the encoder, and Matroska's muxer looks at the stream's.
+            self._warnings.append(
+                f"pixels become square, they were {like.sample_aspect}: {self._encoder.codec} in "
+                f"{self._container.suffix} cannot say so"
+            )
         sideways = like.rotation_deg in (90, 270)
         stream = self._muxer.add_stream(self._encoder.library, rate=frame_rate_hint(like))
         assert isinstance(stream, VideoStream)
@@ -342,9 +348,10 @@ def _muxer_options(
     if not container.is_iso:
         # Sound encoded ahead of time 0 (its priming) must not push the picture back.
         return options | {"avoid_negative_ts": "disabled"}
-    scale = common_timescale(starts, multiple_of=1000, at_most=_MAX_TIMESCALE)
+    # Edit lists hold start and duration in ticks of the movie: make them whole.
+    times = (like.time_base, *starts)
+    scale = common_timescale(times, multiple_of=1000, at_most=_MAX_TIMESCALE)
     options["video_track_timescale"] = str(like.time_base.denominator)
-    # Edit lists hold start times in ticks of the movie: make them whole.
     options["movie_timescale"] = str(scale)
     if not _ISO_TAGS.issuperset(key.lower() for key in tags):
         options["movflags"] = "use_metadata_tags"
