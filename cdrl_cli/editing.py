@@ -41,7 +41,7 @@ class EditOptions:
     reference: Path | None = None
     """Clip or image that shows the emotion; this or ``emotion``."""
     emotion: str | None = None
-    """A label of :class:`~cdrl_cli.emotion.Emotion`; this or ``reference``."""
+    """A label of :class:`~cdrl_cli.emotion.Emotion`, or a word for it; this or ``reference``."""
     intensity: float = 1.0
     """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
     face: FaceChoice = "largest"
@@ -60,10 +60,13 @@ class EditOptions:
     def __post_init__(self) -> None:
         if (self.reference is None) == (self.emotion is None):
             raise UsageError("give the emotion either by a reference or by a label")
-        if self.emotion is not None and Emotion.parse(self.emotion) is None:
-            raise UsageError(
-                f"unknown emotion {self.emotion!r}", hint=f"one of {', '.join(Emotion)}"
-            )
+        if self.emotion is not None:
+            label = Emotion.parse(self.emotion)
+            if label is None:
+                raise UsageError(
+                    f"unknown emotion {self.emotion!r}", hint=f"one of {', '.join(Emotion)}"
+                )
+            object.__setattr__(self, "emotion", label.value)
         if not 0 <= self.intensity <= MAX_INTENSITY:
             raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
         if self.start is not None and self.end is not None and self.start >= self.end:
@@ -266,9 +269,8 @@ def read_reference(path: Path, models: Models) -> Condition:
 def _condition(options: EditOptions, models: Models) -> Condition:
     if options.reference is not None:
         return read_reference(options.reference, models)
-    emotion = Emotion.parse(options.emotion or "")
-    assert emotion is not None  # EditOptions has checked it
-    return models.emotion_condition(emotion)
+    assert options.emotion is not None  # EditOptions has checked it
+    return models.emotion_condition(Emotion(options.emotion))
 
 
 def _range_weight(time_s: float, options: EditOptions) -> float:
