@@ -1,6 +1,6 @@
 """The product: change the emotion of the face in a video, keep everything else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +32,9 @@ REFERENCE_SECONDS = 60
 
 REFERENCE_STEP = Fraction(1, 10)
 """once in so many seconds."""
+
+REFERENCE_FACE_SHARE = 0.1
+"""In more than so many of the looks there must be a face: a cloud passes for one now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,23 +250,30 @@ def read_reference(path: Path, models: Models) -> Condition:
         UnreadableInputError: If it cannot be decoded.
     """
     shown: list[Float32[np.ndarray, " 52"]] = []
+    looks = 0
     with open_video(path) as video, models.open_landmarker() as landmarker:
-        first = next_look = None
-        for frame in video:
-            first = frame.time if first is None else first
-            if frame.time - first > REFERENCE_SECONDS:
-                break
-            if next_look is not None and frame.time < next_look:
-                continue
-            next_look = frame.time + REFERENCE_STEP
+        for frame in _sample(video, REFERENCE_STEP, REFERENCE_SECONDS):
+            looks += 1
             faces = landmarker.detect(frame.picture(DETECTION_SIDE_PX))
             shown += [face.expression for face in faces[:1]]
-    if not shown:
+    if len(shown) <= REFERENCE_FACE_SHARE * looks:
         raise NoFaceError(
             f"{path}: no face in the reference",
             hint="give a clip or image that shows one face, large and turned to the camera",
         )
     return models.motion.read_condition(np.stack(shown))
+
+
+def _sample(frames: Iterable[VideoFrame], step: Fraction, length: int) -> Iterator[VideoFrame]:
+    """A frame in so many seconds, over so many seconds."""
+    first = due = None
+    for frame in frames:
+        first = frame.time if first is None else first
+        if frame.time - first > length:
+            return
+        if due is None or frame.time >= due:
+            due = frame.time + step
+            yield frame
 
 
 def _condition(options: EditOptions, models: Models) -> Condition:
