@@ -1,1 +1,19 @@
-"""Containers and codecs: the only package that knows them."""
+"""Video files in and out: the only package that knows containers and codecs."""
+
+from cdrl_cli.media.frames import ColorTags, HdrMetadata, StreamInfo, VideoFrame, VideoInfo
+from cdrl_cli.media.probe import probe_video
+from cdrl_cli.media.reader import VideoReader, open_video
+from cdrl_cli.media.writer import VideoWriter, check_output
+
+__all__ = [
+    "ColorTags",
+    "HdrMetadata",
+    "StreamInfo",
+    "VideoFrame",
+    "VideoInfo",
+    "VideoReader",
+    "VideoWriter",
+    "check_output",
+    "open_video",
+    "probe_video",
+]

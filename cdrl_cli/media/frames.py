@@ -37,6 +37,20 @@ class ColorTags:
 
 
 @dataclass(frozen=True, slots=True)
+class HdrMetadata:
+    """Static HDR metadata: what the picture was mastered on, and how bright it gets."""
+
+    primaries_xy: tuple[tuple[Fraction, Fraction], ...] | None
+    """CIE 1931 chromaticities of red, green, blue and white (SMPTE ST 2086)."""
+    luminance_range: tuple[Fraction, Fraction] | None
+    """Darkest and brightest level of the mastering display, cd/m2."""
+    max_content_light: int | None
+    """Brightest pixel of the whole clip, cd/m2 (MaxCLL)."""
+    max_frame_average_light: int | None
+    """Highest average of a frame, cd/m2 (MaxFALL)."""
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """The facts of a video file that an output must share."""
 
@@ -66,6 +80,10 @@ class VideoInfo:
     color: ColorTags
     streams: tuple[StreamInfo, ...]
     chapters: int
+    display_matrix: tuple[int, ...] | None = None
+    """Nine integers as the container stores them; what ``rotation_deg`` and ``mirrored`` read."""
+    hdr: HdrMetadata | None = None
+    interlaced: bool = False
 
 
 @runtime_checkable

@@ -1,0 +1,230 @@
+"""Which encoder writes a video, in which pixel format, how well and how fast."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+
+from cdrl_cli.errors import UsageError
+from cdrl_cli.media.frames import HdrMetadata, VideoInfo
+from cdrl_cli.media.planes import PlanarFormat, editable_format, planar_format
+
+PRESETS: Final = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast",
+    "medium", "slow", "slower", "veryslow", "placebo",
+)  # fmt: skip
+DEFAULT_PRESET: Final = "medium"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A codec and the library that encodes it."""
+
+    codec: str
+    """The name a user gives."""
+    library: str
+    """FFmpeg's name of the encoder."""
+    default_crf: int | None
+    """Near-lossless quality; None where the codec is lossless."""
+    max_crf: int = 51
+    needs_even_size: bool = False
+    """Subsampled chroma must divide the size."""
+    states_aspect: bool = True
+    """The stream itself says how wide its pixels are."""
+
+
+# Near-lossless: the copy should measure like its source (luma PSNR about 48 dB and no visible
+# change after another upload), not be small. The numbers give the same PSNR on talking heads.
+ENCODERS: Final[Mapping[str, Encoder]] = {
+    encoder.codec: encoder
+    for encoder in (
+        Encoder("h264", "libx264", default_crf=14, needs_even_size=True),
+        Encoder("hevc", "libx265", default_crf=14, needs_even_size=True),
+        Encoder("vp9", "libvpx-vp9", default_crf=12, max_crf=63, states_aspect=False),
+        Encoder(
+            "av1",
+            "libsvtav1",
+            default_crf=14,
+            max_crf=63,
+            needs_even_size=True,
+            states_aspect=False,
+        ),
+        Encoder("ffv1", "ffv1", default_crf=None),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A kind of output file."""
+
+    suffix: str
+    muxer: str
+    """FFmpeg's name of the format."""
+    codecs: tuple[str, ...]
+    """Video codecs we write into it, the most widely played first."""
+
+    @property
+    def is_iso(self) -> bool:
+        """MP4 and its parent, QuickTime."""
+        return self.muxer in ("mp4", "mov")
+
+
+CONTAINERS: Final[Mapping[str, Container]] = {
+    container.suffix: container
+    for container in (
+        Container(".mp4", "mp4", ("h264", "hevc", "vp9", "av1")),
+        Container(".mov", "mov", ("h264", "hevc")),
+        Container(".mkv", "matroska", ("h264", "hevc", "vp9", "av1", "ffv1")),
+        Container(".webm", "webm", ("vp9", "av1")),
+    )
+}
+
+
+def container_for(output: Path) -> Container:
+    """The container that a file name asks for.
+
+    Raises:
+        UsageError: If we cannot write such files.
+    """
+    container = CONTAINERS.get(output.suffix.lower())
+    if container is None:
+        known = ", ".join(CONTAINERS)
+        raise UsageError(
+            f"{output}: cannot write files of kind {output.suffix or '(no suffix)'}",
+            hint=f"Name an output that ends in one of {known}.",
+        )
+    return container
+
+
+def choose_encoder(container: Container, codec: str | None, like: VideoInfo) -> Encoder:
+    """The encoder asked for, or the one that suits the source.
+
+    By default the most widely played codec of the container that keeps the pixel format: hevc for
+    more than 8 bits, and vp9 for an odd size, which h264 and hevc can only hold with chroma blown
+    up to full resolution (a profile that few players know).
+
+    Raises:
+        UsageError: If the codec is unknown or not for this container.
+    """
+    if codec is not None:
+        if codec not in ENCODERS:
+            raise UsageError(f"unknown codec {codec}", hint=f"Choose one of {', '.join(ENCODERS)}.")
+        if codec not in container.codecs:
+            raise UsageError(
+                f"{container.suffix} files cannot hold {codec}",
+                hint=f"Choose one of {', '.join(container.codecs)}, or another kind of file.",
+            )
+        return ENCODERS[codec]
+    source = editable_format(like.pixel_format).format
+    if source.is_deep:
+        preferred: tuple[str, ...] = ("hevc", "av1")
+    elif not _divides(source, like):
+        preferred = ("vp9", "h264")
+    else:
+        preferred = ("h264", "vp9")
+    return ENCODERS[next(codec for codec in preferred if codec in container.codecs)]
+
+
+def encoder_format(encoder: Encoder, like: VideoInfo) -> PlanarFormat:
+    """The pixel format nearest to the source's that the encoder takes.
+
+    Chroma resolution and depth are kept where that can be, then raised, and lowered last.
+    """
+    source = editable_format(like.pixel_format).format
+    known = av.codec.Codec(encoder.library, "w").video_formats or []
+    names = [each.name for each in known if each.name.startswith("yuv") and each.name[3] != "a"]
+    formats = [
+        layout
+        for layout in map(planar_format, names)
+        if not encoder.needs_even_size or _divides(layout, like)
+    ]
+
+    def distance(layout: PlanarFormat) -> tuple[bool, int, int, bool]:
+        chroma = (
+            layout.chroma_shift_x - source.chroma_shift_x,
+            layout.chroma_shift_y - source.chroma_shift_y,
+        )
+        depth = layout.bit_depth - source.bit_depth
+        loses = max(chroma) > 0 or depth < 0
+        return loses, abs(depth), abs(chroma[0]) + abs(chroma[1]), layout.name != source.name
+
+    return min(formats, key=distance)
+
+
+def _divides(layout: PlanarFormat, like: VideoInfo) -> bool:
+    """Every chroma sample serves a whole block of pixels."""
+    sideways = like.rotation_deg in (90, 270)
+    width, height = (like.height, like.width) if sideways else (like.width, like.height)
+    return not (width % (1 << layout.chroma_shift_x) or height % (1 << layout.chroma_shift_y))
+
+
+def encoder_options(
+    encoder: Encoder, *, crf: int | None, preset: str | None, hdr: HdrMetadata | None
+) -> dict[str, str]:
+    """Options of the encoder's library for a quality and a speed.
+
+    Args:
+        encoder: Whose.
+        crf: Constant rate factor, lower is better; None is near-lossless.
+        preset: One of x264's names; other encoders get their own speed of about the same rank.
+        hdr: Static metadata to write into the stream; h264, hevc and av1 can.
+
+    Raises:
+        UsageError: If quality or preset are not the encoder's.
+    """
+    preset = preset or DEFAULT_PRESET
+    if preset not in PRESETS:
+        raise UsageError(f"unknown preset {preset}", hint=f"Choose one of {', '.join(PRESETS)}.")
+    if crf is not None and encoder.default_crf is None:
+        raise UsageError(f"{encoder.codec} is lossless and takes no crf", hint="Leave out --crf.")
+    if crf is not None and not 0 <= crf <= encoder.max_crf:
+        raise UsageError(f"crf of {encoder.codec} is 0 to {encoder.max_crf}, got {crf}")
+    quality = str(encoder.default_crf if crf is None else crf)
+    slowness = PRESETS.index(preset)
+    match encoder.codec:
+        case "h264":
+            options = {"crf": quality, "preset": preset}
+            if light := _light(hdr, maximum="cll", display="mastering-display"):
+                options["x264-params"] = light
+            return options
+        case "hevc":
+            light = _light(hdr, maximum="max-cll", display="master-display")
+            quiet = "log-level=error"  # x265 speaks to stderr past FFmpeg's log
+            return {
+                "crf": quality,
+                "preset": preset,
+                "x265-params": ":".join(filter(None, (quiet, light))),
+            }
+        case "vp9":
+            # cpu-used 5..0 of "good"; without b=0 the crf is a ceiling to a bit rate.
+            speed = str(max(5 - slowness // 2, 0))
+            return {"crf": quality, "b": "0", "deadline": "good", "cpu-used": speed, "row-mt": "1"}
+        case "av1":
+            return {"crf": quality, "preset": str(max(12 - slowness, 0))}
+        case _:
+            return {"level": "3", "slicecrc": "1"}
+
+
+def _light(hdr: HdrMetadata | None, *, maximum: str, display: str) -> str:
+    """HDR metadata in the words of x264 and x265: units of 0.00002 and of 0.0001 cd/m2."""
+    if hdr is None:
+        return ""
+    words = []
+    if hdr.primaries_xy is not None and hdr.luminance_range is not None:
+        red, green, blue, white = (
+            f"({round(x * 50_000)},{round(y * 50_000)})" for x, y in hdr.primaries_xy
+        )
+        darkest, brightest = (round(level * 10_000) for level in hdr.luminance_range)
+        words.append(f"{display}=G{green}B{blue}R{red}WP{white}L({brightest},{darkest})")
+    if hdr.max_content_light is not None:
+        words.append(f"{maximum}={hdr.max_content_light},{hdr.max_frame_average_light or 0}")
+    return ":".join(words)
+
+
+def frame_rate_hint(like: VideoInfo) -> Fraction:
+    """Frames per second for the encoder's key frame distance and level; not a clock."""
+    return like.frame_rate or Fraction(25)

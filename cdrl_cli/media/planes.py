@@ -1,0 +1,162 @@
+"""Planes: how samples of a pixel format lie in memory, and which formats can be edited in place.
+
+Frames are edited as planar YUV (one array for luma, two for chroma). Whatever a decoder delivers
+otherwise is brought there once, by the reader, without losing depth or chroma.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import av
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from cdrl_cli.media.orientation import Box
+
+_CHROMA_NAMES: Final = {
+    (1, 1): "420", (1, 0): "422", (0, 0): "444", (0, 1): "440", (2, 0): "411", (2, 2): "410",
+}  # fmt: skip
+_BYTE_BITS: Final = 8
+_DEPTHS: Final = (8, 9, 10, 12, 14, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanarFormat:
+    """A planar YUV pixel format with samples of native byte order."""
+
+    name: str
+    """FFmpeg's name."""
+    bit_depth: int
+    chroma_shift_x: int
+    """A chroma sample serves ``2 ** chroma_shift_x`` pixels of a row."""
+    chroma_shift_y: int
+
+    @property
+    def is_deep(self) -> bool:
+        """Samples have more bits than a byte and are stored in two."""
+        return self.bit_depth > _BYTE_BITS
+
+    @property
+    def shifts(self) -> tuple[tuple[int, int], ...]:
+        """(x, y) shift of each plane: luma, then the two chroma planes."""
+        chroma = (self.chroma_shift_x, self.chroma_shift_y)
+        return (0, 0), chroma, chroma
+
+
+@dataclass(frozen=True, slots=True)
+class Editable:
+    """The planar format to edit a pixel format in."""
+
+    format: PlanarFormat
+    loss: str | None
+    """What the conversion costs, or None if every sample keeps its value."""
+
+
+def editable_format(name: str) -> Editable:
+    """Nearest planar YUV format of at least the same depth and chroma resolution.
+
+    Args:
+        name: FFmpeg's name of a pixel format.
+    """
+    source = av.VideoFormat(name, 16, 16)
+    components = source.components
+    depth = next(known for known in _DEPTHS if known >= max(c.bits for c in components))
+    if source.is_rgb or source.has_palette:
+        return Editable(_planar(depth, (0, 0)), "is RGB and becomes YUV")
+    has_alpha = any(component.is_alpha for component in components)
+    _luma, *chroma = (component for component in components if not component.is_alpha)
+    if not chroma:
+        return Editable(_planar(depth, (1, 1)), "has no colour and gets neutral chroma")
+    # Of 16 x 16 pixels: 16 chroma columns are a shift of 0, 8 of 1, 4 of 2.
+    shift_x = (16 // source.chroma_width(16)).bit_length() - 1
+    shift_y = (16 // source.chroma_height(16)).bit_length() - 1
+    if name.startswith("yuvj"):
+        return Editable(PlanarFormat(name, depth, shift_x, shift_y), None)
+    loss = "is partly transparent and becomes opaque" if has_alpha else None
+    return Editable(_planar(depth, (shift_x, shift_y)), loss)
+
+
+def planar_format(name: str) -> PlanarFormat:
+    """Layout of a format that is planar YUV already."""
+    return editable_format(name).format
+
+
+def _planar(depth: int, shifts: tuple[int, int]) -> PlanarFormat:
+    suffix = "p" if depth == _BYTE_BITS else f"p{depth}le"
+    return PlanarFormat(f"yuv{_CHROMA_NAMES[shifts]}{suffix}", depth, *shifts)
+
+
+def plane_arrays(frame: av.VideoFrame, layout: PlanarFormat) -> list[NDArray[Any]]:
+    """Views of a planar frame's samples, (rows, columns) each, without the padding of rows.
+
+    Writing to them writes to the frame, and to every other frame that shares its memory.
+    """
+    dtype = np.dtype("<u2" if layout.is_deep else np.uint8)
+    arrays = []
+    for plane in frame.planes:
+        stride = abs(plane.line_size) // dtype.itemsize
+        rows = np.frombuffer(memoryview(plane), dtype)[: stride * plane.height].reshape(
+            plane.height, stride
+        )
+        if plane.line_size < 0:  # stored bottom row first
+            rows = rows[::-1]
+        arrays.append(rows[:, : plane.width])
+    return arrays
+
+
+def align_box(box_xyxy: Box, width: int, height: int, layout: PlanarFormat, margin: int) -> Box:
+    """Grow a box to whole chroma samples, and by ``margin`` of them, inside the picture."""
+    x0, y0, x1, y1 = box_xyxy
+    step_x, step_y = 1 << layout.chroma_shift_x, 1 << layout.chroma_shift_y
+    return (
+        max(x0 // step_x - margin, 0) * step_x,
+        max(y0 // step_y - margin, 0) * step_y,
+        min((-(-x1 // step_x) + margin) * step_x, width),
+        min((-(-y1 // step_y) + margin) * step_y, height),
+    )
+
+
+def crop_planes(planes: list[NDArray[Any]], box_xyxy: Box, layout: PlanarFormat) -> list[Any]:
+    """Views of the samples that serve an aligned box."""
+    x0, y0, x1, y1 = box_xyxy
+    return [
+        plane[y0 >> dy : -(-y1 >> dy), x0 >> dx : -(-x1 >> dx)]
+        for plane, (dx, dy) in zip(planes, layout.shifts, strict=True)
+    ]
+
+
+def blend_planes(
+    targets: list[NDArray[Any]],
+    patches: list[NDArray[Any]],
+    mask: Float32[np.ndarray, "height width"],
+    layout: PlanarFormat,
+) -> None:
+    """Move samples towards a patch, in place; samples under a mask of 0 keep their bits.
+
+    Args:
+        targets: Planes of an aligned box.
+        patches: Planes of the same sizes.
+        mask: Weight of each pixel of the box, 0..1. A chroma sample takes the mean over the pixels
+            it serves, so it is touched where any of them is.
+        layout: Of both.
+    """
+    for target, patch, (dx, dy) in zip(targets, patches, layout.shifts, strict=True):
+        weight = _block_means(mask, dx, dy)
+        mixed = target + (patch.astype(np.float32) - target) * weight
+        np.copyto(target, np.rint(mixed).astype(target.dtype), where=weight > 0)
+
+
+def _block_means(
+    mask: Float32[np.ndarray, "height width"], shift_x: int, shift_y: int
+) -> Float32[np.ndarray, "rows columns"]:
+    """Mean of the mask over the pixels that each sample serves."""
+    if not (shift_x or shift_y):
+        return mask
+    step_x, step_y = 1 << shift_x, 1 << shift_y
+    height, width = mask.shape
+    # At an odd edge the last sample serves fewer pixels; repeating them keeps their mean.
+    full = np.pad(mask, ((0, -height % step_y), (0, -width % step_x)), mode="edge")
+    rows, columns = full.shape[0] // step_y, full.shape[1] // step_x
+    blocks = full.reshape(rows, step_y, columns, step_x)
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)

@@ -1,0 +1,358 @@
+"""Writes an edited video beside its untouched sound, and gives it its name only when whole."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import av
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from cdrl_cli.errors import OutputError, PolicyError
+from cdrl_cli.media import color
+from cdrl_cli.media.copying import AnyPacket, StreamCopier
+from cdrl_cli.media.encoder import (
+    Container,
+    choose_encoder,
+    container_for,
+    encoder_format,
+    encoder_options,
+    frame_rate_hint,
+)
+from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.media.picture import DecodedFrame
+from cdrl_cli.media.planes import editable_format
+from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
+
+_MAX_TIMESCALE: Final = 2**31 - 1
+_INTERLEAVE_MICROSECONDS: Final = 1_000_000
+"""Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
+_ABOUT_THE_OLD_FILE: Final = ("major_brand", "minor_version", "compatible_brands", "encoder")
+# Tags with a place of their own in an MP4 or MOV; others need the general key-value form.
+_ISO_TAGS: Final = frozenset(
+    (
+        "title", "artist", "album_artist", "album", "composer", "date", "comment", "genre",
+        "copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id",
+        "network", "keywords", "creation_time", "timecode",
+    )
+)  # fmt: skip
+
+
+def check_output(output: Path, *, inputs: Iterable[Path], overwrite: bool = False) -> None:
+    """Refuse an output that would destroy something, before any work is done.
+
+    Args:
+        output: File to write.
+        inputs: Files that are read; the output may be none of them under any name.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        PolicyError: If the output exists and ``overwrite`` is not set, or is an input.
+        OutputError: If it is a folder, or its folder does not exist.
+        UsageError: If we cannot write files of its kind.
+    """
+    container_for(output)
+    if output.is_dir():
+        raise OutputError(f"{output}: is a folder", hint="Name a file in it.")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: there is no folder {output.parent}", hint="Create it first.")
+    if not output.exists():
+        return
+    for each in inputs:
+        if each.exists() and output.samefile(each):
+            raise PolicyError(f"{output}: is also an input ({each})", hint="Name another output.")
+    if not overwrite:
+        raise PolicyError(f"{output}: exists already", hint="Use --overwrite to replace it.")
+
+
+class VideoWriter:
+    """Encodes frames like their source and copies everything else of it.
+
+    Presentation times are the frames' own, in the source's time base. MP4 and MOV store them
+    exactly. Matroska and WebM count milliseconds: times are rounded to the nearest one, so a
+    Matroska source keeps its times and others move by half a millisecond at most.
+
+    The file appears under its name when :meth:`close` has written its last byte; until then it is
+    a hidden ``.part`` file beside it, removed upon any error.
+
+    Args:
+        output: File to write; its suffix chooses the container: mp4, mov, mkv or webm.
+        like: Facts of the source, which the output shares.
+        copy_from: File whose other streams, chapters and tags are copied; None copies nothing.
+        codec: ``h264``, ``hevc``, ``vp9``, ``av1`` or ``ffv1``; None chooses.
+        crf: Quality of the encoder, lower is better; None is near-lossless.
+        preset: Speed of the encoder, by x264's names; None is ``medium``.
+        metadata: Tags to add to those of ``copy_from``; a comment is appended to its comment.
+        overwrite: Whether an existing output may be replaced.
+
+    Raises:
+        PolicyError: If the output exists and ``overwrite`` is not set, or is an input.
+        UsageError: If suffix, codec, crf or preset do not go together.
+        OutputError: If the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        *,
+        like: VideoInfo,
+        copy_from: Path | None = None,
+        codec: str | None = None,
+        crf: int | None = None,
+        preset: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self._inputs = [like.path] if copy_from is None else [like.path, copy_from]
+        check_output(output, inputs=self._inputs, overwrite=overwrite)
+        self._container = container_for(output)
+        self._encoder = choose_encoder(self._container, codec, like)
+        self._options = encoder_options(self._encoder, crf=crf, preset=preset, hdr=like.hdr)
+        self._output = output
+        self._like = like
+        self._overwrite = overwrite
+        self._warnings: list[str] = []
+        self._frames_written = 0
+        self._copier: StreamCopier | None = None
+        self._muxer: OutputContainer | None = None
+        self._part = _create_part(output)
+        try:
+            with self._failures():
+                self._open(copy_from, metadata or {})
+        except BaseException:
+            self._abort()
+            raise
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the output could not keep of its source, a line each."""
+        copied = self._copier.warnings if self._copier else ()
+        return (*self._warnings, *copied)
+
+    @property
+    def frames_written(self) -> int:
+        """Frames handed to the encoder so far."""
+        return self._frames_written
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._abort()
+
+    def write(self, frame: VideoFrame) -> None:
+        """Encode the next frame.
+
+        Args:
+            frame: One that :func:`~cdrl_cli.media.open_video` gave, patched or not; later than
+                the one before.
+
+        Raises:
+            OutputError: If the disk is full or the encoder fails.
+            ValueError: If the frame is not of this package, or of another size.
+        """
+        if not isinstance(frame, DecodedFrame):
+            raise ValueError(f"only frames of a reader can be written, got {type(frame).__name__}")  # noqa: TRY004
+        if (frame.width, frame.height) != (self._like.width, self._like.height):
+            raise ValueError(
+                f"a video of {self._like.width} x {self._like.height} takes no frame of "
+                f"{frame.width} x {frame.height}"
+            )
+        if self._muxer is None:
+            raise ValueError(f"{self._output} is closed")
+        picture = frame.for_encoder()
+        picture.time_base = self._like.time_base
+        picture.pts = ticks_from_seconds(frame.time, self._like.time_base)
+        picture.duration = ticks_from_seconds(frame.duration, self._like.time_base)
+        # Else the encoder repeats the source's choice of key frames.
+        picture.pict_type = 0
+        with self._failures():
+            self._mux(self._video.encode(picture))
+        self._frames_written += 1
+
+    def close(self) -> None:
+        """Finish the file and give it its name; without a frame, leave nothing behind.
+
+        Raises:
+            OutputError: If the disk is full.
+            PolicyError: If a file of that name has appeared meanwhile.
+        """
+        if self._muxer is None:
+            return
+        if self._frames_written == 0:
+            self._abort()
+            return
+        try:
+            with self._failures():
+                self._finish()
+        except BaseException:
+            self._abort()
+            raise
+
+    def _open(self, copy_from: Path | None, metadata: Mapping[str, str]) -> None:
+        tags: dict[str, str] = {}
+        starts: list[Fraction] = []
+        muxer = self._muxer = av.open(
+            str(self._part.absolute()),
+            mode="w",
+            format=self._container.muxer,
+            metadata_errors="surrogateescape",
+        )
+        if copy_from is None:
+            self._video = self._add_video()
+        else:
+            self._copier = StreamCopier(copy_from, self._container, muxer, self._add_video)
+            self._video = self._copier.video
+            tags, starts = self._copier.metadata, self._copier.start_times
+        muxer.metadata.update(_merged_tags(tags, metadata))
+        muxer.container_options.update(
+            _muxer_options(self._container, self._like, muxer.metadata, starts)
+        )
+        self._video.codec_context.open()
+
+    def _add_video(self) -> VideoStream:
+        assert self._muxer is not None
+        like = self._like
+        layout = encoder_format(self._encoder, like)
+        source = editable_format(like.pixel_format).format
+        if layout.name != source.name:
+            self._warnings.append(
+                f"the video becomes {layout.name}: {self._encoder.codec} cannot hold "
+                f"{source.name} of {like.width} x {like.height}"
+            )
+        if like.sample_aspect != 1 and not (self._container.is_iso or self._encoder.states_aspect):
+            # PyAV sets the aspect of the encoder, and Matroska's muxer looks at the stream's.
+            self._warnings.append(
+                f"pixels become square, they were {like.sample_aspect}: {self._encoder.codec} in "
+                f"{self._container.suffix} cannot say so"
+            )
+        sideways = like.rotation_deg in (90, 270)
+        stream = self._muxer.add_stream(self._encoder.library, rate=frame_rate_hint(like))
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        context.width, context.height = (
+            (like.height, like.width) if sideways else (like.width, like.height)
+        )
+        context.pix_fmt = layout.name
+        context.time_base = stream.time_base = like.time_base
+        context.sample_aspect_ratio = 1 / like.sample_aspect if sideways else like.sample_aspect
+        context.color_primaries = color.code_of(like.color.primaries, color.PRIMARIES)
+        context.color_trc = color.code_of(like.color.transfer, color.TRANSFERS)
+        context.colorspace = color.code_of(like.color.matrix, color.MATRICES)
+        context.color_range = color.range_code(like.color)
+        context.thread_type = "AUTO"
+        context.options = self._options
+        if like.interlaced:
+            context.flags |= Flags.interlaced_dct
+        if self._encoder.codec == "hevc" and self._container.is_iso:
+            context.codec_tag = "hvc1"  # Apple's players know no other
+        if like.display_matrix is not None:
+            stream.set_display_matrix(like.display_matrix)
+        return stream
+
+    def _mux(self, packets: list[AnyPacket]) -> None:
+        assert self._muxer is not None
+        for packet in packets:
+            if self._copier is not None and packet.dts is not None:
+                self._copier.copy_until(packet.dts * packet.time_base)
+            self._muxer.mux(packet)
+
+    def _finish(self) -> None:
+        assert self._muxer is not None
+        self._mux(self._video.encode(None))
+        if self._copier is not None:
+            self._copier.copy_rest()
+            self._copier.close()
+        self._muxer.close()
+        self._muxer = None
+        _flush_to_disk(self._part)
+        check_output(self._output, inputs=self._inputs, overwrite=self._overwrite)
+        # Through a link, so that the link stays one.
+        self._part.replace(self._output.resolve())
+
+    def _abort(self) -> None:
+        """Leave nothing behind; whatever else fails on the way is not the news."""
+        muxer, self._muxer = self._muxer, None
+        for each in (muxer, self._copier):
+            if each is not None:
+                with suppress(Exception):
+                    each.close()
+        self._part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            raise _output_error(self._output, error) from error
+
+
+def _create_part(output: Path) -> Path:
+    """An empty hidden file beside the output, which no other process uses."""
+    target = output.resolve()
+    # A file name has at most 255 bytes, and 40 characters at most 160.
+    part = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb"):
+            return part
+    except OSError as error:
+        raise _output_error(output, error) from error
+
+
+def _output_error(output: Path, error: OSError | av.error.FFmpegError) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"{output}: the disk is full", hint="Free space, or write elsewhere.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"{output}: its folder may not be written to", hint="Write elsewhere.")
+    return OutputError(f"{output}: cannot be written ({error.strerror or error})")
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _merged_tags(source: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
+    """Tags of the output: the source's, with ours over them and our comment behind its own."""
+    tags = {key: value for key, value in source.items() if key.lower() not in _ABOUT_THE_OLD_FILE}
+    known = {key.lower(): key for key in tags}  # Matroska writes COMMENT
+    for key, value in added.items():
+        name = known.get(key.lower(), key)
+        old = tags.get(name)
+        if key.lower() == "comment" and old:
+            tags[name] = old if value in old else f"{old}; {value}"
+        else:
+            tags[name] = value
+    return tags
+
+
+def _muxer_options(
+    container: Container, like: VideoInfo, tags: Mapping[str, str], starts: Iterable[Fraction]
+) -> dict[str, str]:
+    options = {"max_interleave_delta": str(_INTERLEAVE_MICROSECONDS)}
+    if not container.is_iso:
+        # Sound encoded ahead of time 0 (its priming) must not push the picture back.
+        return options | {"avoid_negative_ts": "disabled"}
+    # Edit lists hold start and duration in ticks of the movie: make them whole.
+    times = (like.time_base, *starts)
+    scale = common_timescale(times, multiple_of=1000, at_most=_MAX_TIMESCALE)
+    options["video_track_timescale"] = str(like.time_base.denominator)
+    options["movie_timescale"] = str(scale)
+    if not _ISO_TAGS.issuperset(key.lower() for key in tags):
+        options["movflags"] = "use_metadata_tags"
+    return options
