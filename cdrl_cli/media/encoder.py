@@ -204,7 +204,8 @@ def encoder_options(
             speed = str(max(5 - slowness // 2, 0))
             return {"crf": quality, "b": "0", "deadline": "good", "cpu-used": speed, "row-mt": "1"}
         case "av1":
-            return {"crf": quality, "preset": str(max(12 - slowness, 0))}
+            # SVT counts its speeds down; above 10 it is not meant for watching.
+            return {"crf": quality, "preset": str(min(12 - slowness, 10))}
         case _:
             return {"level": "3", "slicecrc": "1"}
 

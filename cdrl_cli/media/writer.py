@@ -241,6 +241,8 @@ class VideoWriter:
                 f"pixels become square, they were {like.sample_aspect}: {self._encoder.codec} in "
                 f"{self._container.suffix} cannot say so"
             )
+        if self._encoder.codec == "av1":
+            os.environ.setdefault("SVT_LOG", "1")  # it speaks to stderr past FFmpeg's log
         sideways = like.rotation_deg in (90, 270)
         stream = self._muxer.add_stream(self._encoder.library, rate=frame_rate_hint(like))
         assert isinstance(stream, VideoStream)
