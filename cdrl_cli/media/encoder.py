@@ -34,6 +34,8 @@ class Encoder:
     """Subsampled chroma must divide the size."""
     states_aspect: bool = True
     """The stream itself says how wide its pixels are."""
+    knows_fields: bool = False
+    """Interlaced pictures stay marked as such."""
 
 
 # Near-lossless: the copy should measure like its source, not be small. On talking heads of 360
@@ -42,7 +44,7 @@ class Encoder:
 ENCODERS: Final[Mapping[str, Encoder]] = {
     encoder.codec: encoder
     for encoder in (
-        Encoder("h264", "libx264", default_crf=14, needs_even_size=True),
+        Encoder("h264", "libx264", default_crf=14, needs_even_size=True, knows_fields=True),
         Encoder("hevc", "libx265", default_crf=12, needs_even_size=True),
         Encoder("vp9", "libvpx-vp9", default_crf=8, max_crf=63, states_aspect=False),
         Encoder(
@@ -53,7 +55,7 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
             needs_even_size=True,
             states_aspect=False,
         ),
-        Encoder("ffv1", "ffv1", default_crf=None),
+        Encoder("ffv1", "ffv1", default_crf=None, knows_fields=True),
     )
 }
 
