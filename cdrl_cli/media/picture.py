@@ -67,8 +67,7 @@ class Development:
         self._tags = tags
         self._sample_aspect = sample_aspect
         self._matrix = color.working_matrix(tags, template.width, template.height)
-        is_full = tags.full_range or layout.name.startswith("yuvj")
-        self._range = color.FULL_RANGE if is_full else color.LIMITED_RANGE
+        self._range = color.FULL_RANGE if tags.full_range else color.LIMITED_RANGE
         self._local = threading.local()
 
     def small(self, frame: av.VideoFrame, max_side: int) -> UInt8[np.ndarray, "height width 3"]:

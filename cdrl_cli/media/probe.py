@@ -22,6 +22,8 @@ from cdrl_cli.media.orientation import Orientation
 _NOT_A_FILM: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 _STILL_CONTAINERS: Final = ("image2", "_pipe")
 """Demuxers of one picture: ``image2``, ``png_pipe``, ``jpeg_pipe``, ``webp_pipe``, …"""
+_MAX_FRAME_RATE: Final = 1000
+"""Frames per second; the averages of some raw streams are their clock's rate instead."""
 _ONE: Final = 1 << 16
 _TURNED: Final = tuple(
     (cos * _ONE, sin * _ONE, 0, -sin * _ONE, cos * _ONE, 0, 0, 0, 1 << 30)
@@ -157,7 +159,7 @@ def describe_video(
         rotation_deg=orientation.rotation_deg,
         mirrored=orientation.mirrored,
         sample_aspect=1 / aspect if orientation.swaps_axes else aspect,
-        frame_rate=stream.average_rate or stream.guessed_rate or None,
+        frame_rate=_frame_rate(stream),
         time_base=stream.time_base or Fraction(1, 90_000),
         duration=_duration(container, stream),
         frame_count=_frame_count(container, stream),
@@ -168,7 +170,7 @@ def describe_video(
             primaries=codec.color_primaries,
             transfer=codec.color_trc,
             matrix=codec.colorspace,
-            value_range=codec.color_range,
+            value_range=_value_range(stream, first),
         ),
         streams=tuple(_stream_info(each) for each in container.streams),
         chapters=len(container.chapters()),
@@ -196,6 +198,18 @@ def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None
     if (end := tagged_end(stream)) is not None:
         return end
     return Fraction(container.duration, 1_000_000) if container.duration else None
+
+
+def _frame_rate(stream: VideoStream) -> Fraction | None:
+    average = stream.average_rate
+    if average and average <= _MAX_FRAME_RATE:
+        return average
+    return stream.guessed_rate or None
+
+
+def _value_range(stream: VideoStream, first: av.VideoFrame) -> int:
+    is_full = first.format.name.startswith("yuvj")
+    return color.FULL_RANGE if is_full else stream.codec_context.color_range
 
 
 def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
