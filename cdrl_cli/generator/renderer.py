@@ -4,7 +4,7 @@ Today the one renderer is :class:`WarpRenderer`, exact geometry without learned 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ FADE_PX = 8.0
 """And over so many pixels inside the ring it is brought to exactly zero."""
 
 
+@runtime_checkable
 class Renderer(Protocol):
     """What shows an expression on a face."""
 
