@@ -6,6 +6,7 @@ the manifest says. Nothing is unpickled.
 
 import http.client
 import importlib.util
+import logging
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, Protocol, runtime_checkable
 
 from cdrl_cli.checkpoints.registry import HubSource, PackageSource, Source, UrlSource
 from cdrl_cli.errors import OutputError
@@ -40,6 +41,15 @@ _TRANSIENT = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 
 TransferCallable = Callable[[str, int, int | None], None]
 """Gets (what, bytes done, bytes in all), again and again."""
+
+
+@runtime_checkable
+class ByteStream(Protocol):
+    """What bytes can be read from: an open file, a member of an archive."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+        ...
 
 
 class UnavailableError(Exception):
@@ -101,28 +111,43 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def copy_stream(stream: IO[bytes], part: Path, *, size: int) -> None:
+@contextmanager
+def _writer(part: Path, mode: Literal["wb", "ab"]) -> Iterator[Callable[[bytes], None]]:
+    """What writes to a file, so that its errors are not taken for those of what is read.
+
+    Without a buffer: closing one would repeat its error, past us.
+    """
+    with writing(part):
+        output = part.open(mode, buffering=0)
+
+    def write(chunk: bytes) -> None:
+        left = memoryview(chunk)
+        while left:
+            with writing(part):
+                left = left[output.write(left) :]
+
+    with output:
+        yield write
+
+
+def copy_stream(stream: ByteStream, part: Path, *, size: int) -> None:
     """Write what a stream gives, which must be so many bytes.
 
     Raises:
         UnavailableError: If it is not.
+        OutputError: If the file cannot be written.
     """
     left = size + 1  # one more than allowed, to notice too many
-    with writing(part):
-        output = part.open("wb")
-    with output:
+    with _writer(part, "wb") as write:
         while chunk := stream.read(min(CHUNK, left)):
-            with writing(part):
-                output.write(chunk)
+            write(chunk)
             left -= len(chunk)
-        with writing(part):
-            output.flush()
     if left != 1:
         raise UnavailableError(f"holds {'more' if left < 1 else 'less'} than {size} bytes")
 
 
 @contextmanager
-def open_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
+def open_member(archive: Path, member: str) -> Iterator[ByteStream]:
     """Open a member of a zip archive, such as a wheel.
 
     Args:
@@ -206,16 +231,11 @@ def _continue(url: str, part: Path, *, size: int, progress: TransferCallable) ->
         promised = answer.headers.get("Content-Length")
         if promised is not None and done + int(promised) != size:
             raise UnavailableError(f"holds {done + int(promised)} bytes, not {size}")
-        with writing(part):
-            output = part.open("ab" if done else "wb")
-        with output:
+        with _writer(part, "ab" if done else "wb") as write:
             while done < size and (chunk := answer.read1(min(CHUNK, size - done))):
-                with writing(part):
-                    output.write(chunk)
+                write(chunk)
                 done += len(chunk)
                 progress(part.name.removesuffix(".part"), done, size)
-            with writing(part):
-                output.flush()
 
 
 def _size_of(path: Path) -> int:
@@ -294,14 +314,14 @@ def _fetch_from_hub(source: HubSource, part: Path, *, size: int) -> None:
     """
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.utils.logging import set_verbosity_error
         from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError as error:
         raise UnavailableError(
             "huggingface_hub is not installed; pip install 'spfem[hub]' adds it"
         ) from error
     disable_progress_bars()
-    set_verbosity_error()  # each of its retries would be a line; the reason at the end is enough
+    # Each of its retries would be a line; the reason at the end is enough.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         cached = hf_hub_download(
             source.hub,

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
 
 from filelock import FileLock, Timeout
 
 from cdrl_cli.checkpoints.fetch import (
+    ByteStream,
     TransferCallable,
     UnavailableError,
     copy_stream,
@@ -121,10 +121,12 @@ def import_weights(
         OutputError: If it cannot be written.
     """
     entries = list(entries)
+    if not origin.is_dir():
+        raise UnreadableInputError(f"no folder {origin}")
     try:
         offers = list(_offers(origin))
     except OSError as error:
-        raise UnreadableInputError(f"cannot read {origin}: {error.strerror}") from error
+        raise UnreadableInputError(f"cannot read {error.filename or origin}: {error}") from error
     wanted = {
         entry.name: fitting
         for entry in entries
@@ -294,7 +296,7 @@ class _Offer:
         """Whether it bears the file's name."""
         return self.name == Path(entry.file).name
 
-    def open(self) -> AbstractContextManager[IO[bytes]]:
+    def open(self) -> AbstractContextManager[ByteStream]:
         return open_member(self.path, self.member) if self.member else self.path.open("rb")
 
 
