@@ -274,23 +274,21 @@ def _check_codecs() -> Iterator[Check]:
 
 
 def _check_weights() -> Iterator[Check]:
-    from cdrl_cli.checkpoints.load import explain_damage, inspect_entry
+    from cdrl_cli.checkpoints.load import inspect_entry, weights_error
     from cdrl_cli.checkpoints.registry import read_manifest
 
     for entry in read_manifest().values():
         state = inspect_entry(entry)
         name = f"weights {entry.name}"
-        fix = _REINSTALL if entry.embedded else entry.command
         worst = Status.ERROR if entry.embedded else Status.WARNING
         if state.verified and state.sha256 is not None:
             found = f"{state.path}, sha256 {state.sha256[:12]}…, {entry.licence}"
             yield Check(name, Status.OK, found)
-        elif state.present:
-            yield Check(name, worst, explain_damage(state), fix)
-        elif entry.embedded:
-            yield Check(name, worst, f"missing: {state.path}", fix)
+        elif state.present or state.embedded:
+            yield Check(name, worst, str(weights_error(state)), state.remedy)
         else:
-            yield Check(name, Status.OK, f"not installed, optional; {entry.licence}", fix)
+            missing = f"not installed, optional; {entry.licence}"
+            yield Check(name, Status.OK, missing, state.remedy)
 
 
 def _check_folders() -> Iterator[Check]:

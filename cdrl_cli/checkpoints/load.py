@@ -34,6 +34,8 @@ class WeightState:
     """The file is there, and is what its digest says."""
     path: Path
     """Where it lies, or would."""
+    remedy: str
+    """What to do if it is missing or damaged."""
 
     @property
     def damaged(self) -> bool:
@@ -51,17 +53,7 @@ def find_weights(name: str) -> Path:
     state = inspect_entry(entry)
     if state.verified:
         return state.path
-    command = entry.command
-    if entry.embedded:
-        command = "install the package again; it carries this file" + (
-            f"; or: {command}" if entry.can_be_fetched else ""
-        )
-    if not state.present:
-        raise WeightsError(
-            f"weights '{name}' are missing: no {Path(entry.file).name} in {state.path.parent}",
-            hint=command,
-        )
-    raise WeightsError(f"weights '{name}' are damaged: {explain_damage(state)}", hint=command)
+    raise weights_error(state)
 
 
 def inspect_entry(entry: Entry) -> WeightState:
@@ -76,15 +68,14 @@ def inspect_entry(entry: Entry) -> WeightState:
     )
 
 
-def explain_damage(state: WeightState) -> str:
-    """What is wrong with a damaged file, in a phrase."""
-    if state.sha256 is None:
-        return f"{state.path} was put there without its digest"
-    try:
-        found = read_digest(state.path)
-    except OSError as error:
-        return f"{state.path} cannot be read: {error.strerror}"
-    return f"{state.path} has sha256 {found[:12]}…, it must be {state.sha256[:12]}…"
+def weights_error(state: WeightState) -> WeightsError:
+    """What is wrong with a file that is not verified, and what to do."""
+    name = state.name
+    if state.present:
+        message = f"weights '{name}' are damaged: {_explain_damage(state)}"
+    else:
+        message = f"weights '{name}' are missing: no {state.path.name} in {state.path.parent}"
+    return WeightsError(message, hint=state.remedy)
 
 
 def read_digest(path: Path) -> str:
@@ -129,7 +120,18 @@ def _state_at(entry: Entry, path: Path) -> WeightState:
         present=present,
         verified=present and expected is not None and _has_digest(path, expected),
         path=path,
+        remedy=entry.remedy,
     )
+
+
+def _explain_damage(state: WeightState) -> str:
+    if state.sha256 is None:
+        return f"{state.path} was put there without its digest"
+    try:
+        found = read_digest(state.path)
+    except OSError as error:
+        return f"{state.path} cannot be read: {error.strerror}"
+    return f"{state.path} has sha256 {found[:12]}…, it must be {state.sha256[:12]}…"
 
 
 def _has_digest(path: Path, expected: str) -> bool:

@@ -114,13 +114,21 @@ class Entry:
 
     @property
     def command(self) -> str:
-        """What a user runs to have it."""
+        """What a user runs to have it in their own folder."""
         words = ["spfem download-weights", self.group or self.name]
         if not self.can_be_fetched:
             words.append("--from DIR")
         if self.binds:
             words.append("--accept-licence")
         return " ".join(words)
+
+    @property
+    def remedy(self) -> str:
+        """What a user does if it is missing or damaged."""
+        if not self.embedded:
+            return self.command
+        again = "install the package again; it carries this file"
+        return f"{again}; or: {self.command}" if self.can_be_fetched else again
 
 
 @cache

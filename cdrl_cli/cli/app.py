@@ -10,7 +10,7 @@ import typer
 
 import cdrl_cli
 from cdrl_cli.cli import doctor, download_weights, edit, probe, train
-from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.console import print_json, report
 from cdrl_cli.errors import Interrupted, SpfemError, UsageError
 
 _EXIT_CODES = """\
@@ -109,9 +109,7 @@ def _report(error: SpfemError, *, as_json: bool) -> int:
     if as_json:
         _print_error(error.code, str(error), error.hint)
     if not isinstance(error, Interrupted):  # whoever pressed Ctrl-C knows
-        say(str(error), label="error", style="bold red")
-        if error.hint:
-            say(error.hint, label="hint", style="dim")
+        report(error)
     return error.exit_code
 
 

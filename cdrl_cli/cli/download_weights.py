@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.console import print_json, report, say
 from cdrl_cli.cli.options import Json, Quiet
 from cdrl_cli.cli.progress import show_transfers
 from cdrl_cli.errors import UsageError, WeightsError
@@ -33,7 +33,8 @@ HF_HUB_OFFLINE=1 are honoured.
 
 --json prints one object: folder, weights (name, path, size, sha256, source; source is null for
 what was there already). With --list or --verify: an array of objects with name, group, purpose,
-licence, binds, size, sha256, embedded, recommended, can_be_fetched, present, verified, path.
+licence, binds, size, sha256, embedded, recommended, can_be_fetched, present, verified, path,
+remedy.
 """
 
 
@@ -125,14 +126,10 @@ def _show(states: "Iterable[WeightState]", *, only_present: bool, json: bool) ->
     else:
         typer.echo("\n".join(_table(shown)))
     if only_present and (damaged := [state for state in shown if state.damaged]):
-        from cdrl_cli.checkpoints.load import explain_damage
+        from cdrl_cli.checkpoints.load import weights_error
 
         for state in damaged:
-            say(
-                f"weights '{state.name}' are damaged: {explain_damage(state)}",
-                label="error",
-                style="bold red",
-            )
+            report(weights_error(state))
         raise typer.Exit(WeightsError.exit_code)
 
 
