@@ -1,6 +1,6 @@
 """The product: change the emotion of the face in a video, keep everything else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +33,9 @@ REFERENCE_SECONDS = 60
 REFERENCE_STEP = Fraction(1, 10)
 """once in so many seconds."""
 
+REFERENCE_FACE_SHARE = 0.1
+"""In more than so many of the looks there must be a face: a cloud passes for one now and then."""
+
 
 @dataclass(frozen=True, slots=True)
 class EditOptions:
@@ -41,7 +44,7 @@ class EditOptions:
     reference: Path | None = None
     """Clip or image that shows the emotion; this or ``emotion``."""
     emotion: str | None = None
-    """A label of :class:`~cdrl_cli.emotion.Emotion`; this or ``reference``."""
+    """A label of :class:`~cdrl_cli.emotion.Emotion`, or a word for it; this or ``reference``."""
     intensity: float = 1.0
     """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
     face: FaceChoice = "largest"
@@ -60,10 +63,13 @@ class EditOptions:
     def __post_init__(self) -> None:
         if (self.reference is None) == (self.emotion is None):
             raise UsageError("give the emotion either by a reference or by a label")
-        if self.emotion is not None and Emotion.parse(self.emotion) is None:
-            raise UsageError(
-                f"unknown emotion {self.emotion!r}", hint=f"one of {', '.join(Emotion)}"
-            )
+        if self.emotion is not None:
+            label = Emotion.parse(self.emotion)
+            if label is None:
+                raise UsageError(
+                    f"unknown emotion {self.emotion!r}", hint=f"one of {', '.join(Emotion)}"
+                )
+            object.__setattr__(self, "emotion", label.value)
         if not 0 <= self.intensity <= MAX_INTENSITY:
             raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
         if self.start is not None and self.end is not None and self.start >= self.end:
@@ -244,18 +250,13 @@ def read_reference(path: Path, models: Models) -> Condition:
         UnreadableInputError: If it cannot be decoded.
     """
     shown: list[Float32[np.ndarray, " 52"]] = []
+    looks = 0
     with open_video(path) as video, models.open_landmarker() as landmarker:
-        first = next_look = None
-        for frame in video:
-            first = frame.time if first is None else first
-            if frame.time - first > REFERENCE_SECONDS:
-                break
-            if next_look is not None and frame.time < next_look:
-                continue
-            next_look = frame.time + REFERENCE_STEP
+        for frame in _sample(video, REFERENCE_STEP, REFERENCE_SECONDS):
+            looks += 1
             faces = landmarker.detect(frame.picture(DETECTION_SIDE_PX))
             shown += [face.expression for face in faces[:1]]
-    if not shown:
+    if len(shown) <= REFERENCE_FACE_SHARE * looks:
         raise NoFaceError(
             f"{path}: no face in the reference",
             hint="give a clip or image that shows one face, large and turned to the camera",
@@ -263,12 +264,23 @@ def read_reference(path: Path, models: Models) -> Condition:
     return models.motion.read_condition(np.stack(shown))
 
 
+def _sample(frames: Iterable[VideoFrame], step: Fraction, length: int) -> Iterator[VideoFrame]:
+    """A frame in so many seconds, over so many seconds."""
+    first = due = None
+    for frame in frames:
+        first = frame.time if first is None else first
+        if frame.time - first > length:
+            return
+        if due is None or frame.time >= due:
+            due = frame.time + step
+            yield frame
+
+
 def _condition(options: EditOptions, models: Models) -> Condition:
     if options.reference is not None:
         return read_reference(options.reference, models)
-    emotion = Emotion.parse(options.emotion or "")
-    assert emotion is not None  # EditOptions has checked it
-    return models.emotion_condition(emotion)
+    assert options.emotion is not None  # EditOptions has checked it
+    return models.emotion_condition(Emotion(options.emotion))
 
 
 def _range_weight(time_s: float, options: EditOptions) -> float:

@@ -6,9 +6,17 @@ import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import settings
 
 import sample_clips
+from cdrl_cli.checkpoints.models import Models, load_models
+
+# The same examples every time: a failure on one machine is a failure on all. A shared machine
+# may take its time over one of them.
+settings.register_profile("spfem", derandomize=True, deadline=None, max_examples=40)
+settings.load_profile("spfem")
 
 CLIP_CACHE = Path(__file__).parents[1] / ".cache" / "clips"
 
@@ -45,6 +53,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def _seeds() -> None:
     random.seed(0)
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    """Numpy's source of randomness, the same for every test."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def models() -> Models:
+    """What an edit runs on: the embedded default."""
+    return load_models()
 
 
 @pytest.fixture(scope="session")

@@ -47,9 +47,14 @@ def find_weights(name: str) -> Path:
     """The verified file of a manifest entry: the embedded one, or one that was downloaded.
 
     Raises:
-        WeightsError: If it is missing, or its digest is not the manifest's.
+        WeightsError: If it is unknown or missing, or its digest is not the manifest's.
     """
-    entry = registry.read_manifest()[name]
+    entry = registry.read_manifest().get(name)
+    if entry is None:
+        raise WeightsError(
+            f"weights '{name}' are not part of this version",
+            hint=f"it has: {', '.join(registry.read_manifest())}",
+        )
     state = inspect_entry(entry)
     if state.verified:
         return state.path

@@ -96,11 +96,13 @@ def _run(arguments: Sequence[str]) -> int:
         return _report(error, as_json=as_json)
     except typer.TyperException as error:
         return _report(_usage_error(error), as_json=as_json)
+    except KeyboardInterrupt:  # Typer answers most of them by a code, but not those on its way out
+        code = Interrupted.exit_code
     except Exception as error:
         if as_json:
             _print_error("bug", f"{type(error).__name__}: {error}", None)
         raise
-    if code == Interrupted.exit_code:  # what Typer makes of KeyboardInterrupt
+    if code == Interrupted.exit_code:
         return _report(Interrupted("interrupted"), as_json=as_json)
     return code
 

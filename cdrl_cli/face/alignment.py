@@ -100,12 +100,21 @@ def crop_face(
 def _covered_box(
     crop_from_frame: Float[np.ndarray, "2 3"], width: int, height: int
 ) -> tuple[int, int, int, int]:
-    """The frame's pixels that some pixel of the crop lies on, cut at the frame's edges."""
+    """The frame's pixels that some pixel of the crop lies on, cut at the frame's edges.
+
+    Never empty: one pixel of the edge where a face has left the frame altogether.
+    """
     frame_from_crop = cv2.invertAffineTransform(crop_from_frame)
     side = CROP_SIZE - 1
     corners = np.array([(0, 0, 1), (side, 0, 1), (0, side, 1), (side, side, 1)], float)
     low = (corners @ frame_from_crop.T).min(axis=0)
     high = (corners @ frame_from_crop.T).max(axis=0)
-    left, top = max(0, floor(low[0])), max(0, floor(low[1]))
-    right, bottom = min(width, ceil(high[0]) + 1), min(height, ceil(high[1]) + 1)
-    return left, top, max(right, left + 1), max(bottom, top + 1)
+    left, right = _cut(floor(low[0]), ceil(high[0]) + 1, width)
+    top, bottom = _cut(floor(low[1]), ceil(high[1]) + 1, height)
+    return left, top, right, bottom
+
+
+def _cut(start: int, stop: int, length: int) -> tuple[int, int]:
+    """The part of a span that lies in ``[0, length)``; its nearest pixel if there is none."""
+    start = min(max(start, 0), length - 1)
+    return start, max(min(stop, length), start + 1)

@@ -1,7 +1,7 @@
 """Where the head is: position, size and turn, read from the landmarks that do not emote."""
 
 from dataclasses import dataclass
-from math import atan2, degrees
+from math import atan2, degrees, hypot
 
 import numpy as np
 from jaxtyping import Float
@@ -28,13 +28,17 @@ class HeadModel:
         return fit_similarity(self.canonical_xyz, face.landmarks_xyz.astype(float), self.rigidity)
 
 
+# The third row of the rotation is the line of sight as the head sees it, so a head that is tilted
+# in the picture (roll) is turned and nods by as much as an upright one.
+
+
 def yaw_deg(head: Similarity) -> float:
     """How far the head is turned to a side: 0 frontal, 90 profile; the sign tells the side."""
-    x, _, z = head.rotation[:, 2]
-    return degrees(atan2(x, z))
+    x, _, z = head.rotation[2]
+    return degrees(atan2(-x, z))
 
 
 def pitch_deg(head: Similarity) -> float:
     """How far the head nods: 0 level, positive looking down."""
-    _, y, z = head.rotation[:, 2]
-    return degrees(atan2(y, z))
+    x, y, z = head.rotation[2]
+    return degrees(atan2(y, hypot(x, z)))

@@ -40,6 +40,9 @@ EXPRESSION_WINDOW_FRAMES = 256
 BRIDGE_S = 0.12
 """A face missed for so short a time (a blink of the detector) is taken as present throughout."""
 
+_ROUNDING_S = 1e-9
+"""Times are differences of seconds as floats."""
+
 FORGET_S = 0.5
 """A face that returns within so long near where it was keeps its number."""
 
@@ -117,6 +120,7 @@ class _Follower:
         self._shot = 0
         self._last: dict[int, tuple[float, Face]] = {}
         """Number to when and where it was last seen, of this shot."""
+        self._previous_s = 0.0
         self._count = 0
 
     def look(self, frame: VideoFrame, landmarker: Landmarker, sample_aspect: float) -> _Seen:
@@ -141,7 +145,11 @@ class _Follower:
 
     def _number(self, faces: list[Face], time_s: float) -> dict[int, Face]:
         """Give each face the number of the nearest one lately seen, or a new one."""
-        recent = {n: f for n, (seen_s, f) in self._last.items() if time_s - seen_s <= FORGET_S}
+        # Where frames are rare, who was there one frame ago is still remembered.
+        patience_s = max(FORGET_S, time_s - self._previous_s)
+        self._previous_s = time_s
+        self._last = {n: s for n, s in self._last.items() if time_s - s[0] <= patience_s}
+        recent = {n: face for n, (_, face) in self._last.items()}
         pairs = sorted(
             (_distance(face, before), i, n)
             for i, face in enumerate(faces)
@@ -190,52 +198,61 @@ def _conclude(
     place = len(window) - waiting - 1
     now = window[place]
     shot = [seen for seen in window if seen.shot == now.shot]
+    place_in_shot = sum(seen.shot == now.shot for seen in list(window)[:place])
     starts_shot = place == 0 or window[place - 1].shot != now.shot
     numbers = {n for seen in shot for n in seen.faces}
     ends_in_sight = at_end or window[-1].shot != now.shot
     faces = [
         tracked
         for n in numbers
-        if (tracked := _follow(n, now.time_s, shot, ends_in_sight=ends_in_sight))
+        if (tracked := _follow(n, place_in_shot, shot, ends_in_sight=ends_in_sight))
     ]
     faces.sort(key=lambda tracked: -tracked.face.width_px)
     return TrackedFrame(frame, tuple(faces), starts_shot)
 
 
 def _follow(
-    number: int, time_s: float, shot: list[_Seen], *, ends_in_sight: bool
+    number: int, place: int, shot: list[_Seen], *, ends_in_sight: bool
 ) -> TrackedFace | None:
-    """One face at one time, from all that the window knows of it; None if it is not there."""
-    seen = [(s.time_s - time_s, s.faces[number]) for s in shot if number in s.faces]
-    before = [offset for offset, _ in seen if offset <= 0]
-    after = [offset for offset, _ in seen if offset >= 0]
-    if not before or not after or after[0] - before[-1] > BRIDGE_S:
+    """One face in the shot's frame at ``place``, from all that the window knows; None if absent."""
+    run = next((run for run in _runs(number, shot) if run[0] <= place <= run[-1]), None)
+    if run is None:
         return None
-    first, last = _run(before[::-1]), _run(after)
-    starts_here = first > shot[0].time_s - time_s + BRIDGE_S
-    reach_s = shot[-1].time_s - time_s
-    ends_here = last < reach_s - (0 if not ends_in_sight else BRIDGE_S)
+    now_s = shot[place].time_s
+    seen = [(shot[i].time_s - now_s, shot[i].faces[number]) for i in run]
+    (first_s, _), (last_s, _) = seen[0], seen[-1]
+    starts_here = first_s > shot[0].time_s - now_s + BRIDGE_S
+    reach_s = shot[-1].time_s - now_s
+    ends_here = last_s < reach_s - (0 if not ends_in_sight else BRIDGE_S)
     ramp_s = RAMP_S if ends_in_sight else max(min(RAMP_S, reach_s), 1e-3)
     presence = min(
-        -first / RAMP_S if starts_here else 1.0, last / ramp_s if ends_here else 1.0, 1.0
+        -first_s / RAMP_S if starts_here else 1.0, last_s / ramp_s if ends_here else 1.0, 1.0
     )
-    run = [(offset, face) for offset, face in seen if first <= offset <= last]
     return TrackedFace(
         number=number,
-        face=_smooth(run),
-        expressions=np.stack([face.expression for _, face in run]),
+        face=_smooth(seen),
+        expressions=np.stack([face.expression for _, face in seen]),
         presence=presence,
     )
 
 
-def _run(offsets_s: list[float]) -> float:
-    """How far the sightings reach without a gap too wide to bridge; nearest first."""
-    reach = offsets_s[0]
-    for offset in offsets_s[1:]:
-        if abs(offset - reach) > BRIDGE_S:
-            break
-        reach = offset
-    return reach
+def _runs(number: int, shot: list[_Seen]) -> list[list[int]]:
+    """The shot's frames that show a face, parted where it was missed for too long to bridge.
+
+    Between two successive frames nothing was missed, however far apart they are: clips of few
+    frames a second, or of a variable rate, are full of such steps.
+    """
+    runs: list[list[int]] = []
+    for place, seen in enumerate(shot):
+        if number not in seen.faces:
+            continue
+        last = runs[-1][-1] if runs else None
+        if last is None or (
+            place - last > 1 and seen.time_s - shot[last].time_s > BRIDGE_S + _ROUNDING_S
+        ):
+            runs.append([])
+        runs[-1].append(place)
+    return runs
 
 
 def _smooth(run: list[tuple[float, Face]]) -> Face:

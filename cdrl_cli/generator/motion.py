@@ -5,7 +5,7 @@ the one model is :class:`DifferenceMotion`, fixed rules over measured difference
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -27,6 +27,7 @@ class Condition:
     """Coefficients of the emotion minus those of a neutral face, times :data:`SHARES`."""
 
 
+@runtime_checkable
 class Motion(Protocol):
     """What turns a source's expressions into the target's."""
 

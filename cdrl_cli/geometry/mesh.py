@@ -3,6 +3,7 @@
 Convention: points are (x, y) in pixels, y down; the centre of the top left pixel is (0, 0).
 """
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +15,9 @@ _SUBPIXEL_BITS = 4
 
 _LEAST_AREA_PX = 1e-3
 """A triangle seen edge-on covers no pixel and fixes no plane."""
+
+_LEAST_HEIGHT_PX = 1.0
+"""A triangle thinner than a pixel has no slope across."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ def unfold(
 
     A triangle folds when its area changes sign, and it is pressed flat when little is left. Where
     one would keep less than ``least_area`` of its area, the displacement of its corners is
-    weakened, round by round; what still folds after the last round does not move at all.
+    weakened, round by round; what still folds after the last round does not move at all, nor do
+    the neighbours that would fold over it.
 
     Args:
         points_xy: Where the points are.
@@ -93,7 +98,9 @@ def unfold(
     # Triangles seen edge-on have no area to keep; a pixel of slack frees them.
     floor = np.sign(before) * before * least_area - 0.5
     moved = displacement_xy.copy()
-    for attempt in range(rounds + 1):
+    for (
+        attempt
+    ) in itertools.count():  # ends: past the rounds each attempt stills at least one point more
         after = signed_areas(points_xy + moved, triangles) * np.sign(before)
         folded = after < floor
         if not folded.any():
@@ -130,8 +137,7 @@ def interpolate(
     order = np.argsort(-depth[triangles].mean(axis=1), kind="stable")
     drawn = order[np.abs(signed_areas(points_xy, triangles))[order] > _LEAST_AREA_PX]
 
-    matrix = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], axis=2)[drawn]
-    planes = np.linalg.solve(matrix, values[triangles[drawn]])  # (drawn, 3, channels)
+    planes = _planes(corners[drawn], values[triangles[drawn]])
     planes = np.concatenate([np.zeros((1, *planes.shape[1:])), planes]).astype(np.float32)
 
     owner = np.zeros((size, size), np.int32)  # 0: no triangle
@@ -142,3 +148,27 @@ def interpolate(
     y, x = np.mgrid[:size, :size].astype(np.float32)
     a, b, c = (planes[:, k][owner] for k in range(3))
     return a * x[..., None] + b * y[..., None] + c, owner > 0
+
+
+def _planes(
+    corners_xy: Float[np.ndarray, "triangles 3 2"],
+    values: Float[np.ndarray, "triangles 3 channels"],
+) -> Float[np.ndarray, "triangles 3 channels"]:
+    """Slopes in x and y and the value at the origin of the plane over each triangle."""
+    matrix = np.concatenate([corners_xy, np.ones((*corners_xy.shape[:2], 1))], axis=2)
+    planes = np.linalg.solve(matrix, values)
+    # A pixel drawn for a triangle may lie up to a pixel outside it. There the plane of a triangle
+    # seen almost edge-on has run far away: such a one slopes along its longest side alone.
+    sides = np.roll(corners_xy, -1, axis=1) - corners_xy
+    lengths = np.linalg.norm(sides, axis=2)
+    doubled_area = np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0])
+    (thin,) = np.nonzero(doubled_area < _LEAST_HEIGHT_PX * lengths.max(axis=1))
+    start = lengths[thin].argmax(axis=1)
+    rise = values[thin, (start + 1) % 3] - values[thin, start]
+    along = sides[thin, start] / lengths[thin, start, None] ** 2
+    slopes = along[:, :, None] * rise[:, None]
+    planes[thin, :2] = slopes
+    planes[thin, 2] = values[thin].mean(axis=1) - np.einsum(
+        "tk,tkc->tc", corners_xy[thin].mean(axis=1), slopes
+    )
+    return planes

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+_ROUNDING = 1e-12
+"""Spread, relative to the distance from the origin, under which points are one place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
@@ -57,7 +60,8 @@ def fit_similarity(
     source_mean, target_mean = share @ source, share @ target
     centred_source, centred_target = source - source_mean, target - target_mean
     variance = float(share @ (centred_source**2).sum(axis=1))
-    if variance == 0:
+    # Points that coincide differ from their own mean by rounding.
+    if variance <= _ROUNDING**2 * float(share @ (source**2).sum(axis=1)):
         raise ValueError("the source points coincide: no scale can be read from them")
     u, singular, vt = np.linalg.svd((centred_target * share[:, None]).T @ centred_source)
     # diag(1, …, -1) turns the nearest reflection into the nearest rotation (eq. 43).

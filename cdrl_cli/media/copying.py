@@ -1,7 +1,7 @@
 """Everything in a file but the edited video, carried over packet by packet."""
 
 import io
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from cdrl_cli.media.encoder import Container
 from cdrl_cli.media.probe import main_video_stream, open_container
+from cdrl_cli.media.tags import lasting_tags, quicktime_language, stream_tags
 
 if TYPE_CHECKING:
     AnyPacket = Packet[Any]
@@ -23,10 +24,6 @@ else:
 _COVER_SUFFIXES: Final = {"mjpeg": "jpg", "png": "png", "bmp": "bmp", "gif": "gif"}
 _NO_TEXT: Final = b"\0\0"
 """A sample of MP4 subtitles: the length of the text, which is 0."""
-_FALSE_AFTER_ENCODING: Final = (
-    "encoder", "duration", "bps", "number_of_", "_statistics_", "vendor_id",
-)  # fmt: skip
-"""How the keys begin that describe the packets of a stream and not what it shows."""
 
 
 class StreamCopier:
@@ -102,7 +99,7 @@ class StreamCopier:
         for stream in self._input.streams:
             if stream.index == main.index:
                 video = add_video()
-                video.metadata.update(_lasting_tags(main))
+                video.metadata.update(lasting_tags(self._tags(main)))
                 video.disposition = main.disposition
             elif _is_rebuilt(stream):
                 continue
@@ -117,9 +114,20 @@ class StreamCopier:
 
     def _add_copy(self, stream: Stream) -> Stream:
         target = self._output.add_stream_from_template(stream, opaque=True)
-        target.metadata.update(_titled(stream.metadata))
+        target.metadata.update(self._tags(stream))
         target.disposition = stream.disposition
         return target
+
+    def _tags(self, stream: Stream) -> dict[str, str]:
+        tags = stream_tags(stream.metadata)
+        language = tags.get("language")
+        if self._container.muxer == "mov" and language is not None and language != "und":
+            name = quicktime_language(language)
+            if name is None:
+                self.warnings.append(f"{_title(stream)}: .mov files cannot tell its language")
+            else:
+                tags["language"] = name
+        return tags
 
     def _attach_cover(self, source: Path, stream: Stream) -> None:
         """Matroska keeps cover art as an attachment, which only its demuxer shows as a stream."""
@@ -183,21 +191,6 @@ def _is_filler(packet: AnyPacket) -> bool:
         return bytes(packet) == _NO_TEXT
     # The last packet of each stream is an empty one that flushes decoders.
     return not packet.size and packet.dts is None
-
-
-def _lasting_tags(stream: Stream) -> dict[str, str]:
-    """Tags of the edited video that stay true: language, title, timecode."""
-    return {
-        key: value
-        for key, value in _titled(stream.metadata).items()
-        if not key.lower().startswith(_FALSE_AFTER_ENCODING)
-    }
-
-
-def _titled(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags with a track's title under the key that muxers look for; MP4's demuxer says ``name``."""
-    title = {"title": tags["name"]} if "name" in tags else {}
-    return title | {key: value for key, value in tags.items() if key != "name"}
 
 
 def _is_cover(stream: Stream) -> bool:

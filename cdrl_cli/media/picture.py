@@ -29,6 +29,8 @@ _EXACT: Final = (
     | Interpolation.FULL_CHR_H_INP
 )
 """Without these flags swscale takes the nearest chroma sample and rounds down."""
+_DEEP_RGB: Final = "gbrp16le"
+"""Not rgb48le: with full chroma interpolation from 4:2:0, swscale 9.5 mixes up its channels."""
 _MARGIN_SAMPLES: Final = 2
 """Chroma samples around a box that interpolation may look at."""
 # SWS_CS_*: swscale's own numbers for the matrices of H.273, which PyAV asks for at the target.
@@ -65,8 +67,7 @@ class Development:
         self._tags = tags
         self._sample_aspect = sample_aspect
         self._matrix = color.working_matrix(tags, template.width, template.height)
-        is_full = tags.full_range or layout.name.startswith("yuvj")
-        self._range = color.FULL_RANGE if is_full else color.LIMITED_RANGE
+        self._range = color.FULL_RANGE if tags.full_range else color.LIMITED_RANGE
         self._local = threading.local()
 
     def small(self, frame: av.VideoFrame, max_side: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -77,17 +78,17 @@ class Development:
             frame,
             width,
             height,
-            "rgb48le" if is_hdr else "rgb24",
+            _DEEP_RGB if is_hdr else "rgb24",
             # Averages what it leaves out, and is faster than swscale's bilinear at that.
             interpolation=Interpolation.AREA,
             src_colorspace=_SWS_MATRIX[self._matrix],
             src_color_range=self._range,
             threads=1,
         )
-        rgb = self.orientation.upright(small.to_ndarray())
+        rgb = small.to_ndarray()
         if is_hdr:
-            return color.srgb_from_hdr(rgb, self._tags.transfer or "")
-        return np.ascontiguousarray(rgb)
+            rgb = color.srgb_from_hdr(_full_scale(rgb), self._tags.transfer or "")
+        return np.ascontiguousarray(self.orientation.upright(rgb))
 
     def _small_size(self, max_side: int) -> tuple[int, int]:
         """Coded size of the small picture: square pixels by shrinking, never by enlarging."""
@@ -112,6 +113,8 @@ class Development:
             crop, format=self._rgb_format, interpolation=_EXACT, threads=1
         )
         inner = converted.to_ndarray()[y0 - outer[1] : y1 - outer[1], x0 - outer[0] : x1 - outer[0]]
+        if self.layout.is_deep:
+            inner = _full_scale(inner)
         return np.ascontiguousarray(self.orientation.upright(inner))
 
     def patched(
@@ -134,6 +137,8 @@ class Development:
         return copy
 
     def _planes_from_rgb(self, rgb: NDArray[Any]) -> list[NDArray[Any]]:
+        if self.layout.is_deep:
+            rgb = rgb - (rgb >> 8)
         source = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), self._rgb_format)
         converted = self._scaler("yuv").reformat(
             source,
@@ -169,7 +174,7 @@ class Development:
 
     @property
     def _rgb_format(self) -> str:
-        return "rgb48le" if self.layout.is_deep else "rgb24"
+        return _DEEP_RGB if self.layout.is_deep else "rgb24"
 
     def _scaler(self, purpose: str) -> VideoReformatter:
         """A converter that keeps its tables between frames; one per purpose and thread."""
@@ -178,6 +183,14 @@ class Development:
             scaler = VideoReformatter()
             setattr(self._local, purpose, scaler)
         return scaler
+
+
+def _full_scale(
+    rgb: UInt16[np.ndarray, "height width 3"],
+) -> UInt16[np.ndarray, "height width 3"]:
+    """Stretch swscale's 16 bits, where white is 255 * 256, to 0..65535."""
+    codes = np.minimum(rgb, 255 << 8)
+    return codes + (codes >> 8)
 
 
 class DecodedFrame:

@@ -2,14 +2,14 @@
 
 import errno
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, cast
 
 import av
-from av.buffer import Buffer
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
@@ -22,6 +22,14 @@ from cdrl_cli.media.orientation import Orientation
 _NOT_A_FILM: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 _STILL_CONTAINERS: Final = ("image2", "_pipe")
 """Demuxers of one picture: ``image2``, ``png_pipe``, ``jpeg_pipe``, ``webp_pipe``, …"""
+_MAX_FRAME_RATE: Final = 1000
+"""Frames per second; the averages of some raw streams are their clock's rate instead."""
+_ONE: Final = 1 << 16
+_TURNED: Final = tuple(
+    (cos * _ONE, sin * _ONE, 0, -sin * _ONE, cos * _ONE, 0, 0, 0, 1 << 30)
+    for cos, sin in ((1, 0), (0, 1), (-1, 0), (0, -1))
+)
+"""Display matrices of clockwise quarter turns."""
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -138,7 +146,8 @@ def describe_video(
         first: Its first decoded frame; knows the display matrix and the visible size.
     """
     codec = stream.codec_context
-    matrix = _display_matrix(first)
+    side_data = _side_data(first)
+    matrix = _display_matrix(side_data)
     orientation = Orientation.from_display_matrix(matrix)
     width, height = orientation.swapped(first.width, first.height)
     aspect = Fraction(stream.sample_aspect_ratio or 1)
@@ -150,7 +159,7 @@ def describe_video(
         rotation_deg=orientation.rotation_deg,
         mirrored=orientation.mirrored,
         sample_aspect=1 / aspect if orientation.swaps_axes else aspect,
-        frame_rate=stream.average_rate or stream.guessed_rate or None,
+        frame_rate=_frame_rate(stream),
         time_base=stream.time_base or Fraction(1, 90_000),
         duration=_duration(container, stream),
         frame_count=_frame_count(container, stream),
@@ -161,12 +170,12 @@ def describe_video(
             primaries=codec.color_primaries,
             transfer=codec.color_trc,
             matrix=codec.colorspace,
-            value_range=codec.color_range,
+            value_range=_value_range(stream, first),
         ),
         streams=tuple(_stream_info(each) for each in container.streams),
         chapters=len(container.chapters()),
         display_matrix=matrix,
-        hdr=_hdr(first),
+        hdr=_hdr(side_data),
         interlaced=first.interlaced_frame,
     )
 
@@ -189,6 +198,18 @@ def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None
     if (end := tagged_end(stream)) is not None:
         return end
     return Fraction(container.duration, 1_000_000) if container.duration else None
+
+
+def _frame_rate(stream: VideoStream) -> Fraction | None:
+    average = stream.average_rate
+    if average and average <= _MAX_FRAME_RATE:
+        return average
+    return stream.guessed_rate or None
+
+
+def _value_range(stream: VideoStream, first: av.VideoFrame) -> int:
+    is_full = first.format.name.startswith("yuvj")
+    return color.FULL_RANGE if is_full else stream.codec_context.color_range
 
 
 def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
@@ -217,19 +238,24 @@ def _stream_info(stream: Stream) -> StreamInfo:
     )
 
 
-def _side_data(frame: av.VideoFrame, kind: SideDataType) -> bytes | None:
-    # The type stubs know one kind of side data alone; the mapping takes them all.
-    found = cast(Mapping[SideDataType, Buffer], frame.side_data)
-    return bytes(found[kind]) if kind in found else None
+def _side_data(frame: av.VideoFrame) -> Mapping[SideDataType, bytes]:
+    try:
+        # The type stubs know one kind alone; the mapping takes them all.
+        found = cast(Iterable[SideData], frame.side_data)
+        return {each.type: bytes(each) for each in found}
+    except ValueError:
+        # PyAV gives up at a kind it has no name for, such as a photo's EXIF block.
+        matrix = struct.pack("=9i", *_TURNED[-frame.rotation % 360 // 90])
+        return {SideDataType.DISPLAYMATRIX: matrix}
 
 
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
-    matrix = _side_data(frame, SideDataType.DISPLAYMATRIX)
+def _display_matrix(side_data: Mapping[SideDataType, bytes]) -> tuple[int, ...] | None:
+    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
     return struct.unpack("=9i", matrix) if matrix is not None else None
 
 
-def _hdr(frame: av.VideoFrame) -> HdrMetadata | None:
+def _hdr(side_data: Mapping[SideDataType, bytes]) -> HdrMetadata | None:
     return color.hdr_metadata(
-        _side_data(frame, SideDataType.MASTERING_DISPLAY_METADATA),
-        _side_data(frame, SideDataType.CONTENT_LIGHT_LEVEL),
+        side_data.get(SideDataType.MASTERING_DISPLAY_METADATA),
+        side_data.get(SideDataType.CONTENT_LIGHT_LEVEL),
     )

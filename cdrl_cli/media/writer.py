@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -29,20 +30,12 @@ from cdrl_cli.media.encoder import (
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import editable_format
+from cdrl_cli.media.tags import merge_tags, need_general_form
 from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
 
 _MAX_TIMESCALE: Final = 2**31 - 1
 _INTERLEAVE_MICROSECONDS: Final = 1_000_000
 """Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
-_ABOUT_THE_OLD_FILE: Final = ("major_brand", "minor_version", "compatible_brands", "encoder")
-# Tags with a place of their own in an MP4 or MOV; others need the general key-value form.
-_ISO_TAGS: Final = frozenset(
-    (
-        "title", "artist", "album_artist", "album", "composer", "date", "comment", "genre",
-        "copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id",
-        "network", "keywords", "creation_time", "timecode",
-    )
-)  # fmt: skip
 
 
 def check_output(output: Path, *, inputs: Iterable[Path], overwrite: bool = False) -> None:
@@ -219,7 +212,7 @@ class VideoWriter:
             self._copier = StreamCopier(copy_from, self._container, muxer, self._add_video)
             self._video = self._copier.video
             tags, starts = self._copier.metadata, self._copier.start_times
-        muxer.metadata.update(_merged_tags(tags, metadata))
+        muxer.metadata.update(merge_tags(tags, metadata))
         muxer.container_options.update(
             _muxer_options(self._container, self._like, muxer.metadata, starts)
         )
@@ -230,11 +223,23 @@ class VideoWriter:
         like = self._like
         layout = encoder_format(self._encoder, like)
         source = editable_format(like.pixel_format).format
-        if layout.name != source.name:
+        if replace(layout, name="") != replace(source, name=""):  # yuvj420p is yuv420p, tagged
             self._warnings.append(
                 f"the video becomes {layout.name}: {self._encoder.codec} cannot hold "
                 f"{source.name} of {like.width} x {like.height}"
             )
+        if like.sample_aspect != 1 and not (self._container.is_iso or self._encoder.states_aspect):
+            # PyAV sets the aspect of the encoder, and Matroska's muxer looks at the stream's.
+            self._warnings.append(
+                f"pixels become square, they were {like.sample_aspect}: {self._encoder.codec} in "
+                f"{self._container.suffix} cannot say so"
+            )
+        if like.interlaced and not self._encoder.knows_fields:
+            self._warnings.append(
+                f"the video is interlaced, which {self._encoder.codec} cannot say"
+            )
+        if self._encoder.codec == "av1":
+            os.environ.setdefault("SVT_LOG", "1")  # it speaks to stderr past FFmpeg's log
         sideways = like.rotation_deg in (90, 270)
         stream = self._muxer.add_stream(self._encoder.library, rate=frame_rate_hint(like))
         assert isinstance(stream, VideoStream)
@@ -321,20 +326,6 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _merged_tags(source: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
-    """Tags of the output: the source's, with ours over them and our comment behind its own."""
-    tags = {key: value for key, value in source.items() if key.lower() not in _ABOUT_THE_OLD_FILE}
-    known = {key.lower(): key for key in tags}  # Matroska writes COMMENT
-    for key, value in added.items():
-        name = known.get(key.lower(), key)
-        old = tags.get(name)
-        if key.lower() == "comment" and old:
-            tags[name] = old if value in old else f"{old}; {value}"
-        else:
-            tags[name] = value
-    return tags
-
-
 def _muxer_options(
     container: Container, like: VideoInfo, tags: Mapping[str, str], starts: Iterable[Fraction]
 ) -> dict[str, str]:
@@ -342,10 +333,11 @@ def _muxer_options(
     if not container.is_iso:
         # Sound encoded ahead of time 0 (its priming) must not push the picture back.
         return options | {"avoid_negative_ts": "disabled"}
-    scale = common_timescale(starts, multiple_of=1000, at_most=_MAX_TIMESCALE)
+    # Edit lists hold start and duration in ticks of the movie: make them whole.
+    times = (like.time_base, *starts)
+    scale = common_timescale(times, multiple_of=1000, at_most=_MAX_TIMESCALE)
     options["video_track_timescale"] = str(like.time_base.denominator)
-    # Edit lists hold start times in ticks of the movie: make them whole.
     options["movie_timescale"] = str(scale)
-    if not _ISO_TAGS.issuperset(key.lower() for key in tags):
+    if need_general_form(tags):
         options["movflags"] = "use_metadata_tags"
     return options

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from safetensors.numpy import save_file
 
+from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES, LANDMARKS
 from cdrl_cli.generator.motion import SHARES, NeutralPrior
@@ -75,6 +76,18 @@ class ClipLandmarks:
     landmarks_xyz: Float[np.ndarray, "frames 478 3"]
     """Square pixels."""
     expression: Float[np.ndarray, "frames 52"]
+
+    @classmethod
+    def of(cls, prepared: PreparedClip) -> "ClipLandmarks":
+        """What the core needs of a prepared clip."""
+        clip = prepared.clip
+        return cls(
+            clip.dataset,
+            clip.identity,
+            clip.emotion,
+            prepared.landmarks_xyz,
+            prepared.expression,
+        )
 
     def thinned(self) -> "ClipLandmarks":
         """At most ``FRAMES_A_CLIP`` frames, evenly spread."""
@@ -298,7 +311,7 @@ def _movements(
     people: list[str],
     clips: list[ClipLandmarks],
     placed: list[Float[np.ndarray, "frames 478 3"]],
-) -> tuple[Float[np.ndarray, "frames 478 3"], Float[np.ndarray, "frames 52"]]:
+) -> tuple[Float[np.ndarray, "in_all 478 3"], Float[np.ndarray, "in_all 52"]]:
     """Every frame's landmarks and coefficients, minus their person's means."""
     moves, shifts = [], []
     for person in people:

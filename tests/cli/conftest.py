@@ -41,7 +41,7 @@ def edits(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
             warnings=("1 frame could not be decoded",),
         )
 
-    monkeypatch.setattr(editing, "edit_video", edit_video, raising=False)
+    monkeypatch.setattr(editing, "edit_video", edit_video)
     return calls
 
 
@@ -53,6 +53,6 @@ def edit_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], Non
         def edit_video(*_args: object, **_kwargs: object) -> None:
             raise error
 
-        monkeypatch.setattr(editing, "edit_video", edit_video, raising=False)
+        monkeypatch.setattr(editing, "edit_video", edit_video)
 
     return prepare

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cdrl_cli import editing
+from cdrl_cli import inspection
 from cdrl_cli.cli.app import run
-from cdrl_cli.editing import FaceSpan, Inspection
+from cdrl_cli.inspection import FaceSpan, Inspection
 from cdrl_cli.media.frames import ColorTags, StreamInfo, VideoInfo
 
 FOUND = Inspection(
@@ -48,7 +48,7 @@ def _found(monkeypatch):
         assert source == Path("talk.mp4")
         return FOUND
 
-    monkeypatch.setattr(editing, "inspect_video", inspect_video, raising=False)
+    monkeypatch.setattr(inspection, "inspect_video", inspect_video)
 
 
 def test_a_person_reads_streams_faces_and_shots(capsys):

@@ -6,6 +6,7 @@ import struct
 import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -95,6 +96,7 @@ def main_index(path: Path) -> int:
         )
 
 
+@cache
 def read_video(path: Path) -> VideoFacts:
     """Decode a video and note everything."""
     with av.open(str(path)) as container:
@@ -133,6 +135,7 @@ def copy_planes(frame: av.VideoFrame) -> list[np.ndarray]:
     return planes
 
 
+@cache
 def read_packets(path: Path) -> dict[int, list[PacketFacts]]:
     """Packets by stream, without the edited video's."""
     with av.open(str(path)) as container:

@@ -1,0 +1,116 @@
+"""Training clips, run through the same landmarker, tracker and aligner as an edit."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.prepared import (
+    FACE_SIDE,
+    MOUTH_SIDE,
+    PreparedClip,
+    load_prepared,
+    save_prepared,
+)
+from cdrl_cli.errors import UnreadableInputError
+from cdrl_cli.face.alignment import FaceCrop, crop_face
+from cdrl_cli.face.tracking import track_faces
+from cdrl_cli.media import open_video
+from cdrl_cli.media.audio import Sound, read_sound
+
+MOUTH_LANDMARKS = (13, 14)
+MOUTH_REACH_PX = 48
+"""Half the side of the mouth's part of the aligned crop."""
+
+
+def prepare_clips(
+    clips: list[Clip],
+    models: Models,
+    cache: Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[PreparedClip]:
+    """Prepare clips, or read them from the cache; clips without a face are left out.
+
+    Args:
+        clips: What to prepare.
+        models: The landmarker and the head model.
+        cache: Folder of the cache; a cut run goes on where it stopped.
+        progress: Called with (clips done, clips in all).
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    for done, clip in enumerate(clips, start=1):
+        key = zlib.crc32(str(clip.path.resolve()).encode())
+        kept = cache / f"{clip.path.stem}-{key:08x}.npz"
+        if not kept.exists():
+            save_prepared(prepare_clip(clip, models), kept)
+        prepared = load_prepared(clip, kept)
+        if progress:
+            progress(done, len(clips))
+        if len(prepared.time_s):
+            yield prepared
+
+
+def prepare_clip(clip: Clip, models: Models) -> PreparedClip:
+    """Find the largest face of every frame, cut it out, and read the sound."""
+    times, landmarks, expressions, faces, mouths = [], [], [], [], []
+    with open_video(clip.path) as video, models.open_landmarker(max_faces=1) as landmarker:
+        aspect = video.info.sample_aspect
+        for tracked in track_faces(video, landmarker, sample_aspect=aspect):
+            for seen in tracked.faces[:1]:
+                head = models.head.locate(seen.face)
+                crop = crop_face(tracked.frame, seen.face, head, sample_aspect=aspect)
+                image = crop.image()
+                times.append(float(tracked.frame.time))
+                landmarks.append(seen.face.landmarks_xyz)
+                expressions.append(seen.face.expression)
+                faces.append(
+                    cv2.resize(image, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
+                )
+                mouths.append(cut_mouth(image, _mouth_xy(crop, models)))
+    sound = _sound(clip)
+    return PreparedClip(
+        clip=clip,
+        time_s=np.array(times, np.float64),
+        landmarks_xyz=np.array(landmarks, np.float32).reshape(-1, 478, 3),
+        expression=np.array(expressions, np.float32).reshape(-1, 52),
+        face=np.array(faces, np.uint8).reshape(-1, FACE_SIDE, FACE_SIDE, 3),
+        mouth=np.array(mouths, np.uint8).reshape(-1, MOUTH_SIDE, MOUTH_SIDE),
+        sound=np.round(sound.samples.clip(-1, 1) * 32767).astype(np.int16),
+        sound_start_s=sound.start_s,
+    )
+
+
+def cut_mouth(
+    image: UInt8[np.ndarray, "256 256 3"], middle_xy: Float[np.ndarray, " 2"]
+) -> UInt8[np.ndarray, "64 64"]:
+    """Luma around a point of the aligned crop."""
+    scale = MOUTH_SIDE / (2 * MOUTH_REACH_PX)
+    shift = (MOUTH_SIDE - 1) / 2 - scale * middle_xy
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return cv2.warpAffine(
+        grey,
+        matrix,
+        (MOUTH_SIDE, MOUTH_SIDE),
+        flags=cv2.INTER_AREA,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _mouth_xy(crop: FaceCrop, models: Models) -> Float[np.ndarray, " 2"]:
+    """Where the canonical face has its mouth: it follows the head, not the jaw."""
+    mouth = models.head.canonical_xyz[list(MOUTH_LANDMARKS)].mean(axis=0, keepdims=True)
+    return crop.crop_from_head.apply(mouth)[0, :2]
+
+
+def _sound(clip: Clip) -> Sound:
+    try:
+        return read_sound(clip.audio or clip.path)
+    except UnreadableInputError:
+        return Sound(np.zeros(0, np.float32), 0.0)

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UsageError
+from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.face.compositing import paste_face
+from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.generator.motion import MAX_SHIFT, SHARES
+from heads import toy_head
+from pictures import ArrayFrame, read_pictures
+
+pytestmark = pytest.mark.weights
+
+
+def test_an_unknown_set_is_refused():
+    with pytest.raises(UsageError):
+        load_models("purple")
+
+
+def test_neutral_asks_for_nothing_and_every_emotion_for_something_real(models):
+    for emotion in Emotion:
+        strength = np.linalg.norm(models.emotion_condition(emotion).difference)
+        if emotion is Emotion.NEUTRAL:
+            assert strength == 0
+        else:
+            assert 0.3 < strength <= MAX_SHIFT
+
+
+def test_emotions_leave_speech_alone(models):
+    assert not models.differences[:, SHARES == 0].any()
+
+
+@pytest.mark.parametrize(
+    ("emotion", "name", "sign"),
+    [
+        (Emotion.HAPPY, "mouthSmileLeft", 1),
+        (Emotion.SAD, "mouthFrownRight", 1),
+        (Emotion.SAD, "browInnerUp", 1),
+        (Emotion.ANGRY, "browDownLeft", 1),
+        (Emotion.DISGUSTED, "noseSneerRight", 1),
+        (Emotion.SURPRISED, "browOuterUpLeft", 1),
+        (Emotion.FEAR, "eyeWideRight", 1),
+        (Emotion.SAD, "mouthSmileLeft", -1),
+    ],
+)
+def test_emotions_look_as_the_textbook_says(models, emotion, name, sign):
+    assert sign * models.differences[emotion.class_index, EXPRESSION_NAMES.index(name)] > 0.05
+
+
+def test_the_canonical_face_lies_in_head_space(models):
+    canonical = models.head.canonical_xyz
+    np.testing.assert_allclose(canonical[[33, 263]].mean(axis=0), 0, atol=1e-5)
+    assert np.linalg.norm(canonical[263] - canonical[33]) == pytest.approx(1, abs=1e-5)
+    assert canonical[33, 0] < canonical[263, 0]
+    assert canonical[10, 1] < canonical[152, 1]
+    assert canonical[1, 2] < canonical[33, 2]
+    np.testing.assert_allclose(canonical[toy_head().mirror] * (-1, 1, 1), canonical, atol=1e-5)
+
+
+def test_only_the_face_of_a_real_clip_changes(models, clips):
+    (picture,) = read_pictures(clips / "single_face.mp4", 1)
+    frame = ArrayFrame(picture)
+    with models.open_landmarker() as landmarker:
+        face = landmarker.detect(picture)[0]
+    crop = crop_face(frame, face, models.head.locate(face))
+    shown = models.motion(
+        face.expression,
+        face.expression[None],
+        models.emotion_condition(Emotion.HAPPY),
+        intensity=1.0,
+    )
+    pasted = paste_face(frame, crop, models.renderer(crop, shown)).pixels
+    changed = np.argwhere((pasted != frame.pixels).any(axis=2))
+    left, top, right, bottom = face.box_xyxy
+    margin = 0.3 * (right - left)
+    assert len(changed) > 1000
+    assert changed[:, 1].min() > left - margin
+    assert changed[:, 1].max() < right + margin
+    assert changed[:, 0].min() > top - margin
+    assert changed[:, 0].max() < bottom + margin
+
+    # And read again, the face smiles more than it did: the mouth's coefficients are far from
+    # linear near 0, so we compare by factors there.
+    with models.open_landmarker() as landmarker:
+        after = landmarker.detect(pasted)[0]
+    smiles, squints = (
+        [EXPRESSION_NAMES.index(f"{stem}{side}") for side in ("Left", "Right")]
+        for stem in ("mouthSmile", "eyeSquint")
+    )
+    assert after.expression[smiles].mean() > 4 * face.expression[smiles].mean()
+    assert after.expression[squints].mean() > face.expression[squints].mean() + 0.05

@@ -1,0 +1,120 @@
+import csv
+
+import pytest
+
+from cdrl_cli.data.clips import read_index, read_london, read_training_clips
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UnreadableInputError
+
+ROW = {
+    "path": "a.mp4",
+    "audio": "",
+    "dataset": "MEAD",
+    "licence_class": "permissive",
+    "identity": "M003",
+    "emotion": "happy",
+    "label_certain": "1",
+    "sentence": "",
+    "split": "train",
+}
+
+
+def write_index(folder, *rows, without=None):
+    columns = [column for column in ROW if column != without]
+    with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(ROW | row for row in rows)
+
+
+def test_a_row_is_a_clip(tmp_path):
+    write_index(tmp_path, {"audio": "a.wav", "sentence": "dogs sit", "label_certain": "0"})
+    (clip,) = read_index(tmp_path)
+    assert clip.path == tmp_path / "a.mp4"
+    assert clip.audio == tmp_path / "a.wav"
+    assert (clip.dataset, clip.identity, clip.split) == ("MEAD", "M003", "train")
+    assert clip.emotion is Emotion.HAPPY
+    assert clip.sentence == "dogs sit"
+    assert not clip.label_certain
+
+
+def test_sound_within_the_clip_is_no_wav_beside_it(tmp_path):
+    write_index(tmp_path, {"audio": "in clip"}, {"audio": ""})
+    assert [clip.audio for clip in read_index(tmp_path)] == [None, None]
+
+
+def test_no_label_is_no_emotion(tmp_path):
+    write_index(tmp_path, {"emotion": ""}, {"emotion": "puzzled"}, {"sentence": ""})
+    assert [clip.emotion for clip in read_index(tmp_path)] == [None, None, Emotion.HAPPY]
+    assert read_index(tmp_path)[2].sentence is None
+
+
+def test_a_data_set_that_is_neutral_by_design_is_neutral(tmp_path):
+    write_index(tmp_path, {"dataset": "GRID", "emotion": ""})
+    assert read_index(tmp_path)[0].emotion is Emotion.NEUTRAL
+
+
+def test_two_unnamed_speakers_are_not_taken_for_one(tmp_path):
+    write_index(
+        tmp_path,
+        {"path": "a.mp4", "identity": "unknown"},
+        {"path": "b.mp4", "identity": "unknown"},
+        {"path": "c.mp4", "identity": "M003"},
+        {"path": "d.mp4", "identity": "M003"},
+    )
+    one, other, *known = (clip.identity for clip in read_index(tmp_path))
+    assert one != other
+    assert known == ["M003", "M003"]
+
+
+def test_a_folder_without_an_index_is_unreadable(tmp_path):
+    with pytest.raises(UnreadableInputError, match=r"index\.csv") as caught:
+        read_index(tmp_path)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("column", list(ROW))
+def test_a_missing_column_is_named(tmp_path, column):
+    write_index(tmp_path, {}, without=column)
+    with pytest.raises(UnreadableInputError, match=column):
+        read_index(tmp_path)
+
+
+def test_stills_say_who_and_what_by_their_names(tmp_path):
+    for name in ("002_smiling.jpg", "001_neutral.jpg", "notes.jpg", "001_neutral.txt"):
+        (tmp_path / name).touch()
+    stills = read_london(tmp_path)
+    assert [clip.identity for clip in stills] == ["London_001", "London_002"]
+    assert [clip.emotion for clip in stills] == [Emotion.NEUTRAL, Emotion.HAPPY]
+
+
+def test_a_folder_without_stills_has_none(tmp_path):
+    assert read_london(tmp_path / "london") == []
+
+
+def test_permissive_training_leaves_research_clips_out(tmp_path):
+    write_index(tmp_path, {"path": "a.mp4"}, {"path": "b.mp4", "licence_class": "research"})
+    (tmp_path / "london").mkdir()
+    (tmp_path / "london" / "001_neutral.jpg").touch()
+    names = {
+        wanted: [c.path.name for c in read_training_clips(tmp_path, licence_class=wanted)]
+        for wanted in ("permissive", "research")
+    }
+    assert names["permissive"] == ["a.mp4", "001_neutral.jpg"]
+    assert names["research"] == ["a.mp4", "b.mp4", "001_neutral.jpg"]
+
+
+def test_nobody_learns_from_the_validation_split(tmp_path):
+    write_index(tmp_path, {"split": "val"}, {"split": "train"})
+    assert len(read_training_clips(tmp_path, licence_class="research")) == 1
+
+
+def test_a_doubtful_label_is_not_learned_unless_neutral(tmp_path):
+    write_index(
+        tmp_path,
+        {"label_certain": "0"},
+        {"label_certain": "0", "emotion": "neutral"},
+        {"label_certain": "1"},
+    )
+    learned = [c.emotion for c in read_training_clips(tmp_path, licence_class="research")]
+    assert learned == [None, Emotion.NEUTRAL, Emotion.HAPPY]

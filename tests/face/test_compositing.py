@@ -1,0 +1,108 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdrl_cli.face.alignment import CROP_SIZE, crop_face
+from cdrl_cli.face.compositing import Rendering, paste_face
+from heads import pose, toy_head
+from pictures import ArrayFrame, noise, waves
+
+HEIGHT, WIDTH = 200, 260
+FACES = st.fixed_dictionaries(
+    {
+        "yaw_deg": st.floats(-40, 40),
+        "roll_deg": st.floats(-180, 180),
+        "scale": st.floats(12, 150),
+        "at": st.tuples(st.floats(-30, WIDTH + 30), st.floats(-30, HEIGHT + 30)),
+    }
+)
+ASPECTS = st.sampled_from([Fraction(1), Fraction(4, 3), Fraction(8, 9)])
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def disc(radius=90.0):
+    """A mask of the middle of the crop, with a soft edge."""
+    y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE] - (CROP_SIZE - 1) / 2
+    return np.clip((radius - np.hypot(x, y)) / 8, 0, 1).astype(np.float32)
+
+
+def crop_toy(frame, place, aspect=Fraction(1)):
+    toy = toy_head()
+    face = toy.face(pose(**place))
+    return crop_face(frame, face, toy.model.locate(face), sample_aspect=aspect)
+
+
+def mask_on_frame(crop, mask):
+    """Which frame pixels some masked crop pixel can reach, pixel by pixel."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    on_crop = np.stack([x, y], axis=2) @ crop.crop_from_frame[:, :2].T + crop.crop_from_frame[:, 2]
+    reached = np.zeros((HEIGHT, WIDTH), bool)
+    padded = np.pad(mask > 0, 2)
+    for dy in (-1, 0, 1, 2):
+        for dx in (-1, 0, 1, 2):
+            near = np.floor(on_crop).astype(int) + (dx, dy) + 2
+            near = near.clip(0, CROP_SIZE + 3)
+            reached |= padded[near[..., 1], near[..., 0]]
+    return reached
+
+
+@given(FACES, ASPECTS, st.sampled_from([np.uint8, np.uint16]), SEEDS)
+def test_there_and_back_without_motion_every_bit_stays(place, aspect, dtype, seed):
+    frame = ArrayFrame(noise(HEIGHT, WIDTH, seed=seed, dtype=dtype))
+    crop = crop_toy(frame, place, aspect)
+    still = Rendering(np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32), disc())
+    np.testing.assert_array_equal(paste_face(frame, crop, still).pixels, frame.pixels)
+
+
+@given(FACES, ASPECTS, SEEDS)
+def test_pixels_outside_the_mask_are_untouched(place, aspect, seed):
+    generator = np.random.default_rng(seed)
+    frame = ArrayFrame(noise(HEIGHT, WIDTH, seed=seed))
+    crop = crop_toy(frame, place, aspect)
+    flow = generator.normal(0, 20, (CROP_SIZE, CROP_SIZE, 2)).astype(np.float32)
+    pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
+    outside = ~mask_on_frame(crop, disc())
+    np.testing.assert_array_equal(pasted[outside], frame.pixels[outside])
+
+
+@given(FACES)
+def test_what_is_masked_does_move(place):
+    place = place | {"at": (130.0, 100.0), "scale": max(place["scale"], 30.0)}
+    frame = ArrayFrame(noise(HEIGHT, WIDTH))
+    crop = crop_toy(frame, place)
+    flow = np.full((CROP_SIZE, CROP_SIZE, 2), 30.0, np.float32)
+    pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
+    assert (pasted[100, 130] != frame.pixels[100, 130]).any()
+
+
+def test_a_flow_to_the_right_of_the_crop_fetches_from_the_right_of_the_face():
+    # The head lies on its side: the crop's right is the frame's down.
+    frame = ArrayFrame(waves(HEIGHT, WIDTH))
+    crop = crop_toy(frame, {"roll_deg": 90.0, "scale": 38.0, "at": (130.0, 100.0)})
+    flow = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    flow[..., 0] = 20.0  # 10 frame pixels: the face is enlarged twofold
+    pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
+    fetched = frame.pixels[100 - 20 + 10 : 100 + 20 + 10, 110:150].astype(int)
+    np.testing.assert_allclose(pasted[80:120, 110:150], fetched, atol=3)
+
+
+def test_the_frame_given_stays_as_it_was():
+    frame = ArrayFrame(noise(HEIGHT, WIDTH), index=7, time=Fraction(7, 25))
+    before = frame.pixels.copy()
+    crop = crop_toy(frame, {"scale": 50.0, "at": (130.0, 100.0)})
+    flow = np.full((CROP_SIZE, CROP_SIZE, 2), 9.0, np.float32)
+    pasted = paste_face(frame, crop, Rendering(flow, disc()))
+    np.testing.assert_array_equal(frame.pixels, before)
+    assert (pasted.index, pasted.time) == (7, Fraction(7, 25))
+
+
+@pytest.mark.parametrize("place", [(-2000.0, 50.0), (2000.0, 50.0), (50.0, 2000.0)])
+def test_a_face_that_has_left_the_picture_changes_nothing(place):
+    frame = ArrayFrame(noise(HEIGHT, WIDTH))
+    crop = crop_toy(frame, {"scale": 30.0, "at": place})
+    flow = np.full((CROP_SIZE, CROP_SIZE, 2), 9.0, np.float32)
+    pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
+    np.testing.assert_array_equal(pasted, frame.pixels)

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.generator.motion import (
+    MAX_INTENSITY,
+    MAX_SHIFT,
+    SHARES,
+    Condition,
+    DifferenceMotion,
+    NeutralPrior,
+)
+from heads import coefficients
+
+PRIOR = NeutralPrior(mean=np.full(52, 0.05), high=np.full(52, 0.2))
+MOTION = DifferenceMotion(PRIOR)
+COEFFICIENTS = hnp.arrays(float, 52, elements=st.floats(0, 1))
+NEUTRAL = hnp.arrays(float, 52, elements=st.floats(0, 0.2))
+DIFFERENCES = hnp.arrays(float, 52, elements=st.floats(-1, 1))
+INTENSITIES = st.floats(0, MAX_INTENSITY)
+
+SPEECH = ("jaw", "mouthClose", "mouthLeft", "mouthRight", "eyeLook", "eyeBlink")
+IS_SPEECH = np.array([name.startswith(SPEECH) for name in EXPRESSION_NAMES])
+
+
+def condition_of(difference):
+    """As :meth:`read_condition` makes it: shares are in it."""
+    return Condition(SHARES * difference)
+
+
+def shown(expression, window, difference, intensity):
+    return MOTION(expression, window, condition_of(difference), intensity=intensity)
+
+
+def channel(name):
+    return EXPRESSION_NAMES.index(name)
+
+
+@given(COEFFICIENTS, COEFFICIENTS, DIFFERENCES)
+def test_intensity_zero_is_the_expression_itself(expression, mean, difference):
+    np.testing.assert_array_equal(shown(expression, mean[None], difference, 0.0), expression)
+
+
+@given(COEFFICIENTS, COEFFICIENTS, DIFFERENCES, INTENSITIES)
+def test_speech_gaze_and_blinks_never_change(expression, mean, difference, intensity):
+    changed = shown(expression, mean[None], difference, intensity) != expression
+    assert not (changed & IS_SPEECH).any()
+
+
+@given(COEFFICIENTS, COEFFICIENTS, DIFFERENCES, INTENSITIES)
+def test_coefficients_stay_coefficients(expression, mean, difference, intensity):
+    after = shown(expression, mean[None], difference, intensity)
+    assert after.min() >= 0
+    assert after.max() <= 1
+
+
+@given(COEFFICIENTS, COEFFICIENTS, DIFFERENCES, INTENSITIES)
+def test_the_change_is_no_larger_than_that_of_real_faces(expression, mean, difference, intensity):
+    change = shown(expression, mean[None], difference, intensity) - expression
+    assert np.linalg.norm(change) <= MAX_SHIFT * max(1.0, intensity) + 1e-9
+
+
+@given(COEFFICIENTS, NEUTRAL, DIFFERENCES, INTENSITIES, INTENSITIES)
+def test_more_intensity_is_more_of_the_same(expression, mean, difference, one, other):
+    less, more = sorted((one, other))
+    change = [shown(expression, mean[None], difference, i) - expression for i in (less, more)]
+    assert (np.abs(change[1]) >= np.abs(change[0]) - 1e-9).all()
+    assert (change[1] * np.sign(difference) >= -1e-12).all()
+
+
+@given(COEFFICIENTS, NEUTRAL, DIFFERENCES, INTENSITIES)
+def test_a_neutral_source_has_nothing_to_lose(expression, mean, difference, intensity):
+    one = shown(expression, mean[None], difference, intensity)
+    other = shown(expression, np.zeros((1, 52)), difference, intensity)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_smile_is_lost_when_the_face_is_to_look_sad():
+    smiling, sad = coefficients(mouthSmile=0.8), coefficients(mouthFrown=0.5)
+    after = shown(smiling, np.tile(smiling, (20, 1)), sad, 1.0)
+    smile, frown = channel("mouthSmileLeft"), channel("mouthFrownLeft")
+    assert after[smile] == pytest.approx(PRIOR.high[smile])
+    assert after[frown] == pytest.approx(0.5)
+
+
+def test_what_is_lost_does_not_grow_beyond_what_was_there():
+    smiling = coefficients(mouthSmile=0.8)
+    window, nothing = np.tile(smiling, (20, 1)), np.zeros(52)
+    at_one, at_two = (shown(smiling, window, nothing, i) for i in (1.0, 2.0))
+    np.testing.assert_allclose(at_two, at_one)
+
+
+def test_a_passing_smile_is_not_the_sources_emotion():
+    smiling, talking = coefficients(mouthSmile=0.8), np.zeros((39, 52))
+    after = shown(smiling, np.concatenate([talking, smiling[None]]), np.zeros(52), 1.0)
+    np.testing.assert_array_equal(after, smiling)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_blink_keeps_its_lids(left, right):
+    blinking = coefficients(eyeBlinkLeft=left, eyeBlinkRight=right)
+    wide = coefficients(eyeWide=0.6, eyeSquint=0.3)
+    after = shown(blinking, np.zeros((1, 52)), wide, 1.0)
+    for side, closed in (("Left", left), ("Right", right)):
+        assert after[channel(f"eyeWide{side}")] == pytest.approx(0.6 * (1 - closed))
+        assert after[channel(f"eyeSquint{side}")] == pytest.approx(0.3 * (1 - closed))
+
+
+def test_the_lips_shared_with_speech_take_a_part():
+    difference = coefficients(mouthPucker=1.0, mouthUpperUp=0.5, browInnerUp=0.3)
+    after = shown(np.zeros(52), np.zeros((1, 52)), difference, 1.0)
+    assert 0 < after[channel("mouthPucker")] < 0.5
+    assert 0 < after[channel("mouthUpperUpLeft")] < 0.25
+    assert after[channel("browInnerUp")] == pytest.approx(0.3)
+
+
+def test_the_source_is_not_changed_in_place():
+    expression, window = np.full(52, 0.5), np.full((3, 52), 0.5)
+    difference = SHARES * 0.4
+    condition = Condition(difference.copy())
+    MOTION(expression, window, condition, intensity=2.0)
+    assert (expression == 0.5).all()
+    assert (window == 0.5).all()
+    np.testing.assert_array_equal(condition.difference, difference)
+
+
+def test_a_reference_is_read_from_its_more_expressive_half():
+    smiling = coefficients(mouthSmile=0.9)
+    frames = np.concatenate([np.tile(PRIOR.mean, (10, 1)), np.tile(smiling, (10, 1))])
+    difference = MOTION.read_condition(frames).difference
+    np.testing.assert_allclose(difference, SHARES * (smiling - PRIOR.mean))
+
+
+def test_a_reference_of_one_frame_is_that_frame():
+    smiling = coefficients(mouthSmile=0.9)
+    difference = MOTION.read_condition(smiling[None]).difference
+    np.testing.assert_allclose(difference, SHARES * (smiling - PRIOR.mean))
+
+
+@given(hnp.arrays(float, (6, 52), elements=st.floats(0, 1)), st.permutations(range(6)))
+def test_the_order_of_a_references_frames_does_not_matter(frames, order):
+    one, other = (MOTION.read_condition(f).difference for f in (frames, frames[order]))
+    np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def test_what_a_reference_says_is_not_its_emotion():
+    talking = coefficients(jawOpen=0.9, mouthClose=0.4, eyeLookUp=0.5, eyeBlink=1.0)
+    difference = MOTION.read_condition(talking[None]).difference
+    assert (difference[IS_SPEECH] == 0).all()

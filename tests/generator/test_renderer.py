@@ -1,0 +1,158 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cdrl_cli.face.alignment import CROP_SIZE, crop_face
+from cdrl_cli.face.compositing import paste_face
+from cdrl_cli.generator.lips import INNER_PAIRS, keep_aperture
+from cdrl_cli.generator.renderer import RING_REACH, WarpRenderer
+from cdrl_cli.geometry.mesh import add_ring
+from cdrl_cli.geometry.similarity import Similarity
+from heads import coefficients, pose, toy_head
+from pictures import ArrayFrame, noise
+
+FRAME = ArrayFrame(noise(300, 300))
+SEEDS = st.integers(0, 2**32 - 1)
+POSES = st.builds(
+    lambda yaw, pitch, roll: pose(
+        yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll, scale=60, at=(150, 150)
+    ),
+    st.floats(-35, 35),
+    st.floats(-25, 25),
+    st.floats(-90, 90),
+)
+
+
+def renderer():
+    return WarpRenderer(toy_head().expression_basis, toy_head().mesh)
+
+
+def crop_of(head, expression=None):
+    toy = toy_head()
+    face = toy.face(head, expression)
+    return crop_face(FRAME, face, toy.model.locate(face))
+
+
+def random_expression(seed, size=0.15):
+    return np.random.default_rng(seed).uniform(0, size, 52)
+
+
+@given(POSES, SEEDS)
+def test_no_change_of_expression_moves_nothing(head, seed):
+    crop = crop_of(head, random_expression(seed))
+    assert not renderer()(crop, crop.expression).flow.any()
+
+
+def test_no_change_of_expression_leaves_every_bit():
+    crop = crop_of(pose(roll_deg=20, scale=60, at=(150, 150)))
+    pasted = paste_face(FRAME, crop, renderer()(crop, crop.expression))
+    np.testing.assert_array_equal(pasted.pixels, FRAME.pixels)
+
+
+@given(POSES, SEEDS)
+def test_the_edit_ends_inside_the_ring_and_the_crop(head, seed):
+    crop = crop_of(head)
+    rendering = renderer()(crop, random_expression(seed))
+    mask, flow = rendering.mask, rendering.flow
+    assert mask.shape == (CROP_SIZE, CROP_SIZE)
+    assert mask.min() == 0
+    assert mask.max() == 1
+    for border in (mask[0], mask[-1], mask[:, 0], mask[:, -1]):
+        assert not border.any()
+    assert not flow[mask == 0].any()
+    ring = add_ring(crop.landmarks_xyz[:468, :2], toy_head().mesh.oval, reach=RING_REACH)[468:]
+    y, x = np.nonzero(mask)
+    assert x.min() >= ring[:, 0].min() - 1
+    assert x.max() <= ring[:, 0].max() + 1
+    assert y.min() >= ring[:, 1].min() - 1
+    assert y.max() <= ring[:, 1].max() + 1
+
+
+@given(POSES, SEEDS)
+def test_the_flow_has_no_step(head, seed):
+    flow = renderer()(crop_of(head), random_expression(seed)).flow
+    steps = max(np.abs(np.diff(flow, axis=axis)).max() for axis in (0, 1))
+    assert steps < 2.5
+
+
+@settings(max_examples=20)
+@given(POSES, SEEDS)
+def test_pixels_come_from_where_the_landmarks_were(head, seed):
+    toy, crop, expression = toy_head(), crop_of(head), random_expression(seed, 0.1)
+    flow = renderer()(crop, expression).flow
+    in_head = np.tensordot(expression, toy.basis, axes=1)
+    moves = keep_aperture(crop.landmarks_xyz, crop.crop_from_head.apply_direction(in_head))
+    faces_us = crop.crop_from_head.rotation @ np.array([0, 0, 1.0])
+    assert faces_us[2] > 0.5
+    inner = [1, 4, 5, 6, 9, 10, 151, 50, 280, 101, 330, 117, 346, 200, 199, 105, 334]
+    arrived = (crop.landmarks_xyz + moves)[inner, :2]
+    x, y = arrived.round().astype(int).T
+    np.testing.assert_allclose(flow[y, x], -moves[inner, :2], atol=1.0)
+    assert np.abs(moves[inner, :2]).max() > 0.5
+
+
+@given(SEEDS)
+def test_closed_lips_stay_closed(seed):
+    """A pixel above the mouth's line comes from above it, one below from below."""
+    toy = toy_head()
+    canonical = toy.canonical_xyz.copy()
+    canonical[INNER_PAIRS[:, 1]] = canonical[INNER_PAIRS[:, 0]]
+    face = toy.face(pose(scale=76, at=(150, 150)))
+    closed = replace(
+        face, landmarks_xyz=pose(scale=76, at=(150, 150)).apply(canonical).astype(np.float32)
+    )
+    crop = crop_face(FRAME, closed, toy.model.locate(face))
+    flow = renderer()(crop, random_expression(seed)).flow
+    x, y = crop.landmarks_xyz[13, :2].round().astype(int)
+    # Along the column through the middle of the mouth, order is kept and nothing is torn.
+    sources = np.arange(y - 12, y + 13) + flow[y - 12 : y + 13, x, 1]
+    steps = [later - earlier for earlier, later in pairwise(sources)]
+    assert min(steps) > 0
+    assert max(steps) < 2.5
+
+
+@settings(max_examples=15)
+@given(SEEDS)
+def test_a_mirrored_face_moves_in_mirror_image(seed):
+    toy, expression = toy_head(), random_expression(seed)
+    crop = crop_of(pose(yaw_deg=15, scale=60, at=(150, 150)))
+    flow = renderer()(crop, expression).flow
+
+    across = crop.crop_from_head
+    mirror = np.diag([-1.0, 1, 1])
+    twin = replace(
+        crop,
+        landmarks_xyz=crop.landmarks_xyz[toy.mirror] * (-1, 1, 1) + (CROP_SIZE - 1, 0, 0),
+        crop_from_head=Similarity(
+            across.scale,
+            mirror @ across.rotation @ mirror,
+            across.translation * (-1, 1, 1) + (CROP_SIZE - 1, 0, 0),
+        ),
+        expression=crop.expression[toy.mirror_names],
+    )
+    mirrored = renderer()(twin, expression[toy.mirror_names]).flow
+    difference = mirrored[:, ::-1] * (-1, 1) - flow
+    # Which triangle owns a pixel on an edge, and rounding, may differ; motion may not.
+    assert np.abs(difference).mean() < 0.03
+    assert np.quantile(np.abs(difference), 0.99) < 0.4
+
+
+@given(POSES, SEEDS, st.floats(0.1, 1))
+def test_half_the_change_is_half_the_motion(head, seed, share):
+    """Small motions add up linearly: nothing folds, nothing is clipped."""
+    crop, expression = crop_of(head), random_expression(seed, 0.02)
+    whole, part = (renderer()(crop, a * expression).flow for a in (1.0, share))
+    np.testing.assert_allclose(part, share * whole, atol=0.25)
+
+
+@pytest.mark.parametrize("name", ["browInnerUp", "mouthSmile", "noseSneer"])
+def test_the_change_counts_not_the_expression(name):
+    crop = crop_of(pose(scale=60, at=(150, 150)), coefficients(**{name: 0.4}))
+    bare = replace(crop, expression=np.zeros(52))
+    one = renderer()(crop, crop.expression + coefficients(jawOpen=0.1)).flow
+    other = renderer()(bare, coefficients(jawOpen=0.1)).flow
+    np.testing.assert_allclose(one, other, atol=1e-4)

@@ -1,0 +1,109 @@
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from clips import Clip, make_clip
+
+from cdrl_cli.errors import UsageError
+from cdrl_cli.media import HdrMetadata, VideoInfo, probe_video
+from cdrl_cli.media.encoder import (
+    CONTAINERS,
+    ENCODERS,
+    PRESETS,
+    choose_encoder,
+    container_for,
+    encoder_format,
+    encoder_options,
+)
+
+F = Fraction
+
+
+@pytest.fixture(scope="module")
+def info(tmp_path_factory: pytest.TempPathFactory) -> VideoInfo:
+    folder = tmp_path_factory.mktemp("encoder")
+    return probe_video(make_clip(folder / "a.mp4", Clip(frames=1, audio=())))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pixel_format", "size", "codec"),
+    [
+        (".mp4", "yuv420p", (96, 64), "h264"),
+        (".mp4", "nv12", (96, 64), "h264"),
+        (".mp4", "yuv420p10le", (96, 64), "hevc"),
+        (".mp4", "p010le", (96, 64), "hevc"),
+        (".mp4", "yuv420p", (97, 64), "vp9"),
+        (".mp4", "yuv444p", (97, 64), "h264"),
+        (".mov", "yuv420p", (97, 64), "h264"),
+        (".mkv", "yuv422p10le", (96, 64), "hevc"),
+        (".webm", "yuv420p", (96, 64), "vp9"),
+        (".webm", "yuv420p10le", (96, 64), "av1"),
+    ],
+)
+def test_codec_suits_container_and_source(
+    info: VideoInfo, suffix: str, pixel_format: str, size: tuple[int, int], codec: str
+) -> None:
+    like = replace(info, pixel_format=pixel_format, width=size[0], height=size[1])
+    assert choose_encoder(CONTAINERS[suffix], None, like).codec == codec
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "size", "expected"),
+    [
+        ("h264", "yuv420p", (96, 64), "yuv420p"),
+        ("h264", "yuvj420p", (96, 64), "yuvj420p"),
+        ("h264", "nv12", (96, 64), "yuv420p"),
+        ("h264", "yuv420p12le", (96, 64), "yuv420p10le"),
+        ("h264", "yuv420p", (97, 64), "yuv444p"),
+        ("h264", "yuv420p", (96, 65), "yuv422p"),
+        ("hevc", "yuv422p10le", (96, 64), "yuv422p10le"),
+        ("hevc", "yuv420p10le", (97, 65), "yuv444p10le"),
+        ("av1", "yuv422p", (96, 64), "yuv420p"),
+        ("vp9", "yuv411p", (96, 64), "yuv422p"),
+        ("ffv1", "yuv410p", (97, 65), "yuv410p"),
+    ],
+)
+def test_pixel_format_is_the_nearest(
+    info: VideoInfo, codec: str, pixel_format: str, size: tuple[int, int], expected: str
+) -> None:
+    like = replace(info, pixel_format=pixel_format, width=size[0], height=size[1])
+    assert encoder_format(ENCODERS[codec], like).name == expected
+
+
+def test_parity_is_that_of_the_stored_picture(info: VideoInfo) -> None:
+    turned = replace(info, width=64, height=97, rotation_deg=90)
+    assert encoder_format(ENCODERS["h264"], turned).name == "yuv444p"
+
+
+@pytest.mark.parametrize("codec", [codec for codec in ENCODERS if codec != "ffv1"])
+def test_every_preset_has_options(codec: str) -> None:
+    for preset in PRESETS:
+        options = encoder_options(ENCODERS[codec], crf=None, preset=preset, hdr=None)
+        assert options["crf"] == str(ENCODERS[codec].default_crf)
+
+
+def test_hdr_is_written_in_units_of_the_encoder() -> None:
+    hdr = HdrMetadata(
+        primaries_xy=(
+            (F(34, 50), F(16, 50)),
+            (F(265, 1000), F(69, 100)),
+            (F(15, 100), F(6, 100)),
+            (F(3127, 10000), F(329, 1000)),
+        ),
+        luminance_range=(F(5, 1000), F(1000)),
+        max_content_light=1000,
+        max_frame_average_light=400,
+    )
+    options = encoder_options(ENCODERS["hevc"], crf=None, preset=None, hdr=hdr)
+    assert options["x265-params"] == (
+        "log-level=error:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
+        "WP(15635,16450)L(10000000,50):max-cll=1000,400"
+    )
+
+
+def test_unknown_suffix_names_the_known_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        container_for(Path("a.avi"))
+    assert all(suffix in (caught.value.hint or "") for suffix in CONTAINERS)
+    assert container_for(Path("A.MP4")) is CONTAINERS[".mp4"]

@@ -1,0 +1,72 @@
+"""Frames that live in memory: the protocol of the media package over a plain array."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from jaxtyping import Shaped
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayFrame:
+    """A frame whose only plane is RGB."""
+
+    pixels: Shaped[np.ndarray, "height width 3"]
+    """uint8, or uint16 for deeper video."""
+    index: int = 0
+    time: Fraction = Fraction(0)
+    sample_aspect: Fraction = Fraction(1)
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[0]
+
+    def picture(self, max_side):
+        wide, high = float(self.width * self.sample_aspect), float(self.height)
+        shrink = min(1.0, max_side / max(wide, high))
+        size = max(1, round(wide * shrink)), max(1, round(high * shrink))
+        eight = self.pixels if self.pixels.dtype == np.uint8 else self.pixels // 256
+        return cv2.resize(eight.astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+
+    def rgb(self, box_xyxy=None):
+        left, top, right, bottom = box_xyxy or (0, 0, self.width, self.height)
+        assert 0 <= left < right <= self.width
+        assert 0 <= top < bottom <= self.height
+        return self.pixels[top:bottom, left:right].copy()
+
+    def with_patch(self, box_xyxy, rgb, mask):
+        left, top, right, bottom = box_xyxy
+        assert rgb.shape == (bottom - top, right - left, 3)
+        assert mask.shape == rgb.shape[:2]
+        pixels = self.pixels.copy()
+        old = pixels[top:bottom, left:right].astype(float)
+        mixed = np.round(old + mask[..., None] * (rgb - old)).astype(pixels.dtype)
+        pixels[top:bottom, left:right] = mixed
+        return replace(self, pixels=pixels)
+
+
+def noise(height, width, *, seed=0, dtype=np.uint8):
+    """A picture without two equal neighbours: every moved pixel shows."""
+    high = np.iinfo(dtype).max + 1
+    return np.random.default_rng(seed).integers(0, high, (height, width, 3), dtype)
+
+
+def waves(height, width):
+    """A smooth picture: what is read between its pixels can be computed."""
+    y, x = np.mgrid[:height, :width]
+    angles = x / 17.0, y / 13.0, (x + y) / 23.0
+    return np.stack([127.5 + 100 * np.sin(a) for a in angles], axis=2).round().astype(np.uint8)
+
+
+def read_pictures(path: Path, count: int):
+    """The first pictures of a clip, by PyAV alone."""
+    with av.open(path) as container:
+        frames = container.decode(video=0)
+        return [next(frames).to_ndarray(format="rgb24") for _ in range(count)]

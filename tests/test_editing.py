@@ -1,0 +1,105 @@
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdrl_cli.editing import EditOptions, _mark, _range_weight, _same_file
+from cdrl_cli.errors import UsageError
+from cdrl_cli.face.tracking import RAMP_S
+
+SECONDS = st.fractions(0, 60, max_denominator=1000)
+
+
+def test_an_emotion_by_label_or_by_reference():
+    assert EditOptions(emotion="happy").reference is None
+    assert EditOptions(reference=Path("joy.mp4")).emotion is None
+
+
+def test_neither_or_both_are_refused():
+    with pytest.raises(UsageError, match="either"):
+        EditOptions()
+    with pytest.raises(UsageError, match="either"):
+        EditOptions(emotion="happy", reference=Path("joy.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("word", "label"),
+    [("happy", "happy"), ("Anger", "angry"), (" joy ", "happy"), ("surprise", "surprised")],
+)
+def test_common_words_for_an_emotion_become_its_label(word, label):
+    assert EditOptions(emotion=word).emotion == label
+
+
+@pytest.mark.parametrize("word", ["purple", ""])
+def test_an_unknown_emotion_is_refused_and_the_known_ones_named(word):
+    with pytest.raises(UsageError, match="unknown emotion") as caught:
+        EditOptions(emotion=word)
+    assert "surprised" in caught.value.hint
+
+
+@pytest.mark.parametrize("intensity", [-0.1, 2.01, float("nan"), float("inf")])
+def test_an_intensity_out_of_range_is_refused(intensity):
+    with pytest.raises(UsageError, match="intensity"):
+        EditOptions(emotion="happy", intensity=intensity)
+
+
+@pytest.mark.parametrize("intensity", [0.0, 1.0, 2.0])
+def test_the_ends_of_the_range_are_in_it(intensity):
+    assert EditOptions(emotion="happy", intensity=intensity).intensity == intensity
+
+
+@given(SECONDS, SECONDS)
+def test_the_start_is_before_the_end(start, end):
+    if start < end:
+        assert EditOptions(emotion="happy", start=start, end=end).start == start
+    else:
+        with pytest.raises(UsageError, match="not before"):
+            EditOptions(emotion="happy", start=start, end=end)
+
+
+@given(st.floats(-5, 100))
+def test_without_a_range_the_edit_is_there_throughout(time_s):
+    assert _range_weight(time_s, EditOptions(emotion="happy")) == 1.0
+
+
+@given(SECONDS, st.floats(-1, 61), st.floats(0, 1))
+def test_the_edit_is_ramped_in_after_the_start(start, time_s, later_s):
+    options = EditOptions(emotion="happy", start=start)
+    now, later = (_range_weight(t, options) for t in (time_s, time_s + later_s))
+    assert 0 <= now <= later <= 1
+    if time_s <= start:
+        assert now == 0
+    if time_s >= start + RAMP_S + 1e-6:
+        assert now == 1
+    assert later - now <= later_s / RAMP_S + 1e-9
+
+
+@given(SECONDS, st.floats(-1, 61))
+def test_out_is_the_mirror_image_of_in(end, before_s):
+    out = _range_weight(float(end) - before_s, EditOptions(emotion="happy", end=end))
+    into = _range_weight(before_s, EditOptions(emotion="happy", start=Fraction(0)))
+    assert out == pytest.approx(into, abs=1e-6)
+
+
+def test_a_range_too_short_for_its_ramps_stays_below_full():
+    options = EditOptions(emotion="happy", start=Fraction(1), end=Fraction(11, 10))
+    assert _range_weight(1.05, options) == pytest.approx(0.25)
+
+
+def test_the_mark_says_what_was_done_and_not_with_whom():
+    mark = _mark(EditOptions(reference=Path("secret/jane.mp4"), intensity=0.5))
+    assert mark.startswith("AI-edited")
+    assert "0.5" in mark
+    assert "jane" not in mark
+    assert "sad" in _mark(EditOptions(emotion="sad"))
+
+
+def test_a_file_is_itself_by_every_name(tmp_path):
+    (tmp_path / "a").touch()
+    (tmp_path / "b").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert _same_file(tmp_path / "a", tmp_path / "link")
+    assert not _same_file(tmp_path / "a", tmp_path / "b")
+    assert not _same_file(tmp_path / "a", tmp_path / "none")
