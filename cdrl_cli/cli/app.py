@@ -9,8 +9,8 @@ from typing import Annotated, NoReturn
 import typer
 
 import cdrl_cli
-from cdrl_cli.cli import edit, probe, train
-from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli import doctor, download_weights, edit, probe, train
+from cdrl_cli.cli.console import print_json, report
 from cdrl_cli.errors import Interrupted, SpfemError, UsageError
 
 _EXIT_CODES = """\
@@ -18,7 +18,7 @@ _EXIT_CODES = """\
 Exit codes:
   0  done                         4  weights missing or damaged
   1  failed                       5  input missing or unreadable
-  2  wrong usage                  6  refused: OUTPUT exists, or is SOURCE
+  2  wrong usage                  6  refused: OUTPUT exists, or is SOURCE; a licence
   3  no face that can be edited   130  interrupted
 """
 
@@ -35,6 +35,8 @@ app = typer.Typer(
 )
 app.command(epilog=edit.EXAMPLES)(edit.edit)
 app.command(epilog=probe.EXAMPLES)(probe.probe)
+app.command(epilog=download_weights.EXAMPLES)(download_weights.download_weights)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(train.app)
 
 
@@ -76,6 +78,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Run ``spfem`` and exit with its code."""
+    # Newer ONNX Runtimes note their use in the user's cache folder and report it; a program for
+    # private videos does not. Whoever wants that says so.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # By default SIGTERM ends Python at once; as an exception it lets the writer remove its part.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(run(sys.argv[1:]))
@@ -106,9 +111,7 @@ def _report(error: SpfemError, *, as_json: bool) -> int:
     if as_json:
         _print_error(error.code, str(error), error.hint)
     if not isinstance(error, Interrupted):  # whoever pressed Ctrl-C knows
-        say(str(error), label="error", style="bold red")
-        if error.hint:
-            say(error.hint, label="hint", style="dim")
+        report(error)
     return error.exit_code
 
 

@@ -9,6 +9,8 @@ from pathlib import PurePath
 from rich.console import Console
 from rich.text import Text
 
+from cdrl_cli.errors import SpfemError
+
 _RATIOS = frozenset({"frame_rate", "sample_aspect", "time_base"})
 """Fields that are ratios, not moments: 30000/1001 has no exact decimal number."""
 
@@ -31,6 +33,13 @@ def say(message: str, *, label: str | None = None, style: str = "") -> None:
     """
     text = Text(message) if label is None else Text.assemble((f"{label}:", style), f" {message}")
     stderr_console().print(text)
+
+
+def report(error: SpfemError) -> None:
+    """Print an error and its hint to stderr."""
+    say(str(error), label="error", style="bold red")
+    if error.hint:
+        say(error.hint, label="hint", style="dim")
 
 
 def print_json(value: object) -> None:
