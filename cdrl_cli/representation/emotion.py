@@ -33,6 +33,8 @@ class EmotionEncoder(nn.Module):
     the input.
     """
 
+    scale: Tensor
+
     def __init__(self, config: EmotionEncoderConfig | None = None) -> None:
         super().__init__()
         self.config = config or EmotionEncoderConfig()

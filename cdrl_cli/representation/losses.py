@@ -14,7 +14,8 @@ def info_nce(
 ) -> Float[Tensor, ""]:
     r"""Pull each anchor to its positive, push it from every other positive in the batch.
 
-    .. math:: \ell = -\frac1B \sum_i \log \frac{\exp(a_i \cdot p_i / \tau)}{\sum_j \exp(a_i \cdot p_j / \tau)}
+    .. math:: \ell = -\frac1B \sum_i
+              \log \frac{\exp(a_i \cdot p_i / \tau)}{\sum_j \exp(a_i \cdot p_j / \tau)}
 
     with unit vectors :math:`a_i, p_j` (van den Oord et al. 2018, eq. 4).
 
@@ -31,7 +32,10 @@ def info_nce(
     """
     if float(temperature) <= 0:
         raise ValueError(f"temperature must be positive, got {float(temperature)}")
-    anchors, positives = functional.normalize(anchors, dim=1), functional.normalize(positives, dim=1)
+    anchors, positives = (
+        functional.normalize(anchors, dim=1),
+        functional.normalize(positives, dim=1),
+    )
     logits = anchors @ positives.T / temperature
     return functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
