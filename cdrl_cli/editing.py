@@ -26,6 +26,7 @@ from cdrl_cli.face.tracking import (
 from cdrl_cli.generator.motion import MAX_INTENSITY, Condition
 from cdrl_cli.media import VideoWriter, open_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.prefetch import prefetch
 
 REFERENCE_SECONDS = 60
 """So much of a reference is looked at,"""
@@ -154,11 +155,13 @@ def edit_video(
         models.open_landmarker() as landmarker,
     ):
         editor = FaceEditor(models, options, video.info)
-        for tracked in track_faces(video, landmarker, sample_aspect=video.info.sample_aspect):
-            frame = editor.edit(tracked)
-            writer.write(frame)
-            if progress:
-                progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
+        following = track_faces(video, landmarker, sample_aspect=video.info.sample_aspect)
+        with prefetch(following) as tracked_frames:
+            for tracked in tracked_frames:
+                frame = editor.edit(tracked)
+                writer.write(frame)
+                if progress:
+                    progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
         editor.check_found(source)
         warnings = (*video.warnings, *writer.warnings)
     return EditResult(
