@@ -46,6 +46,8 @@ class ScheduleConfig:
     """Seconds between checkpoints."""
     seed: int = 0
     """Of first weights, batches and augmentation."""
+    threads: int = 1
+    """Of the CPU; part of the recipe, because the last bits of a sum depend on them."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "learning_rate", "validate_every", "patience"):
