@@ -30,8 +30,8 @@ def info_nce(
     Raises:
         ValueError: If ``temperature`` is not positive.
     """
-    if float(temperature) <= 0:
-        raise ValueError(f"temperature must be positive, got {float(temperature)}")
+    if (plain := float(torch.as_tensor(temperature).detach())) <= 0:
+        raise ValueError(f"temperature must be positive, got {plain}")
     anchors, positives = (
         functional.normalize(anchors, dim=1),
         functional.normalize(positives, dim=1),
