@@ -22,6 +22,7 @@ class Models:
 
     landmarker_file: Path
     head: HeadModel
+    neutral: NeutralPrior
     motion: DifferenceMotion
     renderer: Renderer
     differences: Float[np.ndarray, "7 52"]
@@ -48,10 +49,12 @@ def load_models(weight_set: str = WEIGHT_SETS[0]) -> Models:
     """
     numbers = load_file(find_weights(core_name(weight_set)))
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
+    neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
     return Models(
         landmarker_file=find_weights("face-landmarker"),
         head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
-        motion=DifferenceMotion(NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])),
+        neutral=neutral,
+        motion=DifferenceMotion(neutral),
         renderer=WarpRenderer(ExpressionBasis(numbers["basis"]), mesh),
         differences=numbers["differences"],
     )

@@ -16,37 +16,38 @@ from cdrl_cli.face.landmarks import COEFFICIENTS
 
 
 @dataclass(frozen=True, slots=True)
-class EmotionEncoderConfig:
+class EmotionConfig:
     """Size of the encoder."""
 
-    width: int = 96
-    """Features of a frame."""
+    width: int = 64
     dimension: int = 64
     """Length of the embedding."""
-    dropout: float = 0.3
+    dropout: float = 0.4
 
 
 class EmotionEncoder(nn.Module):
     """Frames of coefficients to one unit embedding.
 
-    One head for all emotions: with a head per emotion the contrast is won without looking at
-    the input.
+    Pooled over time before the first layer: what the face does all the time (mean) and how much
+    it moves while doing it (spread). One head for all emotions: with a head per emotion the
+    contrast is won without looking at the input.
     """
 
-    scale: Tensor
+    mean_scale: Tensor
+    spread_scale: Tensor
+    spread_mean: Tensor
 
-    def __init__(self, config: EmotionEncoderConfig | None = None) -> None:
+    def __init__(self, config: EmotionConfig | None = None) -> None:
         super().__init__()
-        self.config = config or EmotionEncoderConfig()
-        width = self.config.width
-        self.register_buffer("scale", torch.ones(COEFFICIENTS))
-        self.frame = nn.Sequential(
-            nn.Linear(COEFFICIENTS, width), nn.GELU(), nn.Dropout(self.config.dropout)
-        )
+        self.config = config or EmotionConfig()
+        for name, value in (("mean_scale", 1.0), ("spread_scale", 1.0), ("spread_mean", 0.0)):
+            self.register_buffer(name, torch.full((COEFFICIENTS,), value))
+        width, dropout = self.config.width, self.config.dropout
         self.head = nn.Sequential(
-            nn.Linear(2 * width, width),
+            nn.Dropout(dropout / 2),
+            nn.Linear(2 * COEFFICIENTS, width),
             nn.GELU(),
-            nn.Dropout(self.config.dropout),
+            nn.Dropout(dropout),
             nn.Linear(width, self.config.dimension),
         )
 
@@ -62,9 +63,13 @@ class EmotionEncoder(nn.Module):
         Returns:
             Unit vectors.
         """
-        features = self.frame(differences / self.scale)
-        # Mean: what the face does all the time; spread: how much it moves while doing it.
         # Not std(): its slope at a still picture, where the spread is 0, is infinite.
-        spread = (features.var(dim=1, correction=0) + 1e-6).sqrt()
-        pooled = torch.cat([features.mean(dim=1), spread], dim=1)
+        spread = (differences.var(dim=1, correction=0) + 1e-8).sqrt()
+        pooled = torch.cat(
+            [
+                differences.mean(dim=1) / self.mean_scale,
+                (spread - self.spread_mean) / self.spread_scale,
+            ],
+            dim=1,
+        )
         return functional.normalize(self.head(pooled), dim=1)

@@ -1,7 +1,6 @@
 """CCRL: learn what a mouth says from what is heard, and from the same words in other emotions."""
 
 import copy
-import csv
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from cdrl_cli.representation.content import (
 from cdrl_cli.representation.losses import symmetric_info_nce
 from cdrl_cli.training.checkpoint import Stateful, digest_data, resume, run_facts, save_checkpoint
 from cdrl_cli.training.config import CcrlConfig, DataConfig
+from cdrl_cli.training.log import Log
 
 CANDIDATES = 10
 """Windows of one clip among which the right speech is to be found."""
@@ -149,7 +149,7 @@ def train_ccrl(
     step, notes = 0, {"score": -1.0, "best_step": 0, "worse": 0}
     if going_on:
         step, notes = resume(run / "last.pt", facts, parts=parts, generator=generator)
-    log = _Log(run / "log.csv", since=step)
+    log = Log(run / "log.csv", since=step)
 
     saved_s = time.monotonic()
     while step < schedule.steps and notes["worse"] < schedule.patience:
@@ -370,31 +370,3 @@ def _mirror() -> list[int]:
 
 
 _MIRROR = _mirror()
-
-
-class _Log:
-    """A CSV file with one row a validation.
-
-    Args:
-        path: What it holds after step ``since`` is dropped: those steps will be done again.
-        since: Step at which the run begins.
-    """
-
-    def __init__(self, path: Path, *, since: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows: list[dict[str, str]] = []
-        if since and path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= since]
-        self._path = path
-        path.unlink(missing_ok=True)
-        for row in rows:
-            self.write(**row)
-
-    def write(self, **row: float | str) -> None:
-        new = not self._path.exists()
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})

@@ -106,6 +106,59 @@ class CcrlConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
 
+@dataclass(frozen=True, slots=True)
+class EmotionSamplingConfig:
+    """What a batch of CERL consists of."""
+
+    sets: int = 16
+    """Sets a batch, each one clip of every emotion."""
+    frames: int = 40
+    """Of a window."""
+    emotion_augmented: bool = True
+    """Sets of all emotions, of any people; else clips as they come, often many of one emotion."""
+    differences: bool = True
+    """Measured from the person's own neutral where it is known, for most windows, and emotions
+    are taught as ways from neutral; else always measured from the neutral prior."""
+
+    def __post_init__(self) -> None:
+        if min(self.sets, self.frames) < 1:
+            raise UsageError(f"a batch needs a set and a frame, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionModelConfig:
+    """Sizes of the emotion encoder."""
+
+    width: int = 64
+    dimension: int = 64
+    """Length of an embedding."""
+    dropout: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionLossConfig:
+    """Weights of CERL's terms."""
+
+    temperature: float = 0.2
+    language_prior: bool = True
+    """Prompts are projected sentence features; else a free vector for each emotion."""
+    phrase_weight: float = 0.5
+    """Of the contrast inside a set, between windows and phrases for them."""
+    direction_weight: float = 0.5
+    """Of supervision by differences."""
+
+
+@dataclass(frozen=True, slots=True)
+class CerlConfig:
+    """Recipe of the emotion representation."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: EmotionModelConfig = field(default_factory=EmotionModelConfig)
+    sampling: EmotionSamplingConfig = field(default_factory=EmotionSamplingConfig)
+    loss: EmotionLossConfig = field(default_factory=EmotionLossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
 def read_config(path: Path, recipe: type[Recipe], *, changes: Sequence[str] = ()) -> Recipe:
     """A recipe from a TOML file; what the file leaves out has its default.
 
