@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
+from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
+from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 
 ACTED_EMOTIONS = 3
 """A data set with fewer emotions, or of stills, teaches how people look, not how they act."""
@@ -18,6 +20,13 @@ ACTED_EMOTIONS = 3
 LESSER_WEIGHT = 0.2
 FULL_WEIGHT_CLIPS = 50
 """A data set with fewer clips counts in proportion."""
+
+
+UNIT_CHANCE = 0.75
+"""How often a made-up performance has an action unit of its emotion."""
+
+CODED = "EMFACS"
+"""Name of the data set that is made up, not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,56 @@ def find_neutrals(
         if one.clip.emotion is Emotion.NEUTRAL:
             means[one.clip.identity].append(one.expression.mean(axis=0))
     return Neutrals(prior, {name: np.mean(values, axis=0) for name, values in means.items()})
+
+
+def code_performances(
+    performances: Sequence[Performance],
+    *,
+    count: int,
+    generator: np.random.Generator,
+) -> list[Performance]:
+    """Performances as the textbook has them, played on the neutral clips of real people.
+
+    Actors of a small data set show some emotions weakly or not at all; the action units are what
+    they would share. Each is played on a person's neutral talking, at a strength and with a
+    choice of action units of its own, so that no single one of them stands for the emotion.
+
+    Args:
+        performances: Whose neutral clips are played on.
+        count: Of each emotion.
+        generator: Randomness.
+    """
+    talking = [
+        one
+        for one in performances
+        if one.clip.emotion is Emotion.NEUTRAL and len(one.expression) > 1
+    ]
+    coded = []
+    for emotion in Emotion:
+        if emotion is Emotion.NEUTRAL:
+            continue
+        units = coded_expression(emotion)
+        for _ in range(count):
+            stage = talking[generator.integers(len(talking))]
+            shown = units * _unit_choice(units, generator) * generator.uniform(0.6, 1.6)
+            expression = np.clip(stage.expression + shown, 0, 1).astype(np.float32)
+            coded.append(
+                Performance(replace(stage.clip, dataset=CODED, emotion=emotion), expression)
+            )
+    return coded
+
+
+def _unit_choice(
+    units: Float64[np.ndarray, " 52"], generator: np.random.Generator
+) -> Float64[np.ndarray, " 52"]:
+    """Each action unit, both sides alike, is there or not, more or less."""
+    stems = [name.removesuffix("Left").removesuffix("Right") for name in EXPRESSION_NAMES]
+    degrees = {
+        stem: (generator.random() < UNIT_CHANCE) * generator.uniform(0.5, 1.5)
+        for stem in dict.fromkeys(stems)
+    }
+    choice = np.array([degrees[stem] for stem in stems])
+    return choice if (choice * units).any() else np.ones_like(units)
 
 
 class SetSampler:

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.checkpoints.emotion import EmotionModels
-from cdrl_cli.data.performances import Neutrals, Performance, SetSampler
+from cdrl_cli.data.performances import (
+    CODED,
+    Neutrals,
+    Performance,
+    SetSampler,
+    code_performances,
+)
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.representation.emotion import EmotionConfig, EmotionEncoder
@@ -120,6 +126,11 @@ def train_cerl(  # noqa: PLR0915 - one loop, read top to bottom
         raise UsageError(f"{len(learning)} clips to learn from, {len(validation)} to validate on")
 
     schedule = config.schedule
+    learning += code_performances(
+        learning,
+        count=config.sampling.coded_performances,
+        generator=np.random.default_rng(schedule.seed),
+    )
     torch.set_num_threads(schedule.threads)
     generator = torch.Generator().manual_seed(schedule.seed)
     with torch.random.fork_rng():
@@ -191,7 +202,7 @@ def train_cerl(  # noqa: PLR0915 - one loop, read top to bottom
             "licence_class": config.data.licence,
             "commit": facts.commit,
             "data_digest": facts.data_digest,
-            "clips": str(len(learning)),
+            "clips": str(sum(one.clip.dataset != CODED for one in learning)),
             "people": str(len({one.clip.identity for one in learning})),
             "best_step": str(notes["best_step"]),
         },

@@ -116,6 +116,8 @@ class EmotionSamplingConfig:
     """Of a window."""
     emotion_augmented: bool = True
     """Sets of all emotions, of any people; else clips as they come, often many of one emotion."""
+    coded_performances: int = 60
+    """Of each emotion, played by the textbook's action units on neutral clips of the data."""
     differences: bool = True
     """Measured from the person's own neutral where it is known, for most windows, and emotions
     are taught as ways from neutral; else always measured from the neutral prior."""
