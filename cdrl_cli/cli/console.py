@@ -2,15 +2,12 @@
 
 import json
 import sys
-from dataclasses import fields, is_dataclass
-from fractions import Fraction
-from pathlib import PurePath
 
 from rich.console import Console
 from rich.text import Text
 
-_RATIOS = frozenset({"frame_rate", "sample_aspect", "time_base"})
-"""Fields that are ratios, not moments: 30000/1001 has no exact decimal number."""
+from cdrl_cli.errors import SpfemError
+from cdrl_cli.notation import plain
 
 
 def stderr_console() -> Console:
@@ -33,27 +30,29 @@ def say(message: str, *, label: str | None = None, style: str = "") -> None:
     stderr_console().print(text)
 
 
-def print_json(value: object) -> None:
-    """Print a result as one JSON object on one line of stdout.
+def report(error: SpfemError) -> None:
+    """Print an error, what it consists of, and its hint to stderr."""
+    say(str(error), label="error", style="bold red")
+    for detail in error.details:
+        say(detail, label="error", style="bold red")
+    if error.hint:
+        say(error.hint, label="hint", style="dim")
 
-    Times are numbers, in seconds; ratios (frame rate, sample aspect, time base) are strings such
-    as ``"30000/1001"``; a path is a string; an unknown value is null.
-    """
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False) + "\n")
+
+def print_json(value: object) -> None:
+    """Print a result as one JSON object on one line of stdout; :func:`plain` says how."""
+    sys.stdout.write(to_json(value) + "\n")
     sys.stdout.flush()
 
 
-def _plain(value: object, name: str = "") -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _plain(getattr(value, field.name), field.name) for field in fields(value)
-        }
-    if isinstance(value, dict):
-        return {str(key): _plain(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}" if name in _RATIOS else float(value)
-    if isinstance(value, PurePath):
-        return str(value)
-    return value
+def to_json(value: object) -> str:
+    """A value as one line of JSON.
+
+    File names are bytes: those that are no UTF-8 come out as escaped surrogates.
+    """
+    try:
+        text = json.dumps(plain(value), ensure_ascii=False)
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(plain(value))
+    return text
