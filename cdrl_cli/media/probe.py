@@ -51,7 +51,7 @@ def open_container(path: Path) -> InputContainer:
     Raises:
         UnreadableInputError: If the file is missing, not allowed, empty, or no media file.
     """
-    _check_file(path)
+    check_input(path)
     try:
         return av.open(
             # Absolute: FFmpeg reads "a:b.mp4" as protocol a. And a % in a picture's name is a %.
@@ -69,7 +69,12 @@ def open_container(path: Path) -> InputContainer:
         ) from error
 
 
-def _check_file(path: Path) -> None:
+def check_input(path: Path) -> None:
+    """Refuse what cannot be a video, without opening it as one.
+
+    Raises:
+        UnreadableInputError: If the file is missing, not allowed, empty, or a folder.
+    """
     try:
         if path.is_dir():
             raise UnreadableInputError(f"{path}: is a folder", hint="Name a video file in it.")
