@@ -22,6 +22,8 @@ from cdrl_cli.media.orientation import Orientation
 _NOT_A_FILM: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 _STILL_CONTAINERS: Final = ("image2", "_pipe")
 """Demuxers of one picture: ``image2``, ``png_pipe``, ``jpeg_pipe``, ``webp_pipe``, …"""
+_PLAYLISTS: Final = frozenset({"concat", "concatf", "dash", "hls", "imf", "rtsp", "sdp"})
+"""Formats that name other files, on this machine or elsewhere, whose pictures would be ours."""
 _MAX_FRAME_RATE: Final = 1000
 """Frames per second; the averages of some raw streams are their clock's rate instead."""
 _ONE: Final = 1 << 16
@@ -53,11 +55,12 @@ def open_container(path: Path) -> InputContainer:
     """
     check_input(path)
     try:
-        return av.open(
+        container = av.open(
             # Absolute: FFmpeg reads "a:b.mp4" as protocol a. And a % in a picture's name is a %.
             str(path.absolute()),
             mode="r",
-            container_options={"pattern_type": "none"},
+            # And what a file names is not fetched for it, from a network or from elsewhere.
+            container_options={"pattern_type": "none", "protocol_whitelist": "file"},
             # Tags in another encoding go through as the bytes they are.
             metadata_errors="surrogateescape",
         )
@@ -67,6 +70,12 @@ def open_container(path: Path) -> InputContainer:
             hint="Is it complete and really a video? A recording cut off before its end "
             "may have no index.",
         ) from error
+    if container.format.name in _PLAYLISTS:
+        container.close()
+        raise UnreadableInputError(
+            f"{path}: is a list of other files, not a video", hint="Name the videos themselves."
+        )
+    return container
 
 
 def check_input(path: Path) -> None:
