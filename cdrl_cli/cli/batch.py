@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.console import print_json, printable, say
 from cdrl_cli.cli.options import (
     Codec,
     Crf,
@@ -189,7 +189,7 @@ def _read_shard(word: str) -> tuple[int, int]:
 
 def _describe_plan(row: "PlannedRow") -> str:
     problem = f" ({row.problem})" if row.problem else ""
-    return f"{row.row:>5}  {row.action:<4}  {row.source} -> {row.output}{problem}"
+    return printable(f"{row.row:>5}  {row.action:<4}  {row.source} -> {row.output}{problem}")
 
 
 @contextmanager

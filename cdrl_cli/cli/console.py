@@ -2,12 +2,19 @@
 
 import json
 import sys
+from unicodedata import category
 
 from rich.console import Console
 from rich.text import Text
 
 from cdrl_cli.errors import SpfemError
 from cdrl_cli.notation import plain
+
+_NOT_SHOWN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode's control characters, surrogates (bytes that are no UTF-8), ends of lines."""
+
+_TURNS_LINES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They write the rest of a line from right to left."""
 
 
 def stderr_console() -> Console:
@@ -18,6 +25,20 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    r"""A line that a terminal only shows: names and tags of files come from strangers.
+
+    >>> printable("a\x1b[31m\nb.mp4")
+    'a\\x1b[31m\\nb.mp4'
+    """
+    return "".join(
+        character.encode("unicode_escape", "surrogatepass").decode()
+        if category(character) in _NOT_SHOWN or character in _TURNS_LINES
+        else character
+        for character in text
+    )
+
+
 def say(message: str, *, label: str | None = None, style: str = "") -> None:
     """Print one line for a person to stderr, after a coloured label.
 
@@ -26,6 +47,7 @@ def say(message: str, *, label: str | None = None, style: str = "") -> None:
         label: ``error``, ``hint``, ``warning``.
         style: Rich style of the label.
     """
+    message = printable(message)
     text = Text(message) if label is None else Text.assemble((f"{label}:", style), f" {message}")
     stderr_console().print(text)
 

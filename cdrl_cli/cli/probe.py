@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.console import print_json, printable, say
 from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source
 from cdrl_cli.cli.pipes import read_source
 from cdrl_cli.cli.progress import show_progress
@@ -42,7 +42,7 @@ def probe(
     if json:
         print_json(found)
     else:
-        typer.echo("\n".join(_describe(found)))
+        typer.echo("\n".join(map(printable, _describe(found))))
 
 
 def _describe(found: "Inspection") -> Iterator[str]:
