@@ -5,7 +5,8 @@ Every machine must have this package, and see the files under the same names: no
 
 import logging
 import os
-from contextlib import suppress
+import sys
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +51,15 @@ class RayPool:
             _edit_row_again
         )
         self._rows: dict[Any, BatchRow] = {}
+        self._stack = ExitStack()
 
     def __enter__(self) -> "RayPool":
         try:
+            # Ray tells of lost machines on stdout, which is not ours to give.
+            self._stack.enter_context(redirect_stdout(sys.stderr))
             self._ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
+            self._stack.close()
             raise SpfemError(
                 f"no Ray cluster at {self._address} ({error})",
                 hint="start one with: ray start --head",
@@ -66,6 +71,7 @@ class RayPool:
             with suppress(Exception):  # it may be done, or its machine gone
                 self._ray.cancel(task, force=True)
         self._ray.shutdown()
+        self._stack.close()
 
     @property
     def is_full(self) -> bool:

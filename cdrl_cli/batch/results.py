@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from io import FileIO
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -133,7 +134,7 @@ class Past:
 class Record:
     """The results file of a running batch; :func:`open_record` opens one."""
 
-    def __init__(self, file: TextIO, begun: TextIO, past: Past) -> None:
+    def __init__(self, file: FileIO, begun: FileIO, past: Past) -> None:
         self._file = file
         self._begun = begun
         self._past = past
@@ -148,12 +149,11 @@ class Record:
         """Append how a row ended; the system has it when this returns."""
         self._write(self._file, plain(result))
 
-    def _write(self, file: TextIO, value: object) -> None:
+    def _write(self, file: FileIO, value: object) -> None:
         try:
-            file.write(json.dumps(value) + "\n")
-            file.flush()
+            file.write(f"{json.dumps(value)}\n".encode())
         except OSError as error:
-            raise _cannot_write(Path(file.name), error) from error
+            raise _cannot_write(Path(str(file.name)), error) from error
 
 
 @contextmanager
@@ -174,8 +174,8 @@ def open_record(path: Path, *, resume: bool) -> Iterator[Record]:
     with _locked(path), ExitStack() as stack:
         past = Past.read(path) if resume else Past()
         begun = _begun_file(path)
-        file = stack.enter_context(_open(path, "a"))
-        notes = stack.enter_context(_open(begun, "a" if resume else "w"))
+        file = stack.enter_context(_open(path, "ab"))
+        notes = stack.enter_context(_open(begun, "ab" if resume else "wb"))
         yield Record(file, notes, past)
         begun.unlink(missing_ok=True)
 
@@ -203,11 +203,12 @@ def _begun_file(results: Path) -> Path:
     return results.with_name(f".{results.name}.begun")
 
 
-def _open(path: Path, mode: Literal["a", "w"]) -> TextIO:
+# Without a buffer: closing one would repeat its error, past us.
+def _open(path: Path, mode: Literal["ab", "wb"]) -> FileIO:
     try:
-        file = path.open(mode, encoding="utf-8")
+        file = path.open(mode, buffering=0)
         if _is_torn(path):
-            file.write("\n")
+            file.write(b"\n")
     except OSError as error:
         raise _cannot_write(path, error) from error
     return file

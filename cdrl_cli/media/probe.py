@@ -240,7 +240,7 @@ def _stream_info(stream: Stream) -> StreamInfo:
     if isinstance(stream, AttachmentStream):
         codec = stream.mimetype or "unknown"
     elif stream.codec_context is None:
-        codec = stream.name or "unknown"
+        codec = stream_name(stream)
     else:
         codec = stream.codec_context.codec.canonical_name
     return StreamInfo(
@@ -250,6 +250,11 @@ def _stream_info(stream: Stream) -> StreamInfo:
         language=stream.language if stream.language != "und" else None,
         title=stream.metadata.get("title"),
     )
+
+
+def stream_name(stream: Stream) -> str:
+    """What the container calls a stream; one of a damaged file may have no name at all."""
+    return getattr(stream, "name", None) or "unknown"
 
 
 def _side_data(frame: av.VideoFrame) -> Mapping[SideDataType, bytes]:

@@ -14,7 +14,7 @@ import pytest
 from .conftest import Spfem, count
 from .test_inputs import remux
 
-SUFFIXES = ("mp4", "mkv", "mov", "ts", "avi")
+SUFFIXES = ("mp4", "mkv", "mov", "ts", "flv")
 
 CLEAR = {"unreadable_input", "no_face", "output"}
 """How an edit of a damaged file may fail."""
@@ -44,7 +44,7 @@ def zero(data: bytearray, rng: random.Random) -> None:
 def lie(data: bytearray, rng: random.Random) -> None:
     """Numbers near the names of header fields: sizes, counts, times, dimensions."""
     names = (b"moov", b"trak", b"tkhd", b"mdhd", b"stsd", b"avcC", b"stts", b"stsz", b"stco",
-             b"stsc", b"ctts", b"elst", b"esds", b"avih", b"strh", b"strf", b"idx1", b"mvhd",
+             b"stsc", b"ctts", b"elst", b"esds", b"mvhd", b"FLV\x01", b"duration",
              b"\x1a\x45\xdf\xa3", b"\x16\x54\xae\x6b", b"\xb0\x82", b"\xba\x82", b"\x2a\xd7\xb1",
              b"\x1f\x43\xb6\x75", b"\x44\x89", b"G\x40")  # fmt: skip
     places = [place for name in names if (place := data.find(name)) >= 0]
