@@ -15,6 +15,7 @@
 A caller's mistake (a wrong shape, a negative window) is a ``ValueError``, not one of these.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -24,15 +25,19 @@ class SpfemError(Exception):
     Args:
         message: What and where: names the file, option or value.
         hint: What to do, if there is something to do.
+        details: A line for each of many things that are wrong at once.
     """
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "failed"
     """Stable name of the error for machine-readable output."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: Iterable[str] = ()
+    ) -> None:
         super().__init__(message)
         self.hint = hint
+        self.details = tuple(details)
 
 
 class UsageError(SpfemError):

@@ -36,8 +36,7 @@ def test_python_examples_compile():
 
 def test_the_table_of_exit_codes_is_the_tree_of_errors():
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
-    # 7 belongs to batches, which are not there yet.
-    tree = {error.exit_code for error in errors.SpfemError.__subclasses__()} - {7}
+    tree = {error.exit_code for error in errors.SpfemError.__subclasses__()}
     assert codes == tree | {0}
 
 

@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 import cdrl_cli
-from cdrl_cli.cli import doctor, download_weights, edit, probe, train
+from cdrl_cli.cli import batch, doctor, download_weights, edit, embed, probe, train
+from cdrl_cli.cli.config import read_config
 from cdrl_cli.cli.console import print_json, report
 from cdrl_cli.errors import Interrupted, SpfemError, UsageError
 
@@ -19,14 +21,14 @@ Exit codes:
   0  done                         4  weights missing or damaged
   1  failed                       5  input missing or unreadable
   2  wrong usage                  6  refused: OUTPUT exists, or is SOURCE; a licence
-  3  no face that can be edited   130  interrupted
+  3  no face that can be edited   7  some rows of a batch failed
+                                  130  interrupted
 """
 
 app = typer.Typer(
     name="spfem",
     help="Edit the emotion of a recorded talking video; keep the speech and the file.",
     epilog=_EXIT_CODES,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: it keeps the lines of the examples and can be grepped
     context_settings={"help_option_names": ["-h", "--help"]},
     # A bug's traceback is read in an issue: plain, and without locals that hold whole frames.
@@ -34,7 +36,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command(epilog=edit.EXAMPLES)(edit.edit)
+app.command(epilog=batch.EXAMPLES)(batch.batch)
 app.command(epilog=probe.EXAMPLES)(probe.probe)
+app.command(epilog=embed.EXAMPLES)(embed.embed)
 app.command(epilog=download_weights.EXAMPLES)(download_weights.download_weights)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(train.app)
@@ -48,7 +52,16 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def spfem(
+    context: typer.Context,
     *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SPFEM_CONFIG",
+            help="TOML file with defaults of options, instead of the user's config.toml.",
+            show_default=False,
+        ),
+    ] = None,
     _version: Annotated[
         bool,
         typer.Option(
@@ -57,6 +70,7 @@ def spfem(
     ] = False,
 ) -> None:
     """Edit the emotion of a recorded talking video; keep the speech and the file."""
+    context.default_map = read_config(config, context)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -109,14 +123,15 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _report(error: SpfemError, *, as_json: bool) -> int:
     if as_json:
-        _print_error(error.code, str(error), error.hint)
+        _print_error(error.code, str(error), error.hint, error.details)
     if not isinstance(error, Interrupted):  # whoever pressed Ctrl-C knows
         report(error)
     return error.exit_code
 
 
-def _print_error(code: str, message: str, hint: str | None) -> None:
-    print_json({"error": {"code": code, "message": message, "hint": hint}})
+def _print_error(code: str, message: str, hint: str | None, details: Sequence[str] = ()) -> None:
+    facts: dict[str, object] = {"code": code, "message": message, "hint": hint}
+    print_json({"error": facts | ({"details": details} if details else {})})
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:

@@ -2,17 +2,19 @@
 
 import json
 import sys
-from dataclasses import fields, is_dataclass
-from fractions import Fraction
-from pathlib import PurePath
+from unicodedata import category
 
 from rich.console import Console
 from rich.text import Text
 
 from cdrl_cli.errors import SpfemError
+from cdrl_cli.notation import plain
 
-_RATIOS = frozenset({"frame_rate", "sample_aspect", "time_base"})
-"""Fields that are ratios, not moments: 30000/1001 has no exact decimal number."""
+_NOT_SHOWN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode's control characters, surrogates (bytes that are no UTF-8), ends of lines."""
+
+_TURNS_LINES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They write the rest of a line from right to left."""
 
 
 def stderr_console() -> Console:
@@ -23,6 +25,20 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    r"""A line that a terminal only shows: names and tags of files come from strangers.
+
+    >>> printable("a\x1b[31m\nb.mp4")
+    'a\\x1b[31m\\nb.mp4'
+    """
+    return "".join(
+        character.encode("unicode_escape", "surrogatepass").decode()
+        if category(character) in _NOT_SHOWN or character in _TURNS_LINES
+        else character
+        for character in text
+    )
+
+
 def say(message: str, *, label: str | None = None, style: str = "") -> None:
     """Print one line for a person to stderr, after a coloured label.
 
@@ -31,38 +47,34 @@ def say(message: str, *, label: str | None = None, style: str = "") -> None:
         label: ``error``, ``hint``, ``warning``.
         style: Rich style of the label.
     """
+    message = printable(message)
     text = Text(message) if label is None else Text.assemble((f"{label}:", style), f" {message}")
     stderr_console().print(text)
 
 
 def report(error: SpfemError) -> None:
-    """Print an error and its hint to stderr."""
+    """Print an error, what it consists of, and its hint to stderr."""
     say(str(error), label="error", style="bold red")
+    for detail in error.details:
+        say(detail, label="error", style="bold red")
     if error.hint:
         say(error.hint, label="hint", style="dim")
 
 
 def print_json(value: object) -> None:
-    """Print a result as one JSON object on one line of stdout.
-
-    Times are numbers, in seconds; ratios (frame rate, sample aspect, time base) are strings such
-    as ``"30000/1001"``; a path is a string; an unknown value is null.
-    """
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False) + "\n")
+    """Print a result as one JSON object on one line of stdout; :func:`plain` says how."""
+    sys.stdout.write(to_json(value) + "\n")
     sys.stdout.flush()
 
 
-def _plain(value: object, name: str = "") -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _plain(getattr(value, field.name), field.name) for field in fields(value)
-        }
-    if isinstance(value, dict):
-        return {str(key): _plain(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}" if name in _RATIOS else float(value)
-    if isinstance(value, PurePath):
-        return str(value)
-    return value
+def to_json(value: object) -> str:
+    """A value as one line of JSON.
+
+    File names are bytes: those that are no UTF-8 come out as escaped surrogates.
+    """
+    try:
+        text = json.dumps(plain(value), ensure_ascii=False)
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(plain(value))
+    return text

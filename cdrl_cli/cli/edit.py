@@ -1,5 +1,6 @@
 """``spfem edit``."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,24 +8,25 @@ from typing import Annotated, Literal
 import typer
 
 from cdrl_cli.cli.console import print_json, say
-from cdrl_cli.cli.options import Json, Quiet, Source, parse_face, parse_time
+from cdrl_cli.cli.options import (
+    Codec,
+    Crf,
+    FaceName,
+    Intensity,
+    Json,
+    Overwrite,
+    Preset,
+    ProgressMode,
+    Quiet,
+    Source,
+    Weights,
+    read_time,
+)
+from cdrl_cli.cli.pipes import STANDARD, read_source, write_output
 from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.emotion import Emotion
-
-Codec = Literal["h264", "hevc", "ffv1"]
-Preset = Literal[
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-]
-
-WeightSet = Literal["permissive", "research"]
+from cdrl_cli.errors import UsageError
+from cdrl_cli.notation import parse_face
 
 EXAMPLES = """\
 \b
@@ -33,6 +35,7 @@ Examples:
   spfem edit talk.mp4 --emotion happy --intensity 0.7 -o out.mp4
   spfem edit talk.mp4 -e sad --start 1:05 --end 1:12.5 --face 2 -o out.mp4
   spfem edit talk.mp4 -r joy.mov -o out.mkv --codec ffv1 --json --quiet
+  spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, duration_s,
 elapsed_s, warnings; or {"error": {"code", "message", "hint"}}.
@@ -42,7 +45,9 @@ elapsed_s, warnings; or {"error": {"code", "message", "hint"}}.
 def edit(
     source: Source,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The result.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The result, or -.", show_default=False)
+    ],
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -59,20 +64,12 @@ def edit(
             show_default=False,
         ),
     ] = None,
-    intensity: Annotated[
-        float, typer.Option(min=0.0, max=2.0, help="0 changes nothing, 1 is as strong as shown.")
-    ] = 1.0,
-    face: Annotated[
-        str,
-        typer.Option(
-            metavar="largest|all|N",
-            help="Whose face; spfem probe numbers them.",
-        ),
-    ] = "largest",
+    intensity: Intensity = 1.0,
+    face: FaceName = "largest",
     start: Annotated[
         Fraction | None,
         typer.Option(
-            parser=parse_time,
+            parser=read_time,
             metavar="TIME",
             help="Edit from here on: seconds or HH:MM:SS.mmm.",
             show_default=False,
@@ -80,42 +77,30 @@ def edit(
     ] = None,
     end: Annotated[
         Fraction | None,
-        typer.Option(
-            parser=parse_time, metavar="TIME", help="Edit up to here.", show_default=False
-        ),
+        typer.Option(parser=read_time, metavar="TIME", help="Edit up to here.", show_default=False),
     ] = None,
-    codec: Annotated[
-        Codec | None,
-        typer.Option(help="Default: h264; hevc for 10-bit video.", show_default=False),
-    ] = None,
-    crf: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=51,
-            help="Encoder quality, lower is better. Default: near-lossless.",
-            show_default=False,
-        ),
-    ] = None,
-    preset: Annotated[
-        Preset | None,
-        typer.Option(help="Encoder speed. Default: medium.", show_default=False),
-    ] = None,
-    weights: Annotated[
-        WeightSet, typer.Option(help="By what it was learned from; see weights/README.md.")
-    ] = "permissive",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", "-y", help="Replace OUTPUT if it exists.")
-    ] = False,
+    codec: Codec = None,
+    crf: Crf = None,
+    preset: Preset = None,
+    weights: Weights = "permissive",
+    format_: Annotated[
+        Literal["mkv", "mp4", "mov", "webm"],
+        typer.Option("--format", help="Kind of file where OUTPUT is -, standard output."),
+    ] = "mkv",
+    overwrite: Overwrite = False,
+    progress: ProgressMode = "auto",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Change the emotion of the face in SOURCE; keep everything else.
 
     Speech, timing, resolution, rotation, colour, audio, subtitles and metadata stay. Frames in
-    which no face can be edited pass through. OUTPUT appears only when it is complete.
+    which no face can be edited pass through. OUTPUT appears only when it is complete. A single -
+    as SOURCE or OUTPUT is standard input or output.
     """
     faces = parse_face(face)
+    if json and output == STANDARD:
+        raise UsageError("with -o - stdout is the video: there is no room for --json")
 
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.editing import EditOptions, edit_video
@@ -132,8 +117,15 @@ def edit(
         preset=preset,
         overwrite=overwrite,
     )
-    with show_progress("editing", quiet=quiet) as progress:
-        result = edit_video(source, output, options, progress=progress, models=load_models(weights))
+    with (
+        read_source(source) as readable,
+        write_output(output, f".{format_}") as writable,
+        show_progress("editing", quiet=quiet, mode=progress) as report,
+    ):
+        result = edit_video(
+            readable, writable, options, progress=report, models=load_models(weights)
+        )
+    result = replace(result, output=output)
     for warning in result.warnings:
         say(warning, label="warning", style="yellow")
     if not quiet:

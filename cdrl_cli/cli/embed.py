@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cdrl_cli.cli.console import print_json
-from cdrl_cli.cli.edit import WeightSet
-from cdrl_cli.cli.options import Json, Quiet, Source
+from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source, Weights
+from cdrl_cli.cli.pipes import read_source
 from cdrl_cli.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ def embed(
         Path | None,
         typer.Option(help="A neutral clip or image of the same person.", show_default=False),
     ] = None,
-    weights: Annotated[
-        WeightSet, typer.Option(help="By what it was learned from; see weights/README.md.")
-    ] = "permissive",
+    weights: Weights = "permissive",
+    progress: ProgressMode = "auto",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -45,8 +44,11 @@ def embed(
     """
     from cdrl_cli.embedding import read_emotion_of
 
-    with show_progress("reading", quiet=quiet) as progress:
-        read = read_emotion_of(source, neutral=neutral, weight_set=weights, progress=progress)
+    with (
+        read_source(source) as readable,
+        show_progress("reading", quiet=quiet, mode=progress) as report,
+    ):
+        read = read_emotion_of(readable, neutral=neutral, weight_set=weights, progress=report)
     if json:
         print_json(read)
     else:

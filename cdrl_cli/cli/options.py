@@ -1,6 +1,5 @@
 """The options that commands share, and how their words are read."""
 
-import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,47 +7,103 @@ from typing import Annotated, Literal
 import typer
 
 from cdrl_cli.errors import UsageError
+from cdrl_cli.notation import parse_time
 
-_CLOCK = re.compile(
-    r"(?:(?:(?P<h>\d+):)?(?P<m>[0-5]?\d):(?P<s>[0-5]?\d(?:\.\d+)?)|(?P<only>\d+(?:\.\d+)?))"
-)
+CodecName = Literal["h264", "hevc", "ffv1"]
+PresetName = Literal[
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+]
 
 
-def parse_time(word: str) -> Fraction:
-    """Seconds, exactly, from seconds or a clock time.
+def read_time(word: str) -> Fraction:
+    """Read a time as the value of an option.
 
-    >>> parse_time("83.2"), parse_time("1:23.2"), parse_time("00:01:23.200")
-    (Fraction(416, 5), Fraction(416, 5), Fraction(416, 5))
+    Raises:
+        typer.BadParameter: If it is none.
     """
-    match = _CLOCK.fullmatch(word.strip())
-    if match is None:
-        message = f"{word!r} is no time: write seconds (83.2) or a clock time (00:01:23.200)"
-        raise typer.BadParameter(message)
-    if match["only"]:
-        return Fraction(match["only"])
-    return 3600 * int(match["h"] or 0) + 60 * int(match["m"]) + Fraction(match["s"])
+    try:
+        return parse_time(word)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
-def parse_face(word: str) -> Literal["largest", "all"] | int:
-    """``largest``, ``all``, or the number of a face.
-
-    >>> parse_face("all"), parse_face("2")
-    ('all', 2)
-    """
-    match word:
-        case "largest" | "all":
-            return word
-        case _ if word.isascii() and word.isdigit():
-            return int(word)
-    raise UsageError(
-        f"--face {word!r} is no choice", hint="largest, all, or a number that spfem probe shows"
-    )
-
-
-Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The video.", show_default=False)]
+Source = Annotated[
+    Path, typer.Argument(metavar="SOURCE", help="The video, or -.", show_default=False)
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only warnings and errors; no progress, no summary.")
+]
+
+# An option with an envvar may be set in the configuration file too, by its name in Python.
+
+Intensity = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=2.0,
+        envvar="SPFEM_INTENSITY",
+        help="0 changes nothing, 1 is as strong as shown.",
+    ),
+]
+
+FaceName = Annotated[
+    str,
+    typer.Option(
+        "--face",
+        metavar="largest|all|N",
+        envvar="SPFEM_FACE",
+        help="Whose face; spfem probe numbers them.",
+    ),
+]
+
+Codec = Annotated[
+    CodecName | None,
+    typer.Option(
+        envvar="SPFEM_CODEC", help="Default: h264; hevc for 10-bit video.", show_default=False
+    ),
+]
+
+Crf = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=51,
+        envvar="SPFEM_CRF",
+        help="Encoder quality, lower is better. Default: near-lossless.",
+        show_default=False,
+    ),
+]
+
+Preset = Annotated[
+    PresetName | None,
+    typer.Option(envvar="SPFEM_PRESET", help="Encoder speed. Default: medium.", show_default=False),
+]
+
+Weights = Annotated[
+    Literal["permissive", "research"],
+    typer.Option(
+        envvar="SPFEM_WEIGHTS", help="By what it was learned from; see weights/README.md."
+    ),
+]
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace OUTPUT if it exists.")]
+
+ProgressMode = Annotated[
+    Literal["auto", "text", "jsonl", "none"],
+    typer.Option(
+        "--progress",
+        envvar="SPFEM_PROGRESS",
+        help="On stderr: a bar on a terminal and else lines; lines; JSON lines; nothing.",
+    ),
 ]

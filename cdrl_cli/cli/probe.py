@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cdrl_cli.cli.console import print_json, say
-from cdrl_cli.cli.options import Json, Quiet, Source
+from cdrl_cli.cli.console import print_json, printable, say
+from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source
+from cdrl_cli.cli.pipes import read_source
 from cdrl_cli.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -25,18 +26,23 @@ sample_aspect and time_base are ratios such as "30000/1001".
 """
 
 
-def probe(source: Source, *, json: Json = False, quiet: Quiet = False) -> None:
+def probe(
+    source: Source, *, progress: ProgressMode = "auto", json: Json = False, quiet: Quiet = False
+) -> None:
     """Say what edit would find in SOURCE: streams, faces, shots. Writes nothing."""
     from cdrl_cli.inspection import inspect_video
 
-    with show_progress("reading", quiet=quiet) as progress:
-        found = inspect_video(source, progress=progress)
+    with (
+        read_source(source) as readable,
+        show_progress("reading", quiet=quiet, mode=progress) as report,
+    ):
+        found = inspect_video(readable, progress=report)
     for warning in found.warnings:
         say(warning, label="warning", style="yellow")
     if json:
         print_json(found)
     else:
-        typer.echo("\n".join(_describe(found)))
+        typer.echo("\n".join(map(printable, _describe(found))))
 
 
 def _describe(found: "Inspection") -> Iterator[str]:

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.progress import (
     BarColumn,
@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as ProgressBar
 
-from cdrl_cli.cli.console import say, stderr_console
+from cdrl_cli.cli.console import say, stderr_console, to_json
 
 if TYPE_CHECKING:
     from cdrl_cli.checkpoints.fetch import TransferCallable
@@ -27,38 +27,94 @@ LOG_INTERVAL_S = 15.0
 """Seconds between two lines where stderr is no terminal."""
 
 
+JSON_INTERVAL_S = 0.5
+"""Seconds between two lines of JSON about the same clip."""
+
+Mode = Literal["auto", "text", "jsonl", "none"]
+
+
+def shown_mode(mode: Mode, *, quiet: bool) -> Literal["bar", "text", "jsonl", "none"]:
+    """How progress is shown: ``auto`` is a bar for a person, and text for a log."""
+    if mode == "jsonl":
+        return mode
+    if quiet or mode == "none":
+        return "none"
+    is_bare = not sys.stderr.isatty() or stderr_console().is_dumb_terminal
+    return "text" if mode == "text" or is_bare else "bar"
+
+
 @contextmanager
-def show_progress(verb: str, *, quiet: bool) -> "Iterator[ProgressCallable | None]":
+def show_progress(
+    verb: str, *, quiet: bool, mode: Mode = "auto"
+) -> "Iterator[ProgressCallable | None]":
     """Give a progress callable that fits stderr; None when nothing should be shown.
 
     Args:
         verb: What is going on: ``editing``.
-        quiet: Show nothing.
+        quiet: Show nothing, unless lines of JSON are asked for.
+        mode: What to show.
 
     Yields:
         What the library calls after every frame.
     """
-    console = stderr_console()
-    if quiet:
-        yield None
-    elif not sys.stderr.isatty() or console.is_dumb_terminal:
-        yield _log_lines(verb)
-    else:
-        with ProgressBar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        ) as bar:
-            yield _move_bar(bar, verb)
+    match shown_mode(mode, quiet=quiet):
+        case "none":
+            yield None
+        case "jsonl":
+            yield _json_lines()
+        case "text":
+            yield _log_lines(verb)
+        case "bar":
+            with frame_bar() as bar:
+                yield _move_bar(bar, verb)
+
+
+def frame_bar() -> ProgressBar:
+    """Bars that count frames, on stderr."""
+    return ProgressBar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=stderr_console(),
+        transient=True,
+    )
+
+
+def write_json_line(value: object) -> None:
+    """Write one object to stderr, for a program that watches."""
+    sys.stderr.write(to_json(value) + "\n")
+    sys.stderr.flush()
+
+
+def json_facts(progress: "Progress", frames_per_s: float) -> dict[str, object]:
+    """One line of ``--progress jsonl``."""
+    return {
+        "frames_done": progress.frames_done,
+        "frames_total": progress.frames_total,
+        "time": progress.time,
+        "fps": round(frames_per_s, 2),
+    }
+
+
+def _json_lines() -> "ProgressCallable":
+    rate = frame_rate()
+    due_s = time.monotonic()
+
+    def report(progress: "Progress") -> None:
+        nonlocal due_s
+        if time.monotonic() < due_s and progress.frames_done != progress.frames_total:
+            return
+        due_s = time.monotonic() + JSON_INTERVAL_S
+        write_json_line(json_facts(progress, rate(progress.frames_done)))
+
+    return report
 
 
 def _move_bar(bar: ProgressBar, verb: str) -> "ProgressCallable":
     task = bar.add_task(verb, total=None, rate="")
-    rate = _frame_rate()
+    rate = frame_rate()
 
     def report(progress: "Progress") -> None:
         bar.update(
@@ -72,7 +128,7 @@ def _move_bar(bar: ProgressBar, verb: str) -> "ProgressCallable":
 
 
 def _log_lines(verb: str) -> "ProgressCallable":
-    rate = _frame_rate()
+    rate = frame_rate()
     due_s = time.monotonic() + LOG_INTERVAL_S
 
     def report(progress: "Progress") -> None:
@@ -87,7 +143,7 @@ def _log_lines(verb: str) -> "ProgressCallable":
     return report
 
 
-def _frame_rate() -> Callable[[int], float]:
+def frame_rate() -> Callable[[int], float]:
     """Frames per second since now."""
     start_s = time.monotonic()
     return lambda frames: frames / max(time.monotonic() - start_s, 1e-9)

@@ -1,7 +1,8 @@
 """Video files in and out: the only package that knows containers and codecs."""
 
+from cdrl_cli.media.encoder import check_encoding
 from cdrl_cli.media.frames import ColorTags, HdrMetadata, StreamInfo, VideoFrame, VideoInfo
-from cdrl_cli.media.probe import probe_video
+from cdrl_cli.media.probe import check_input, probe_video
 from cdrl_cli.media.reader import VideoReader, open_video
 from cdrl_cli.media.writer import VideoWriter, check_output
 
@@ -13,6 +14,8 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "VideoWriter",
+    "check_encoding",
+    "check_input",
     "check_output",
     "open_video",
     "probe_video",

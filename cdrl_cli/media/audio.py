@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from cdrl_cli.errors import UnreadableInputError
+from cdrl_cli.media.probe import open_container
 
 SAMPLE_RATE_HZ = 16_000
 """What speech networks take."""
@@ -30,7 +31,7 @@ def read_sound(path: Path) -> Sound:
         UnreadableInputError: If there is none, or it cannot be decoded.
     """
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             if not container.streams.audio:
                 raise UnreadableInputError(f"{path}: no audio stream")
             resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)

@@ -13,7 +13,7 @@ from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from cdrl_cli.media.encoder import Container
-from cdrl_cli.media.probe import main_video_stream, open_container
+from cdrl_cli.media.probe import main_video_stream, open_container, stream_name
 from cdrl_cli.media.tags import lasting_tags, quicktime_language, stream_tags
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _refusal(stream: Stream, container: Container) -> str | None:
 
 
 def _title(stream: Stream) -> str:
-    name = stream.name or "unknown"
+    name = stream_name(stream)
     if stream.codec_context is not None:
         name = stream.codec_context.codec.canonical_name
     language = f", {stream.language}" if stream.language not in (None, "und") else ""

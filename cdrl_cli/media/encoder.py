@@ -114,14 +114,7 @@ def choose_encoder(container: Container, codec: str | None, like: VideoInfo) -> 
         UsageError: If the codec is unknown or not for this container.
     """
     if codec is not None:
-        if codec not in ENCODERS:
-            raise UsageError(f"unknown codec {codec}", hint=f"Choose one of {', '.join(ENCODERS)}.")
-        if codec not in container.codecs:
-            raise UsageError(
-                f"{container.suffix} files cannot hold {codec}",
-                hint=f"Choose one of {', '.join(container.codecs)}, or another kind of file.",
-            )
-        return ENCODERS[codec]
+        return _named_encoder(container, codec)
     source = editable_format(like.pixel_format).format
     if source.is_deep:
         preferred: tuple[str, ...] = ("hevc", "av1")
@@ -130,6 +123,33 @@ def choose_encoder(container: Container, codec: str | None, like: VideoInfo) -> 
     else:
         preferred = ("h264", "vp9")
     return ENCODERS[next(codec for codec in preferred if codec in container.codecs)]
+
+
+def _named_encoder(container: Container, codec: str) -> Encoder:
+    if codec not in ENCODERS:
+        raise UsageError(f"unknown codec {codec}", hint=f"Choose one of {', '.join(ENCODERS)}.")
+    if codec not in container.codecs:
+        raise UsageError(
+            f"{container.suffix} files cannot hold {codec}",
+            hint=f"Choose one of {', '.join(container.codecs)}, or another kind of file.",
+        )
+    return ENCODERS[codec]
+
+
+def check_encoding(
+    output: Path, *, codec: str | None = None, crf: int | None = None, preset: str | None = None
+) -> None:
+    """Refuse a file name and options that no source could be encoded with.
+
+    Raises:
+        UsageError: If suffix, codec, crf or preset do not go together.
+    """
+    container = container_for(output)
+    # Without a codec the source decides, among those of the container.
+    codecs = container.codecs if codec is None else (codec,)
+    encoders = [_named_encoder(container, each) for each in codecs]
+    loosest = max(encoders, key=lambda encoder: (encoder.default_crf is not None, encoder.max_crf))
+    encoder_options(loosest, crf=crf, preset=preset, hdr=None)
 
 
 def encoder_format(encoder: Encoder, like: VideoInfo) -> PlanarFormat:

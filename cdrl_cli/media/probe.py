@@ -22,6 +22,8 @@ from cdrl_cli.media.orientation import Orientation
 _NOT_A_FILM: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 _STILL_CONTAINERS: Final = ("image2", "_pipe")
 """Demuxers of one picture: ``image2``, ``png_pipe``, ``jpeg_pipe``, ``webp_pipe``, …"""
+_PLAYLISTS: Final = frozenset({"concat", "concatf", "dash", "hls", "imf", "rtsp", "sdp"})
+"""Formats that name other files, on this machine or elsewhere, whose pictures would be ours."""
 _MAX_FRAME_RATE: Final = 1000
 """Frames per second; the averages of some raw streams are their clock's rate instead."""
 _ONE: Final = 1 << 16
@@ -51,13 +53,14 @@ def open_container(path: Path) -> InputContainer:
     Raises:
         UnreadableInputError: If the file is missing, not allowed, empty, or no media file.
     """
-    _check_file(path)
+    check_input(path)
     try:
-        return av.open(
+        container = av.open(
             # Absolute: FFmpeg reads "a:b.mp4" as protocol a. And a % in a picture's name is a %.
             str(path.absolute()),
             mode="r",
-            container_options={"pattern_type": "none"},
+            # And what a file names is not fetched for it, from a network or from elsewhere.
+            container_options={"pattern_type": "none", "protocol_whitelist": "file"},
             # Tags in another encoding go through as the bytes they are.
             metadata_errors="surrogateescape",
         )
@@ -67,9 +70,20 @@ def open_container(path: Path) -> InputContainer:
             hint="Is it complete and really a video? A recording cut off before its end "
             "may have no index.",
         ) from error
+    if container.format.name in _PLAYLISTS:
+        container.close()
+        raise UnreadableInputError(
+            f"{path}: is a list of other files, not a video", hint="Name the videos themselves."
+        )
+    return container
 
 
-def _check_file(path: Path) -> None:
+def check_input(path: Path) -> None:
+    """Refuse what cannot be a video, without opening it as one.
+
+    Raises:
+        UnreadableInputError: If the file is missing, not allowed, empty, or a folder.
+    """
     try:
         if path.is_dir():
             raise UnreadableInputError(f"{path}: is a folder", hint="Name a video file in it.")
@@ -226,7 +240,7 @@ def _stream_info(stream: Stream) -> StreamInfo:
     if isinstance(stream, AttachmentStream):
         codec = stream.mimetype or "unknown"
     elif stream.codec_context is None:
-        codec = stream.name or "unknown"
+        codec = stream_name(stream)
     else:
         codec = stream.codec_context.codec.canonical_name
     return StreamInfo(
@@ -236,6 +250,11 @@ def _stream_info(stream: Stream) -> StreamInfo:
         language=stream.language if stream.language != "und" else None,
         title=stream.metadata.get("title"),
     )
+
+
+def stream_name(stream: Stream) -> str:
+    """What the container calls a stream; one of a damaged file may have no name at all."""
+    return getattr(stream, "name", None) or "unknown"
 
 
 def _side_data(frame: av.VideoFrame) -> Mapping[SideDataType, bytes]:

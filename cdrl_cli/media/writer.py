@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -28,6 +27,7 @@ from cdrl_cli.media.encoder import (
     frame_rate_hint,
 )
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import PlanarFormat, editable_format
 from cdrl_cli.media.tags import merge_tags, need_general_form
@@ -115,7 +115,10 @@ class VideoWriter:
         self._frames_written = 0
         self._copier: StreamCopier | None = None
         self._muxer: OutputContainer | None = None
-        self._part = _create_part(output)
+        try:
+            self._part = PartialFile(output)
+        except OSError as error:
+            raise _output_error(output, error) from error
         try:
             with self._failures():
                 self._open(copy_from, metadata or {})
@@ -201,7 +204,7 @@ class VideoWriter:
         tags: dict[str, str] = {}
         starts: list[Fraction] = []
         muxer = self._muxer = av.open(
-            str(self._part.absolute()),
+            str(self._part.path.absolute()),
             mode="w",
             format=self._container.muxer,
             metadata_errors="surrogateescape",
@@ -284,10 +287,8 @@ class VideoWriter:
             self._copier.close()
         self._muxer.close()
         self._muxer = None
-        _flush_to_disk(self._part)
         check_output(self._output, inputs=self._inputs, overwrite=self._overwrite)
-        # Through a link, so that the link stays one.
-        self._part.replace(self._output.resolve())
+        self._part.publish(overwrite=self._overwrite)
 
     def _abort(self) -> None:
         """Leave nothing behind; whatever else fails on the way is not the news."""
@@ -296,7 +297,7 @@ class VideoWriter:
             if each is not None:
                 with suppress(Exception):
                     each.close()
-        self._part.unlink(missing_ok=True)
+        self._part.remove()
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -306,29 +307,12 @@ class VideoWriter:
             raise _output_error(self._output, error) from error
 
 
-def _create_part(output: Path) -> Path:
-    """An empty hidden file beside the output, which no other process uses."""
-    target = output.resolve()
-    # A file name has at most 255 bytes, and 40 characters at most 160.
-    part = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb"):
-            return part
-    except OSError as error:
-        raise _output_error(output, error) from error
-
-
 def _output_error(output: Path, error: OSError | av.error.FFmpegError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"{output}: the disk is full", hint="Free space, or write elsewhere.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"{output}: its folder may not be written to", hint="Write elsewhere.")
     return OutputError(f"{output}: cannot be written ({error.strerror or error})")
-
-
-def _flush_to_disk(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _muxer_options(

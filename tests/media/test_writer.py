@@ -10,6 +10,7 @@ from clips import BT2020_PQ, HDR10_X265, ROTATIONS, Audio, Clip, Subtitles, make
 from cdrl_cli.errors import OutputError, PolicyError, UsageError
 from cdrl_cli.media import VideoWriter, check_output, open_video, probe_video
 from cdrl_cli.media import writer as writer_module
+from cdrl_cli.media.partial import PartialFile
 
 from .contract import (
     PacketFacts,
@@ -427,7 +428,7 @@ class TestFailure:
         opened = Path.open
 
         def refuse(path: Path, mode: str = "r", *rest: object) -> object:
-            if mode == "xb":
+            if "x" in mode:
                 raise PermissionError(errno.EACCES, "Permission denied")
             return opened(path, mode, *rest)
 
@@ -438,15 +439,13 @@ class TestFailure:
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
     def test_full_disk(self, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        create = writer_module._create_part
-
-        def on_a_full_disk(output: Path) -> Path:
-            part = create(output)
-            part.unlink()
-            part.symlink_to("/dev/full")
+        def on_a_full_disk(output: Path) -> PartialFile:
+            part = PartialFile(output)
+            part.path.unlink()
+            part.path.symlink_to("/dev/full")
             return part
 
-        monkeypatch.setattr(writer_module, "_create_part", on_a_full_disk)
+        monkeypatch.setattr(writer_module, "PartialFile", on_a_full_disk)
         with pytest.raises(OutputError, match="the disk is full"):
             edit_clip(source, tmp_path / "b.mkv")
         assert folder_of(tmp_path) == ["a.mp4"]

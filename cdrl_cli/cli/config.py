@@ -1,0 +1,87 @@
+"""Defaults of options from a file, below the command line and ``SPFEM_*`` variables."""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cdrl_cli.errors import UsageError
+
+
+def config_path() -> Path:
+    """The user's configuration: in ``SPFEM_HOME``, or where the system keeps such files."""
+    if home := os.environ.get("SPFEM_HOME"):
+        return Path(home) / "config.toml"
+    from platformdirs import user_config_path
+
+    return user_config_path("spfem") / "config.toml"
+
+
+def read_config(path: Path | None, context: typer.Context) -> dict[str, dict[str, Any]]:
+    """The defaults of each command.
+
+    A key is the name of an option that an ``SPFEM_*`` variable sets too; it holds for all commands
+    that have it. In a table with the name of a command it holds for that one, and comes first.
+
+    Args:
+        path: The file; None for :func:`config_path`, which need not exist.
+        context: Of the program; knows the commands and their options.
+
+    Raises:
+        UsageError: If the file cannot be read, or has a key that means nothing.
+    """
+    file = path or config_path()
+    settings = _read(file, must_exist=path is not None)
+    known = {name: _options(command) for name, command in _commands(context)}
+    tables = {key: value for key, value in settings.items() if isinstance(value, dict)}
+    general = {key: value for key, value in settings.items() if key not in tables}
+    everywhere = set().union(*known.values())
+    _refuse_unknown(file, "", general, everywhere)
+    _refuse_unknown(file, "", tables, {name for name, options in known.items() if options})
+    for name, table in tables.items():
+        _refuse_unknown(file, f"{name}.", table, known[name])
+    return {
+        name: {
+            known[name][key]: value
+            for key, value in (general | tables.get(name, {})).items()
+            if key in known[name]
+        }
+        for name in known
+    }
+
+
+def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        if must_exist:
+            raise UsageError(f"{file}: no such configuration file") from error
+        return {}
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise UsageError(f"{file}: is no TOML ({error})") from error
+
+
+def _commands(context: typer.Context) -> Iterable[tuple[str, Any]]:
+    commands: Mapping[str, Any] = getattr(context.command, "commands", {})
+    return commands.items()
+
+
+def _options(command: Any) -> dict[str, str]:
+    """Parameters of a command by the names of their options, as far as variables set them."""
+    return {
+        option.opts[0].lstrip("-"): option.name
+        for option in command.params
+        if getattr(option, "envvar", None)
+    }
+
+
+def _refuse_unknown(file: Path, prefix: str, found: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := [prefix + key for key in found if key not in set(known)]:
+        raise UsageError(
+            f"{file}: unknown key {', '.join(unknown)}", hint=f"known: {', '.join(sorted(known))}"
+        )

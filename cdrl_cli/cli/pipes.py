@@ -1,0 +1,53 @@
+"""Standard input as a file that can be read, and a file that becomes standard output."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cdrl_cli.errors import UsageError
+
+STANDARD = Path("-")
+"""What a user writes for standard input and output."""
+
+
+@contextmanager
+def read_source(source: Path) -> Iterator[Path]:
+    """The source itself; a temporary copy of standard input where it is ``-``.
+
+    Raises:
+        UsageError: If standard input is a terminal.
+    """
+    if source != STANDARD:
+        yield source
+        return
+    if sys.stdin.isatty():
+        raise UsageError(
+            "standard input is a terminal, not a video", hint="spfem edit - … < talk.mp4"
+        )
+    from cdrl_cli.media.spool import spool_input
+
+    with spool_input(sys.stdin.buffer, "stdin") as path:
+        yield path
+
+
+@contextmanager
+def write_output(output: Path, suffix: str) -> Iterator[Path]:
+    """The output itself; a temporary file, sent to standard output when whole, where it is ``-``.
+
+    Args:
+        output: What the user named.
+        suffix: Kind of file for standard output.
+
+    Raises:
+        UsageError: If standard output is a terminal.
+    """
+    if output != STANDARD:
+        yield output
+        return
+    if sys.stdout.isatty():
+        raise UsageError("a video is nothing for a terminal", hint="spfem edit … -o - > out.mkv")
+    from cdrl_cli.media.spool import spool_output
+
+    with spool_output(sys.stdout.buffer, suffix) as path:
+        yield path

@@ -1,0 +1,109 @@
+"""What the world may do to an edit, done on purpose; the counts are printed at the end."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+import sample_clips
+
+ROOT = Path(__file__).parents[2]
+
+LIMIT_S = 120
+"""Whatever takes longer hangs."""
+
+_TALLY: Counter[str] = Counter()
+
+
+@dataclass(frozen=True)
+class Spfem:
+    """The real command, in a folder of its own."""
+
+    folder: Path
+
+    def start(
+        self, *words: object, stdin: IO[bytes] | int = subprocess.DEVNULL, **variables: str
+    ) -> subprocess.Popen[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SPFEM_")}
+        return subprocess.Popen(
+            [sys.executable, "-m", "cdrl_cli", *map(os.fspath, map(_word, words))],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+            cwd=self.folder,
+            env=kept | {"PYTHONPATH": str(ROOT), "SPFEM_CONFIG": os.devnull} | variables,
+        )
+
+    def __call__(self, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        running = self.start(*words, **variables)
+        try:
+            out, err = running.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            raise
+        assert "Traceback" not in err, err
+        return subprocess.CompletedProcess(running.args, running.returncode, out, err)
+
+    def refuse(self, code: int, *words: object, **variables: str) -> str:
+        """Expect one clear error and no output; count it."""
+        done = self(*words, **variables)
+        assert done.returncode == code, done.stderr
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, done.stderr
+        count(f"refused with exit code {code}")
+        return errors[0]
+
+    def results(self, name: str = "rows.csv.results.jsonl") -> list[dict]:
+        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+
+    def visible(self) -> set[str]:
+        """Names of the files in the folder."""
+        return {path.name for path in self.folder.iterdir()}
+
+
+def _word(word: object) -> str | bytes:
+    return word if isinstance(word, bytes) else str(word)
+
+
+def count(what: str, number: int = 1) -> None:
+    """Note a fault that ended as it should."""
+    _TALLY[what] += number
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _TALLY:
+        terminalreporter.section("faults")
+        for what, number in sorted(_TALLY.items()):
+            terminalreporter.write_line(f"{number:>5}  {what}")
+
+
+@pytest.fixture
+def spfem(tmp_path: Path) -> Spfem:
+    return Spfem(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def short(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten frames of a face, with sound."""
+    path = tmp_path_factory.mktemp("short") / "short.mp4"
+    sample_clips.cut_clip(clips / "single_face.mp4", path, start=Fraction(0), end=Fraction(1, 3))
+    return path
+
+
+@pytest.fixture
+def mounts() -> Iterator[list[Path]]:
+    """Folders to unmount at the end."""
+    mounted: list[Path] = []
+    yield mounted
+    for path in mounted:
+        subprocess.run(["umount", "-l", path], check=True)
