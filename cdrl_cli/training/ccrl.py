@@ -207,12 +207,13 @@ def ccrl_loss(
 ) -> Float[Tensor, ""]:
     """Mouth and voice of the same moment agree, and so do the mouths of the same words.
 
-    Two terms for each view, both InfoNCE both ways. Content codes against speech codes: the
-    negatives of a voice are other frames of the same take ("same audio, other frame": the
-    paper's loss, without them, can be won by the audio alone). Neutral against emotional moments
-    of the same words: the negatives are other frames of that same emotional take, as in the
-    paper's sampling. Where negatives come from other takes too, emotion and person help to
-    exclude them, and the codes learn both.
+    Three terms for each view, the first two InfoNCE both ways. Content codes against speech
+    codes: the negatives of a voice are other frames of the same take ("same audio, other frame":
+    the paper's loss, without them, can be won by the audio alone). Neutral against emotional
+    moments of the same words: the negatives are other frames of that same emotional take, as in
+    the paper's sampling. Where negatives come from other takes too, emotion and person help to
+    exclude them, and the codes learn both. Last, the mean code of a take's windows is to be
+    short: what a whole take has in common is not content, but emotion, person and camera.
 
     Differs from the paper (one positive and one negative cosine, clamped), whose gradient ends
     as soon as a negative is orthogonal.
@@ -222,13 +223,16 @@ def ccrl_loss(
         heard: Speech codes.
         batch: What belongs together.
         temperature: Of both terms.
-        config: Which negatives, and the weight of the second term.
+        config: Which negatives, and the weights of the second and third term.
     """
     neutral, emotional = torch.from_numpy(batch.counterparts).T
     take = torch.from_numpy(batch.take_of) if config.negatives == "take" else None
     pair = None if take is None else take[emotional]
+    member = functional.one_hot(torch.from_numpy(batch.take_of)).to(heard.dtype)
+    share = member.T / member.sum(dim=0)[:, None]
     terms = []
     for seen in codes.values():
+        terms.append(config.constant_weight * (share @ seen).square().sum(dim=1).mean())
         terms.append(symmetric_info_nce(seen, heard, temperature=temperature, groups=take))
         if config.emotion_weight and len(neutral):
             same_words = symmetric_info_nce(

@@ -93,6 +93,8 @@ class ContentLossConfig:
     """Windows of the same take only, which share emotion and person, or all of the batch."""
     emotion_weight: float = 0.5
     """Of agreement between a neutral moment and its emotional counterpart, against audio's 1."""
+    constant_weight: float = 1.0
+    """Of the squared length of a take's mean code: what a whole take shares is no content."""
     learned_temperature: bool = True
     """Else the temperature stays at .07."""
 
