@@ -22,6 +22,10 @@ class ContentModels:
     speech: SpeechEncoder
     prior: str
     """Name of what the speech encoder listens through (:func:`open_prior`)."""
+    identities: frozenset[str] = frozenset()
+    """People learned from: a proof needs others."""
+    sentences: frozenset[str] = frozenset()
+    """Sentences learned from."""
 
 
 def load_content(weight_set: str = WEIGHT_SETS[0]) -> ContentModels:
@@ -47,7 +51,13 @@ def read_content(path: Path) -> ContentModels:
             facts = file.metadata() or {}
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
         config = ContentConfig(**json.loads(facts["config"]))
-        models = ContentModels(ContentEncoder(config), SpeechEncoder(config), facts["prior"])
+        models = ContentModels(
+            ContentEncoder(config),
+            SpeechEncoder(config),
+            facts["prior"],
+            frozenset(json.loads(facts["identities"])),
+            frozenset(json.loads(facts["sentences"])),
+        )
         for part, network in (("content", models.content), ("speech", models.speech)):
             network.load_state_dict(
                 {k.removeprefix(f"{part}."): t for k, t in tensors.items() if k.startswith(part)}
@@ -63,7 +73,7 @@ def write_content(path: Path, models: ContentModels, *, facts: Mapping[str, str]
 
     Args:
         path: ``ccrl-….safetensors``.
-        models: What was learned.
+        models: What was learned, and from whom.
         facts: Recipe, licence class, commit, data digest and the like.
     """
     tensors = {
@@ -71,8 +81,14 @@ def write_content(path: Path, models: ContentModels, *, facts: Mapping[str, str]
         for part, network in (("content", models.content), ("speech", models.speech))
         for name, tensor in network.state_dict().items()
     }
-    config = json.dumps(asdict(models.content.config))
-    save_file(tensors, path, metadata={**facts, "config": config, "prior": models.prior})
+    own = {
+        "config": json.dumps(asdict(models.content.config)),
+        "prior": models.prior,
+        "identities": json.dumps(sorted(models.identities)),
+        "sentences": json.dumps(sorted(models.sentences)),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata={**facts, **own})
 
 
 def open_prior(name: str) -> SpeechPrior:

@@ -121,7 +121,9 @@ def ccrl(
         takes = list(read_takes(prepared, prior, cache / "speech"))
     with count_progress("training", quiet=quiet) as progress:
         result = train_ccrl(recipe, takes, run=run, going_on=resume, progress=progress)
-    models = ContentModels(result.content, result.speech, prior.name)
+    models = ContentModels(
+        result.content, result.speech, prior.name, result.identities, result.sentences
+    )
     write_content(output, models, facts=result.facts)
     if not quiet:
         say(f"{output}: step {result.best_step} of {result.steps}, top-1 {result.score:.3f}")

@@ -30,6 +30,11 @@ class Batch:
     counterparts: Int[np.ndarray, "pairs 2"]
     """Pairs of windows (positions in ``windows``) that say the same in two emotions."""
 
+    @property
+    def take_of(self) -> Int[np.ndarray, " windows"]:
+        """For each window a number that only windows of the same take share."""
+        return np.unique([id(take) for take, _ in self.windows], return_inverse=True)[1]
+
 
 def pair_takes(takes: Sequence[Take]) -> list[TakePair]:
     """Each emotional take with the same person's neutral take of the sentence, aligned.

@@ -1,13 +1,15 @@
 """Prepared clips on one clock: mouth and speech side by side, 25 times a second."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int, UInt8
+import torch
+from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
+from torch import Tensor
 
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.prepared import PreparedClip
@@ -47,6 +49,33 @@ class Take:
             return np.zeros(0, int)
         views = np.lib.stride_tricks.sliding_window_view(self.seen, frames)
         return np.flatnonzero(views.all(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Some windows as networks take them."""
+
+    crops: Float[Tensor, "batch frames 32 32"]
+    coefficients: Float[Tensor, "batch frames mouth"]
+    speech: Float[Tensor, "batch frames dim"]
+
+    @classmethod
+    def of(cls, windows: Sequence[tuple[Take, int]], frames: int) -> "Windows":
+        """Cut windows, each a take and its first frame."""
+        cuts = [(take, slice(start, start + frames)) for take, start in windows]
+        crops = torch.from_numpy(np.stack([take.crops[cut] for take, cut in cuts]))
+        return cls(
+            crops=crops.float() / 127.5 - 1,
+            coefficients=torch.from_numpy(np.stack([take.coefficients[cut] for take, cut in cuts])),
+            speech=torch.from_numpy(np.stack([take.speech[cut] for take, cut in cuts])),
+        )
+
+    @classmethod
+    def spread(cls, take: Take, frames: int, count: int) -> "Windows":
+        """So many windows of a take at even distances; all there are, if there are fewer."""
+        starts = take.starts(frames)
+        chosen = starts[np.unique(np.linspace(0, len(starts) - 1, count).astype(int))]
+        return cls.of([(take, int(start)) for start in chosen], frames)
 
 
 def read_takes(prepared: Iterable[PreparedClip], prior: SpeechPrior, cache: Path) -> Iterator[Take]:

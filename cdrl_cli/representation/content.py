@@ -28,6 +28,9 @@ MOUTH_COEFFICIENTS = [
 ]
 """Those of the 52 expression coefficients that speech moves."""
 
+VIEWS = ("crops", "coefficients", "both")
+"""What the content encoder may see of a mouth; it learns all three at once."""
+
 _GROUPS = 8
 _POOL = 3
 
@@ -42,7 +45,7 @@ class ContentConfig:
     """Of the prior, in each 40 ms."""
     width: int = 128
     """Channels of the temporal layers."""
-    dimension: int = 128
+    dimension: int = 96
     """Length of a code."""
 
 
@@ -106,6 +109,16 @@ class ContentEncoder(nn.Module):
         if not features:
             raise ValueError("neither crops nor coefficients: nothing to encode")
         return self.time(torch.stack(features).mean(dim=0))
+
+    def encode_views(
+        self,
+        crops: Float[Tensor, "batch frames height width"],
+        coefficients: Float[Tensor, "batch frames mouth"],
+    ) -> dict[str, Float[Tensor, "batch dimension"]]:
+        """The code of each of :data:`VIEWS`; the pictures are looked at once."""
+        pixels, motion = self.features(crops, coefficients)
+        codes = (self.encode(pixels), self.encode(motion), self.encode(pixels, motion))
+        return dict(zip(VIEWS, codes, strict=True))
 
     def _look(
         self, crops: Float[Tensor, "batch frames height width"]

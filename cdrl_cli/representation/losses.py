@@ -11,6 +11,7 @@ def info_nce(
     positives: Float[Tensor, "batch dim"],
     *,
     temperature: float | Float[Tensor, ""] = 0.07,
+    groups: Int[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, ""]:
     r"""Pull each anchor to its positive, push it from every other positive in the batch.
 
@@ -23,6 +24,8 @@ def info_nce(
         anchors: Codes; any length, we normalise.
         positives: Row ``i`` belongs to anchor ``i``.
         temperature: :math:`\tau`; smaller punishes near negatives harder.
+        groups: If given, only positives of the anchor's own group are its negatives: what a
+            group has in common is then of no use, and need not be represented.
 
     Returns:
         Mean loss over the batch, in nats, >= 0.
@@ -37,6 +40,8 @@ def info_nce(
         functional.normalize(positives, dim=1),
     )
     logits = anchors @ positives.T / temperature
+    if groups is not None:
+        logits = logits.masked_fill(groups[:, None] != groups, -torch.inf)
     return functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
@@ -45,10 +50,11 @@ def symmetric_info_nce(
     other: Float[Tensor, "batch dim"],
     *,
     temperature: float | Float[Tensor, ""] = 0.07,
+    groups: Int[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """:func:`info_nce` both ways, halved: neither side can win by collapsing."""
-    forth = info_nce(one, other, temperature=temperature)
-    return (forth + info_nce(other, one, temperature=temperature)) / 2
+    forth = info_nce(one, other, temperature=temperature, groups=groups)
+    return (forth + info_nce(other, one, temperature=temperature, groups=groups)) / 2
 
 
 def class_info_nce(

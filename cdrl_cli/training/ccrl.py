@@ -14,19 +14,20 @@ from torch.nn import functional
 
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
-from cdrl_cli.data.takes import Take
+from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 from cdrl_cli.metrics.retrieval import found_first
 from cdrl_cli.representation.content import (
     MOUTH_COEFFICIENTS,
+    VIEWS,
     ContentConfig,
     ContentEncoder,
     SpeechEncoder,
 )
 from cdrl_cli.representation.losses import symmetric_info_nce
 from cdrl_cli.training.checkpoint import Stateful, digest_data, resume, run_facts, save_checkpoint
-from cdrl_cli.training.config import CcrlConfig, DataConfig
+from cdrl_cli.training.config import CcrlConfig, ContentLossConfig, DataConfig
 from cdrl_cli.training.log import Log
 
 CANDIDATES = 10
@@ -37,29 +38,6 @@ LOWEST_TEMPERATURE = 0.02
 
 MIRRORED, BLURRED = 0.5, 0.25
 """Shares of the windows that augmentation does this to."""
-
-VIEWS = ("crops", "coefficients", "both")
-"""What the content encoder may see of a mouth; it learns all three at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """Some windows as networks take them."""
-
-    crops: Float[Tensor, "batch frames 32 32"]
-    coefficients: Float[Tensor, "batch frames mouth"]
-    speech: Float[Tensor, "batch frames dim"]
-
-    @classmethod
-    def of(cls, windows: Sequence[tuple[Take, int]], frames: int) -> "Windows":
-        """Cut windows, each a take and its first frame."""
-        cuts = [(take, slice(start, start + frames)) for take, start in windows]
-        crops = torch.from_numpy(np.stack([take.crops[cut] for take, cut in cuts]))
-        return cls(
-            crops=crops.float() / 127.5 - 1,
-            coefficients=torch.from_numpy(np.stack([take.coefficients[cut] for take, cut in cuts])),
-            speech=torch.from_numpy(np.stack([take.speech[cut] for take, cut in cuts])),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +52,10 @@ class CcrlResult:
     """Whose weights these are."""
     score: float
     """Mean top-1 over the views and validation clips, at that step."""
+    identities: frozenset[str]
+    """People learned from."""
+    sentences: frozenset[str]
+    """Sentences learned from."""
     facts: dict[str, str]
     """For the weight file."""
 
@@ -164,11 +146,11 @@ def train_ccrl(
         windows = augment(Windows.of(batch.windows, frames), content, speech, generator)
         tau = temperature["log"].exp().clamp(min=LOWEST_TEMPERATURE)
         loss = ccrl_loss(
-            content_codes(content, windows),
+            content.encode_views(windows.crops, windows.coefficients),
             speech(windows.speech),
             batch,
             temperature=tau,
-            emotion_weight=config.loss.emotion_weight,
+            config=config.loss,
         )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -202,26 +184,17 @@ def train_ccrl(
         steps=step,
         best_step=int(notes["best_step"]),
         score=float(notes["score"]),
+        identities=frozenset(take.clip.identity for take in learning),
+        sentences=frozenset(take.clip.sentence or "" for take in learning),
         facts={
             "recipe": "spfem train ccrl",
             "licence_class": config.data.licence,
             "commit": facts.commit,
             "data_digest": facts.data_digest,
             "clips": str(len(learning)),
-            "people": str(len({take.clip.identity for take in learning})),
             "best_step": str(notes["best_step"]),
         },
     )
-
-
-def content_codes(content: ContentEncoder, windows: Windows) -> dict[str, Float[Tensor, "batch d"]]:
-    """Codes of what each of :data:`VIEWS` shows; the pictures are looked at once."""
-    crops, coefficients = content.features(windows.crops, windows.coefficients)
-    return {
-        "crops": content.encode(crops),
-        "coefficients": content.encode(coefficients),
-        "both": content.encode(crops, coefficients),
-    }
 
 
 def ccrl_loss(
@@ -230,15 +203,17 @@ def ccrl_loss(
     batch: Batch,
     *,
     temperature: float | Float[Tensor, ""],
-    emotion_weight: float,
+    config: ContentLossConfig,
 ) -> Float[Tensor, ""]:
     """Mouth and voice of the same moment agree, and so do the mouths of the same words.
 
-    Two terms for each view, both InfoNCE both ways. Content codes against speech codes: since a
-    batch has several windows of each take, the negatives of a voice are other frames of the same
-    take, alike in person and emotion ("same audio, other frame": the paper's loss, without them,
-    can be won by the audio alone). Neutral against emotional moments of the same words: the
-    negatives are other frames of that same emotional take, as in the paper's sampling.
+    Three terms for each view, the first two InfoNCE both ways. Content codes against speech
+    codes: the negatives of a voice are other frames of the same take ("same audio, other frame":
+    the paper's loss, without them, can be won by the audio alone). Neutral against emotional
+    moments of the same words: the negatives are other frames of that same emotional take, as in
+    the paper's sampling. Where negatives come from other takes too, emotion and person help to
+    exclude them, and the codes learn both. Last, the mean code of a take's windows is to be
+    short: what a whole take has in common is not content, but emotion, person and camera.
 
     Differs from the paper (one positive and one negative cosine, clamped), whose gradient ends
     as soon as a negative is orthogonal.
@@ -248,15 +223,22 @@ def ccrl_loss(
         heard: Speech codes.
         batch: What belongs together.
         temperature: Of both terms.
-        emotion_weight: Of the second.
+        config: Which negatives, and the weights of the second and third term.
     """
     neutral, emotional = torch.from_numpy(batch.counterparts).T
+    take = torch.from_numpy(batch.take_of) if config.negatives == "take" else None
+    pair = None if take is None else take[emotional]
+    member = functional.one_hot(torch.from_numpy(batch.take_of)).to(heard.dtype)
+    share = member.T / member.sum(dim=0)[:, None]
     terms = []
     for seen in codes.values():
-        terms.append(symmetric_info_nce(seen, heard, temperature=temperature))
-        if emotion_weight and len(neutral):
-            same_words = symmetric_info_nce(seen[neutral], seen[emotional], temperature=temperature)
-            terms.append(emotion_weight * same_words)
+        terms.append(config.constant_weight * (share @ seen).square().sum(dim=1).mean())
+        terms.append(symmetric_info_nce(seen, heard, temperature=temperature, groups=take))
+        if config.emotion_weight and len(neutral):
+            same_words = symmetric_info_nce(
+                seen[neutral], seen[emotional], temperature=temperature, groups=pair
+            )
+            terms.append(config.emotion_weight * same_words)
     return torch.stack(terms).sum() / len(codes)
 
 
@@ -268,14 +250,13 @@ def validate(
     frames = content.config.frames
     with torch.inference_mode():
         for take in takes:
-            starts = take.starts(frames)
-            if len(starts) < CANDIDATES:
+            windows = Windows.spread(take, frames, CANDIDATES)
+            if len(windows.crops) < CANDIDATES:
                 continue
-            spread = starts[np.linspace(0, len(starts) - 1, CANDIDATES).astype(int)]
-            windows = Windows.of([(take, int(start)) for start in spread], frames)
             heard = speech(windows.speech)
-            for view, codes in content_codes(content, windows).items():
-                hits[view].append(found_first(codes, heard).float().mean().item())
+            codes = content.encode_views(windows.crops, windows.coefficients)
+            for view, seen in codes.items():
+                hits[view].append(found_first(seen, heard).float().mean().item())
     return {view: float(np.mean(values)) for view, values in hits.items()}
 
 

@@ -61,7 +61,7 @@ class ContentSamplingConfig:
 
     takes: int = 6
     """Takes a batch, half of them emotional partners of the others where there are any."""
-    windows: int = 8
+    windows: int = 10
     """Windows a take; they are each other's negatives, alike in person, emotion and light."""
     emotion_aware: bool = True
     """Takes come with the same person's neutral take of the sentence, aligned in time."""
@@ -81,7 +81,7 @@ class ContentModelConfig:
     """Of a window, at 25 Hz."""
     width: int = 128
     """Channels of the temporal layers."""
-    dimension: int = 128
+    dimension: int = 96
     """Length of a code."""
 
 
@@ -89,8 +89,12 @@ class ContentModelConfig:
 class ContentLossConfig:
     """Weights of CCRL's terms."""
 
+    negatives: Literal["take", "batch"] = "take"
+    """Windows of the same take only, which share emotion and person, or all of the batch."""
     emotion_weight: float = 0.5
     """Of agreement between a neutral moment and its emotional counterpart, against audio's 1."""
+    constant_weight: float = 1.0
+    """Of the squared length of a take's mean code: what a whole take shares is no content."""
     learned_temperature: bool = True
     """Else the temperature stays at .07."""
 
