@@ -31,6 +31,8 @@ class EmotionModels:
     phrase_embeddings: Float[Tensor, "phrases dimension"]
     neutral: Float32[np.ndarray, " 52"]
     """The neutral prior that expressions are measured from where nobody's own is known."""
+    identities: frozenset[str]
+    """Who was learned from: nobody that a proof may use."""
     temperature: float
     """Of the contrast it was trained with: turns similarities into probabilities."""
 
@@ -107,6 +109,7 @@ def read_emotion(path: Path) -> EmotionModels:
             phrases=tuple(json.loads(facts["phrases"])),
             phrase_embeddings=tensors["phrase_embeddings"],
             neutral=tensors["neutral"].numpy(),
+            identities=frozenset(json.loads(facts["identities"])),
             temperature=float(facts["temperature"]),
         )
         for part, network in (("encoder", models.encoder), ("tower", models.tower)):
@@ -139,6 +142,7 @@ def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]
     described = {
         "config": json.dumps(asdict(models.encoder.config)),
         "phrases": json.dumps(models.phrases),
+        "identities": json.dumps(sorted(models.identities)),
         "temperature": str(models.temperature),
     }
     save_file(tensors, path, metadata={**facts, **described})

@@ -193,7 +193,7 @@ def train_cerl(  # noqa: PLR0915 - one loop, read top to bottom
     networks.load_state_dict(best.state_dict())
     networks.eval()
     return CerlResult(
-        models=_models(networks, label_features, wording, neutrals, config),
+        models=_models(networks, label_features, wording, neutrals, learning, config),
         steps=step,
         best_step=int(notes["best_step"]),
         score=float(notes["score"]),
@@ -215,11 +215,12 @@ def read_wording(encoder: SentenceEncoder) -> Wording:
     return Wording(phrases, encoder.encode([phrase.text for phrase in phrases]))
 
 
-def _models(
+def _models(  # noqa: PLR0917 - all that a file of weights holds
     networks: "_Networks",
     label_features: Float[Tensor, "7 384"],
     wording: Wording,
     neutrals: Neutrals,
+    learning: Sequence[Performance],
     config: CerlConfig,
 ) -> EmotionModels:
     plain = [i for i, phrase in enumerate(wording.phrases) if phrase.is_plain]
@@ -231,6 +232,7 @@ def _models(
             phrases=tuple(wording.phrases[i].text for i in plain),
             phrase_embeddings=networks.tower(torch.from_numpy(wording.features[plain])),
             neutral=neutrals.prior,
+            identities=frozenset(one.clip.identity for one in learning),
             temperature=config.loss.temperature,
         )
 
