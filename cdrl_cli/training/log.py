@@ -23,7 +23,7 @@ class Log:
         for row in rows:
             self.write(**row)
 
-    def write(self, **row: float | str) -> None:
+    def write(self, **row: float | int | str) -> None:
         """Append a row; the first one names the columns."""
         new = not self._path.exists()
         with self._path.open("a", newline="", encoding="utf-8") as file:
