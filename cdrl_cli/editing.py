@@ -26,6 +26,7 @@ from cdrl_cli.face.tracking import (
 from cdrl_cli.generator.motion import MAX_INTENSITY, Condition
 from cdrl_cli.media import VideoWriter, open_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.prefetch import prefetch
 
 REFERENCE_SECONDS = 60
 """So much of a reference is looked at,"""
@@ -44,7 +45,8 @@ class EditOptions:
     reference: Path | None = None
     """Clip or image that shows the emotion; this or ``emotion``."""
     emotion: str | None = None
-    """A label of :class:`~cdrl_cli.emotion.Emotion`, or a word for it; this or ``reference``."""
+    """A label of :class:`~cdrl_cli.emotion.Emotion`, or any words for an emotion, which need the
+    optional weights ``text``; this or ``reference``."""
     intensity: float = 1.0
     """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
     face: FaceChoice = "largest"
@@ -65,11 +67,12 @@ class EditOptions:
             raise UsageError("give the emotion either by a reference or by a label")
         if self.emotion is not None:
             label = Emotion.parse(self.emotion)
-            if label is None:
+            words = label.value if label else " ".join(self.emotion.split())
+            if not words:
                 raise UsageError(
-                    f"unknown emotion {self.emotion!r}", hint=f"one of {', '.join(Emotion)}"
+                    "the emotion is empty", hint=f"one of {', '.join(Emotion)}, or words"
                 )
-            object.__setattr__(self, "emotion", label.value)
+            object.__setattr__(self, "emotion", words)
         if not 0 <= self.intensity <= MAX_INTENSITY:
             raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
         if self.start is not None and self.end is not None and self.start >= self.end:
@@ -154,11 +157,13 @@ def edit_video(
         models.open_landmarker() as landmarker,
     ):
         editor = FaceEditor(models, options, video.info)
-        for tracked in track_faces(video, landmarker, sample_aspect=video.info.sample_aspect):
-            frame = editor.edit(tracked)
-            writer.write(frame)
-            if progress:
-                progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
+        following = track_faces(video, landmarker, sample_aspect=video.info.sample_aspect)
+        with prefetch(following) as tracked_frames:
+            for tracked in tracked_frames:
+                frame = editor.edit(tracked)
+                writer.write(frame)
+                if progress:
+                    progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
         editor.check_found(source)
         warnings = (*video.warnings, *writer.warnings)
     return EditResult(
@@ -280,7 +285,8 @@ def _condition(options: EditOptions, models: Models) -> Condition:
     if options.reference is not None:
         return read_reference(options.reference, models)
     assert options.emotion is not None  # EditOptions has checked it
-    return models.emotion_condition(Emotion(options.emotion))
+    label = Emotion.parse(options.emotion)
+    return models.emotion_condition(label) if label else models.text_condition(options.emotion)
 
 
 def _range_weight(time_s: float, options: EditOptions) -> float:

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, core_name, find_weights
 from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.landmarks import Landmarker
 from cdrl_cli.generator.motion import Condition, DifferenceMotion, NeutralPrior
@@ -20,8 +21,10 @@ from cdrl_cli.geometry.mesh import FaceMesh
 class Models:
     """All that an edit runs on; load once, edit many clips."""
 
+    weight_set: str
     landmarker_file: Path
     head: HeadModel
+    neutral: NeutralPrior
     motion: DifferenceMotion
     renderer: Renderer
     differences: Float[np.ndarray, "7 52"]
@@ -34,6 +37,27 @@ class Models:
     def emotion_condition(self, emotion: Emotion) -> Condition:
         """The condition that a label sets."""
         return Condition(self.differences[emotion.class_index])
+
+    def text_condition(self, words: str) -> Condition:
+        """The condition that a sentence sets: between the labels, by how likely CERL takes each.
+
+        Raises:
+            WeightsError: If the sentence encoder has not been downloaded.
+        """
+        # Imported here: a label or a reference needs no torch.
+        from cdrl_cli.checkpoints.emotion import load_emotion, open_sentence_encoder
+
+        try:
+            encoder = open_sentence_encoder()
+        except WeightsError as error:
+            labels = ", ".join(Emotion)
+            raise WeightsError(
+                f"{words!r} is none of {labels}; other words need weights that are not here",
+                hint=error.hint,
+            ) from error
+        emotions = load_emotion(self.weight_set)
+        shares = emotions.probabilities(emotions.embed_text(words, encoder))
+        return Condition(np.array([shares[emotion] for emotion in Emotion]) @ self.differences)
 
 
 def load_models(weight_set: str = WEIGHT_SETS[0]) -> Models:
@@ -48,10 +72,13 @@ def load_models(weight_set: str = WEIGHT_SETS[0]) -> Models:
     """
     numbers = load_file(find_weights(core_name(weight_set)))
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
+    neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
     return Models(
+        weight_set=weight_set,
         landmarker_file=find_weights("face-landmarker"),
         head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
-        motion=DifferenceMotion(NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])),
+        neutral=neutral,
+        motion=DifferenceMotion(neutral),
         renderer=WarpRenderer(ExpressionBasis(numbers["basis"]), mesh),
         differences=numbers["differences"],
     )

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import cdrl_cli
-from cdrl_cli.cli import batch, edit, probe, train
+from cdrl_cli.cli import batch, doctor, download_weights, edit, embed, evaluate, probe, train
 from cdrl_cli.cli.config import read_config
 from cdrl_cli.cli.console import print_json, report
 from cdrl_cli.errors import Interrupted, SpfemError, UsageError
@@ -20,7 +20,7 @@ _EXIT_CODES = """\
 Exit codes:
   0  done                         4  weights missing or damaged
   1  failed                       5  input missing or unreadable
-  2  wrong usage                  6  refused: OUTPUT exists, or is SOURCE
+  2  wrong usage                  6  refused: OUTPUT exists, or is SOURCE; a licence
   3  no face that can be edited   7  some rows of a batch failed
                                   130  interrupted
 """
@@ -38,7 +38,11 @@ app = typer.Typer(
 app.command(epilog=edit.EXAMPLES)(edit.edit)
 app.command(epilog=batch.EXAMPLES)(batch.batch)
 app.command(epilog=probe.EXAMPLES)(probe.probe)
+app.command(epilog=embed.EXAMPLES)(embed.embed)
+app.command(epilog=download_weights.EXAMPLES)(download_weights.download_weights)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(train.app)
+app.add_typer(evaluate.app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -89,6 +93,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Run ``spfem`` and exit with its code."""
+    # Newer ONNX Runtimes note their use in the user's cache folder and report it; a program for
+    # private videos does not. Whoever wants that says so.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # By default SIGTERM ends Python at once; as an exception it lets the writer remove its part.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(run(sys.argv[1:]))

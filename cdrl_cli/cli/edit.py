@@ -33,6 +33,7 @@ EXAMPLES = """\
 Examples:
   spfem edit talk.mp4 --ref angry.mp4 -o out.mp4
   spfem edit talk.mp4 --emotion happy --intensity 0.7 -o out.mp4
+  spfem edit talk.mp4 --emotion "quietly furious" -o out.mp4
   spfem edit talk.mp4 -e sad --start 1:05 --end 1:12.5 --face 2 -o out.mp4
   spfem edit talk.mp4 -r joy.mov -o out.mkv --codec ffv1 --json --quiet
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
@@ -59,8 +60,8 @@ def edit(
         typer.Option(
             "--emotion",
             "-e",
-            metavar="LABEL",
-            help=f"One of {', '.join(Emotion)}.",
+            metavar="WORDS",
+            help=f"One of {', '.join(Emotion)}; or any words, by the optional weights text.",
             show_default=False,
         ),
     ] = None,

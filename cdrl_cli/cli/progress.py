@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.progress import Progress as ProgressBar
 
 from cdrl_cli.cli.console import say, stderr_console, to_json
 
 if TYPE_CHECKING:
+    from cdrl_cli.checkpoints.fetch import TransferCallable
     from cdrl_cli.editing import Progress, ProgressCallable
 
 LOG_INTERVAL_S = 15.0
@@ -161,3 +165,45 @@ def count_progress(verb: str, *, quiet: bool) -> Iterator[Callable[[int, int], N
     ) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def show_transfers(*, quiet: bool) -> "Iterator[TransferCallable | None]":
+    """Give a callable that takes (what, bytes done, bytes in all), one bar for each what."""
+    console = stderr_console()
+    if quiet:
+        yield None
+    elif not sys.stderr.isatty() or console.is_dumb_terminal:
+        yield _transfer_lines()
+    else:
+        with ProgressBar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        ) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def report(what: str, done: int, total: int | None) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=total)
+                bar.update(tasks[what], completed=done, total=total)
+
+            yield report
+
+
+def _transfer_lines() -> "TransferCallable":
+    due_s = time.monotonic() + LOG_INTERVAL_S
+
+    def report(what: str, done: int, total: int | None) -> None:
+        nonlocal due_s
+        if time.monotonic() < due_s:
+            return
+        due_s = time.monotonic() + LOG_INTERVAL_S
+        of_total = "" if total is None else f" of {total / 1e6:.1f}"
+        say(f"downloading {what}" + (f": {done / 1e6:.1f}{of_total} MB" if done else ""))
+
+    return report

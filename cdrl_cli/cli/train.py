@@ -74,3 +74,106 @@ def prepare(
         found = sum(1 for _ in prepare_clips(clips, load_models(), cache, progress=progress))
     if not quiet:
         say(f"{cache}: {found} of {len(clips)} clips show a face")
+
+
+@app.command()
+def ccrl(
+    config: Annotated[
+        Path, typer.Option(help="The recipe: configs/ccrl.toml.", show_default=False)
+    ],
+    *,
+    data: Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The safetensors file.", show_default=False)
+    ],
+    cache: Cache = Path("runs/prepared"),
+    run: Annotated[Path, typer.Option(help="Folder of the checkpoint and the log.")] = Path(
+        "runs/ccrl"
+    ),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change the recipe: schedule.steps=500. Repeatable."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Learn the content representation: what a mouth says, whatever the emotion.
+
+    A run that was cut goes on, with --resume, as if it had not been.
+    """
+    from cdrl_cli.checkpoints.content import ContentModels, open_prior, write_content
+    from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.data.clips import read_index
+    from cdrl_cli.data.takes import read_takes
+    from cdrl_cli.training.ccrl import is_learned_from, is_validation, train_ccrl
+    from cdrl_cli.training.config import CcrlConfig, read_config
+    from cdrl_cli.training.prepare import prepare_clips
+
+    recipe = read_config(config, CcrlConfig, changes=change or ())
+    prior = open_prior(recipe.model.prior)
+    clips = [
+        clip
+        for clip in read_index(data)
+        if is_learned_from(clip, recipe.data) or is_validation(clip, recipe.data)
+    ]
+    with count_progress("listening to clips", quiet=quiet) as progress:
+        prepared = prepare_clips(clips, load_models(), cache, progress=progress)
+        takes = list(read_takes(prepared, prior, cache / "speech"))
+    with count_progress("training", quiet=quiet) as progress:
+        result = train_ccrl(recipe, takes, run=run, going_on=resume, progress=progress)
+    models = ContentModels(
+        result.content, result.speech, prior.name, result.identities, result.sentences
+    )
+    write_content(output, models, facts=result.facts)
+    if not quiet:
+        say(f"{output}: step {result.best_step} of {result.steps}, top-1 {result.score:.3f}")
+
+
+@app.command()
+def cerl(
+    config: Annotated[
+        Path, typer.Option(help="The recipe: configs/cerl.toml.", show_default=False)
+    ],
+    *,
+    data: Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The safetensors file.", show_default=False)
+    ],
+    cache: Cache = Path("runs/prepared"),
+    run: Annotated[Path, typer.Option(help="Folder of the checkpoint and the log.")] = Path(
+        "runs/cerl"
+    ),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change the recipe: schedule.steps=500. Repeatable."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Learn the emotion representation: what a face feels, in one space with words for it.
+
+    A run that was cut goes on, with --resume, as if it had not been.
+    """
+    from cdrl_cli.checkpoints.emotion import open_sentence_encoder, write_emotion
+    from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.data.clips import read_index, read_london
+    from cdrl_cli.data.performances import find_neutrals, read_performances
+    from cdrl_cli.training.cerl import read_wording, train_cerl
+    from cdrl_cli.training.config import CerlConfig, read_config
+    from cdrl_cli.training.prepare import prepare_clips
+
+    recipe = read_config(config, CerlConfig, changes=change or ())
+    models = load_models(recipe.data.licence)
+    clips = [*read_index(data), *read_london(data / "london")]
+    with count_progress("preparing clips", quiet=quiet) as progress:
+        prepared = prepare_clips(clips, models, cache, progress=progress)
+        performances = read_performances(prepared)
+    neutrals = find_neutrals(performances, models.neutral.mean)
+    wording = read_wording(open_sentence_encoder())
+    with count_progress("training", quiet=quiet) as progress:
+        result = train_cerl(
+            recipe, performances, neutrals, wording, run=run, going_on=resume, progress=progress
+        )
+    write_emotion(output, result.models, facts=result.facts)
+    if not quiet:
+        say(f"{output}: step {result.best_step} of {result.steps}, accuracy {result.score:.3f}")

@@ -27,6 +27,8 @@ MATRICES: Final[Mapping[int, str]] = {
 UNSPECIFIED: Final = 2
 LIMITED_RANGE: Final = 1
 FULL_RANGE: Final = 2
+SWS_MATRICES: Final[Mapping[int, int]] = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
+"""Swscale's own numbers (SWS_CS_*) for H.273's, which PyAV asks for."""
 
 _SD_MAX_WIDTH: Final = 1279
 _SD_MAX_HEIGHT: Final = 576
@@ -71,6 +73,16 @@ def working_matrix(tags: ColorTags, width: int, height: int) -> int:
         case _:
             is_sd = max(width, height) <= _SD_MAX_WIDTH and min(width, height) <= _SD_MAX_HEIGHT
             return code_of("smpte170m" if is_sd else "bt709", MATRICES)
+
+
+def plane_matrix(tags: ColorTags) -> int:
+    """H.273 code to tag YUV planes with: the source's, and none for a source that was RGB."""
+    return UNSPECIFIED if tags.matrix == "gbr" else code_of(tags.matrix, MATRICES)
+
+
+def working_range(tags: ColorTags) -> int:
+    """Range of the planes: limited unless stated otherwise, as every player assumes."""
+    return FULL_RANGE if tags.full_range else LIMITED_RANGE
 
 
 def is_hdr(tags: ColorTags) -> bool:

@@ -33,8 +33,6 @@ _DEEP_RGB: Final = "gbrp16le"
 """Not rgb48le: with full chroma interpolation from 4:2:0, swscale 9.5 mixes up its channels."""
 _MARGIN_SAMPLES: Final = 2
 """Chroma samples around a box that interpolation may look at."""
-# SWS_CS_*: swscale's own numbers for the matrices of H.273, which PyAV asks for at the target.
-_SWS_MATRIX: Final = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 
 
 class Development:
@@ -67,7 +65,7 @@ class Development:
         self._tags = tags
         self._sample_aspect = sample_aspect
         self._matrix = color.working_matrix(tags, template.width, template.height)
-        self._range = color.FULL_RANGE if tags.full_range else color.LIMITED_RANGE
+        self._range = color.working_range(tags)
         self._local = threading.local()
 
     def small(self, frame: av.VideoFrame, max_side: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -81,7 +79,7 @@ class Development:
             _DEEP_RGB if is_hdr else "rgb24",
             # Averages what it leaves out, and is faster than swscale's bilinear at that.
             interpolation=Interpolation.AREA,
-            src_colorspace=_SWS_MATRIX[self._matrix],
+            src_colorspace=color.SWS_MATRICES[self._matrix],
             src_color_range=self._range,
             threads=1,
         )
@@ -143,7 +141,7 @@ class Development:
         converted = self._scaler("yuv").reformat(
             source,
             format=self.layout.name,
-            dst_colorspace=_SWS_MATRIX[self._matrix],
+            dst_colorspace=color.SWS_MATRICES[self._matrix],
             dst_color_range=self._range,
             interpolation=_EXACT,
             threads=1,

@@ -264,8 +264,8 @@ def _side_data(frame: av.VideoFrame) -> Mapping[SideDataType, bytes]:
         return {each.type: bytes(each) for each in found}
     except ValueError:
         # PyAV gives up at a kind it has no name for, such as a photo's EXIF block.
-        matrix = struct.pack("=9i", *_TURNED[-frame.rotation % 360 // 90])
-        return {SideDataType.DISPLAYMATRIX: matrix}
+        turn = -frame.rotation % 360 // 90
+        return {SideDataType.DISPLAYMATRIX: struct.pack("=9i", *_TURNED[turn])} if turn else {}
 
 
 def _display_matrix(side_data: Mapping[SideDataType, bytes]) -> tuple[int, ...] | None:

@@ -8,7 +8,8 @@ from types import TracebackType
 
 import av
 
-from cdrl_cli.media.frames import VideoInfo
+from cdrl_cli.media import color
+from cdrl_cli.media.frames import ColorTags, VideoInfo
 from cdrl_cli.media.orientation import Orientation
 from cdrl_cli.media.picture import DecodedFrame, Development
 from cdrl_cli.media.planes import editable_format
@@ -116,7 +117,7 @@ class VideoReader:
         editable = editable_format(self._info.pixel_format)
         if editable.loss:
             self._warnings.append(f"the video {editable.loss} ({self._info.pixel_format})")
-        normalise = _Normaliser(editable.format.name, self._first.width, self._first.height)
+        normalise = _Normaliser(editable.format.name, self._first, self._info.color)
         orientation = Orientation(self._info.rotation_deg, self._info.mirrored)
         aspect = self._info.sample_aspect
         development = Development(
@@ -182,8 +183,10 @@ class VideoReader:
 class _Normaliser:
     """Brings frames to one pixel format and size; returns them as they are when they have it."""
 
-    def __init__(self, pixel_format: str, width: int, height: int) -> None:
-        self._target = (pixel_format, width, height)
+    def __init__(self, pixel_format: str, first: av.VideoFrame, tags: ColorTags) -> None:
+        self._target = (pixel_format, first.width, first.height)
+        self._matrix = color.SWS_MATRICES[color.working_matrix(tags, first.width, first.height)]
+        self._range = color.working_range(tags)
         self.resized = 0
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
@@ -192,4 +195,13 @@ class _Normaliser:
             return picture
         if (picture.width, picture.height) != (width, height):
             self.resized += 1
+        if picture.format.is_rgb or picture.format.has_palette:
+            return picture.reformat(
+                width,
+                height,
+                pixel_format,
+                dst_colorspace=self._matrix,
+                dst_color_range=self._range,
+                threads=1,
+            )
         return picture.reformat(width, height, pixel_format, threads=1)

@@ -29,7 +29,7 @@ from cdrl_cli.media.encoder import (
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.picture import DecodedFrame
-from cdrl_cli.media.planes import editable_format
+from cdrl_cli.media.planes import PlanarFormat, editable_format
 from cdrl_cli.media.tags import merge_tags, need_general_form
 from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
 
@@ -225,6 +225,36 @@ class VideoWriter:
         assert self._muxer is not None
         like = self._like
         layout = encoder_format(self._encoder, like)
+        self._note_changes(layout)
+        if self._encoder.codec == "av1":
+            os.environ.setdefault("SVT_LOG", "1")  # it speaks to stderr past FFmpeg's log
+        sideways = like.rotation_deg in (90, 270)
+        stream = self._muxer.add_stream(self._encoder.library, rate=frame_rate_hint(like))
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        context.width, context.height = (
+            (like.height, like.width) if sideways else (like.width, like.height)
+        )
+        context.pix_fmt = layout.name
+        context.time_base = stream.time_base = like.time_base
+        context.sample_aspect_ratio = 1 / like.sample_aspect if sideways else like.sample_aspect
+        context.color_primaries = color.code_of(like.color.primaries, color.PRIMARIES)
+        context.color_trc = color.code_of(like.color.transfer, color.TRANSFERS)
+        context.colorspace = color.plane_matrix(like.color)
+        context.color_range = color.range_code(like.color)
+        context.thread_type = "AUTO"
+        context.options = self._options
+        if like.interlaced:
+            context.flags |= Flags.interlaced_dct
+        if self._encoder.codec == "hevc" and self._container.is_iso:
+            context.codec_tag = "hvc1"  # Apple's players know no other
+        if like.display_matrix is not None:
+            stream.set_display_matrix(like.display_matrix)
+        return stream
+
+    def _note_changes(self, layout: PlanarFormat) -> None:
+        """Say what this encoder in this container cannot keep of the picture."""
+        like = self._like
         source = editable_format(like.pixel_format).format
         if replace(layout, name="") != replace(source, name=""):  # yuvj420p is yuv420p, tagged
             self._warnings.append(
@@ -241,31 +271,6 @@ class VideoWriter:
             self._warnings.append(
                 f"the video is interlaced, which {self._encoder.codec} cannot say"
             )
-        if self._encoder.codec == "av1":
-            os.environ.setdefault("SVT_LOG", "1")  # it speaks to stderr past FFmpeg's log
-        sideways = like.rotation_deg in (90, 270)
-        stream = self._muxer.add_stream(self._encoder.library, rate=frame_rate_hint(like))
-        assert isinstance(stream, VideoStream)
-        context = stream.codec_context
-        context.width, context.height = (
-            (like.height, like.width) if sideways else (like.width, like.height)
-        )
-        context.pix_fmt = layout.name
-        context.time_base = stream.time_base = like.time_base
-        context.sample_aspect_ratio = 1 / like.sample_aspect if sideways else like.sample_aspect
-        context.color_primaries = color.code_of(like.color.primaries, color.PRIMARIES)
-        context.color_trc = color.code_of(like.color.transfer, color.TRANSFERS)
-        context.colorspace = color.code_of(like.color.matrix, color.MATRICES)
-        context.color_range = color.range_code(like.color)
-        context.thread_type = "AUTO"
-        context.options = self._options
-        if like.interlaced:
-            context.flags |= Flags.interlaced_dct
-        if self._encoder.codec == "hevc" and self._container.is_iso:
-            context.codec_tag = "hvc1"  # Apple's players know no other
-        if like.display_matrix is not None:
-            stream.set_display_matrix(like.display_matrix)
-        return stream
 
     def _mux(self, packets: list[AnyPacket]) -> None:
         assert self._muxer is not None

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from safetensors.numpy import save_file
 
+from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES, LANDMARKS
@@ -35,35 +36,6 @@ CLEARLY_ACTED = 0.3
 ACTED_STRENGTH = 0.95
 """Change of the coefficients (L2) from neutral to an acted emotion: the middle of what strong
 actors do (0.6 to 1.3)."""
-
-ACTION_UNITS = {
-    Emotion.ANGRY: {
-        "browDown": 0.45, "browInnerUp": -0.25, "browOuterUp": -0.25, "eyeSquint": 0.2,
-        "mouthPress": 0.15, "mouthFrown": 0.1, "noseSneer": 0.1,
-    },
-    Emotion.DISGUSTED: {
-        "browDown": 0.3, "browInnerUp": -0.2, "eyeSquint": 0.35, "noseSneer": 0.4,
-        "mouthUpperUp": 0.3, "mouthFrown": 0.2, "mouthShrugLower": 0.1,
-    },
-    Emotion.FEAR: {
-        "browInnerUp": 0.5, "browOuterUp": 0.2, "eyeWide": 0.35, "eyeSquint": -0.2,
-        "mouthStretch": 0.25, "mouthFrown": 0.1,
-    },
-    Emotion.HAPPY: {
-        "mouthSmile": 0.55, "cheekSquint": 0.3, "eyeSquint": 0.2, "mouthUpperUp": 0.15,
-        "mouthFrown": -0.1,
-    },
-    Emotion.SAD: {
-        "browInnerUp": 0.5, "browDown": 0.1, "browOuterUp": -0.25, "mouthFrown": 0.4,
-        "mouthSmile": -0.15, "eyeSquint": 0.15, "mouthShrugLower": 0.2,
-    },
-    Emotion.SURPRISED: {
-        "browInnerUp": 0.5, "browOuterUp": 0.5, "eyeWide": 0.35, "eyeSquint": -0.2,
-    },
-}  # fmt: skip
-"""EMFACS: AU1 browInnerUp, AU2 browOuterUp, AU4 browDown, AU5 eyeWide, AU6 cheekSquint, AU7
-eyeSquint, AU9 noseSneer, AU10 mouthUpperUp, AU12 mouthSmile, AU15 mouthFrown, AU17
-mouthShrugLower, AU20 mouthStretch, AU24 mouthPress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +215,7 @@ def fit_differences(
             for person, mean in _means_by_person(clips, emotion).items()
         ]
         clear = [d for d in measured if np.linalg.norm(d) > CLEARLY_ACTED]
-        difference = _coded(emotion) + (np.mean(clear, axis=0) if clear else 0.0)
+        difference = coded_expression(emotion) + (np.mean(clear, axis=0) if clear else 0.0)
         differences[emotion.class_index] = difference * ACTED_STRENGTH / np.linalg.norm(difference)
     return differences
 
@@ -257,16 +229,6 @@ def _means_by_person(
         if clip.emotion is emotion:
             means[clip.dataset, clip.identity].append(clip.expression.mean(axis=0))
     return {person: np.mean(values, axis=0) for person, values in means.items()}
-
-
-def _coded(emotion: Emotion) -> Float[np.ndarray, " 52"]:
-    """The emotion's action units, as coefficients; both sides alike."""
-    coded = np.zeros(COEFFICIENTS)
-    for stem, value in ACTION_UNITS[emotion].items():
-        for name in (stem, f"{stem}Left", f"{stem}Right"):
-            if name in EXPRESSION_NAMES:
-                coded[EXPRESSION_NAMES.index(name)] = value
-    return coded
 
 
 def _first_guess(mesh_xyz: Float[np.ndarray, "468 3"]) -> Float[np.ndarray, "478 3"]:

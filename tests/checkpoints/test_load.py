@@ -3,40 +3,34 @@ import shutil
 
 import pytest
 
-from cdrl_cli.checkpoints import load
-from cdrl_cli.checkpoints.load import (
-    WEIGHT_SETS,
-    core_name,
-    find_weights,
-    read_manifest,
-    weights_folder,
-)
+from cdrl_cli.checkpoints import registry
+from cdrl_cli.checkpoints.load import WEIGHT_SETS, core_name, find_weights, inspect_entry
+from cdrl_cli.checkpoints.registry import embedded_folder, read_manifest
 from cdrl_cli.errors import UsageError, WeightsError
+
+from .conftest import CONTENT, make_entry, make_unverified
+
+EMBEDDED = [entry for entry in read_manifest().values() if entry.embedded]
 
 
 @pytest.fixture
 def weights_copy(tmp_path, monkeypatch):
     """A copy of the weights that a test may damage."""
-    shutil.copytree(weights_folder(), tmp_path / "weights")
-    monkeypatch.setattr(load, "weights_folder", lambda: tmp_path / "weights")
+    shutil.copytree(embedded_folder(), tmp_path / "weights")
+    monkeypatch.setattr(registry, "embedded_folder", lambda: tmp_path / "weights")
     return tmp_path / "weights"
 
 
-@pytest.mark.parametrize("name", list(read_manifest()))
-def test_every_file_of_the_manifest_is_there_and_is_the_one_it_says(name):
-    entry = read_manifest()[name]
-    data = find_weights(name).read_bytes()
+@pytest.mark.parametrize("entry", EMBEDDED, ids=lambda entry: entry.name)
+def test_every_embedded_file_is_there_and_is_the_one_it_says(entry):
+    data = find_weights(entry.name).read_bytes()
     assert len(data) == entry.size
     assert hashlib.sha256(data).hexdigest() == entry.sha256
-    assert entry.name == name
-    assert entry.licence
-    assert entry.source
 
 
 def test_every_weight_file_is_in_the_manifest():
-    known = {entry.file for entry in read_manifest().values()}
-    there = {path.name for path in weights_folder().iterdir() if path.suffix != ".md"}
-    assert there == known
+    there = {path.name for path in embedded_folder().iterdir() if path.suffix != ".md"}
+    assert there == {entry.file for entry in EMBEDDED}
 
 
 def test_a_missing_file_is_said_to_be_missing(weights_copy):
@@ -76,3 +70,63 @@ def test_an_unknown_weight_set_is_refused_and_the_known_ones_named():
 def test_the_default_set_is_free_to_use():
     assert WEIGHT_SETS[0] == "permissive"
     assert core_name(WEIGHT_SETS[0]) == "core-permissive"
+
+
+# What is not embedded
+
+
+@pytest.fixture
+def entry(monkeypatch):
+    entry = make_entry("part", "https://example.org/part.onnx")
+    monkeypatch.setattr(registry, "read_manifest", lambda: {"part": entry})
+    return entry
+
+
+def put(entry, content=CONTENT):
+    path = entry.places[-1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_missing_part_says_what_is_expected_where_and_what_to_run(entry, home):
+    with pytest.raises(WeightsError) as caught:
+        find_weights("part")
+    assert str(caught.value) == f"weights 'part' are missing: no part.onnx in {home / 'weights'}"
+    assert caught.value.hint == "spfem download-weights part"
+    assert not home.exists()
+
+
+def test_a_sound_part_is_found(entry):
+    path = put(entry)
+    assert find_weights("part") == path
+
+
+def test_a_damaged_part_is_not_used(entry):
+    put(entry, CONTENT[:-1] + b"?")
+    with pytest.raises(WeightsError, match=r"damaged.* has sha256") as caught:
+        find_weights("part")
+    assert caught.value.hint == "spfem download-weights part"
+    assert inspect_entry(entry).damaged
+
+
+def test_an_embedded_part_may_be_replaced_by_a_download(monkeypatch, tmp_path, home):
+    embedded = make_entry("part", "https://example.org/part.onnx", embedded=True)
+    monkeypatch.setattr(registry, "read_manifest", lambda: {"part": embedded})
+    monkeypatch.setattr(registry, "embedded_folder", lambda: tmp_path)
+    (tmp_path / "part.onnx").write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match="damaged") as caught:
+        find_weights("part")
+    assert "install the package again" in caught.value.hint
+    assert "spfem download-weights part" in caught.value.hint
+    path = put(embedded)
+    assert find_weights("part") == path
+
+
+def test_what_nobody_knows_the_digest_of_is_not_trusted(monkeypatch):
+    entry = make_unverified()
+    monkeypatch.setattr(registry, "read_manifest", lambda: {"byhand": entry})
+    put(entry)
+    with pytest.raises(WeightsError, match="without its digest") as caught:
+        find_weights("byhand")
+    assert caught.value.hint == "spfem download-weights byhand --from DIR --accept-licence"

@@ -81,8 +81,13 @@ def test_only_the_face_of_a_real_clip_changes(models, clips):
     assert changed[:, 0].min() > top - margin
     assert changed[:, 0].max() < bottom + margin
 
-    # And read again, the face smiles more than it did.
+    # And read again, the face smiles more than it did: the mouth's coefficients are far from
+    # linear near 0, so we compare by factors there.
     with models.open_landmarker() as landmarker:
         after = landmarker.detect(pasted)[0]
-    smiles = [EXPRESSION_NAMES.index(f"mouthSmile{side}") for side in ("Left", "Right")]
-    assert after.expression[smiles].mean() > face.expression[smiles].mean() + 0.1
+    smiles, squints = (
+        [EXPRESSION_NAMES.index(f"{stem}{side}") for side in ("Left", "Right")]
+        for stem in ("mouthSmile", "eyeSquint")
+    )
+    assert after.expression[smiles].mean() > 4 * face.expression[smiles].mean()
+    assert after.expression[squints].mean() > face.expression[squints].mean() + 0.05

@@ -93,7 +93,7 @@ def test_a_bug_keeps_its_traceback_and_is_json_nevertheless(edit_fails, capsys):
     }
 
 
-@pytest.mark.parametrize("words", [[], ["edit"], ["probe"]])
+@pytest.mark.parametrize("words", [[], ["edit"], ["probe"], ["download-weights"], ["doctor"]])
 def test_help_shows_examples_or_exit_codes(capsys, words):
     assert run([*words, "--help"]) == 0
     assert re.search(r"^ *(Examples|Exit codes):$", capsys.readouterr().out, re.MULTILINE)
@@ -109,7 +109,17 @@ def test_bare_spfem_says_where_help_is(capsys):
     assert "hint: see spfem --help" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--help"], ["edit", "--help"], ["probe", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["edit", "--help"],
+        ["probe", "--help"],
+        ["download-weights", "--help"],
+        ["download-weights", "--list"],
+        ["doctor", "--help"],
+    ],
+)
 def test_help_imports_nothing_heavy(words):
     program = (
         "import sys; from cdrl_cli.cli.app import run; "

@@ -66,12 +66,12 @@ def test_an_emotion_is_passed_on_by_its_label(edits, word):
     assert edits[0].options.emotion == "angry"
 
 
-def test_an_unknown_emotion_lists_the_labels(edits, capsys):
-    assert run(["edit", "talk.mp4", "--emotion", "purple", "-o", "out.mp4"]) == 2
+def test_an_empty_emotion_lists_the_labels(edits, capsys):
+    assert run(["edit", "talk.mp4", "--emotion", " ", "-o", "out.mp4"]) == 2
     assert not edits
     assert capsys.readouterr().err == (
-        "error: unknown emotion 'purple'\n"
-        "hint: one of angry, disgusted, fear, happy, neutral, sad, surprised\n"
+        "error: the emotion is empty\n"
+        "hint: one of angry, disgusted, fear, happy, neutral, sad, surprised, or words\n"
     )
 
 

@@ -13,7 +13,7 @@ WRONG = {
     "no output": {"output": ""},
     "a reference and a label": {"ref": "b.mp4"},
     "neither": {"emotion": None},
-    "an unknown emotion": {"emotion": "purple"},
+    "a blank emotion": {"emotion": " "},
     "too intense": {"intensity": 2.5},
     "no number": {"intensity": "strong"},
     "not a number": {"intensity": float("nan")},

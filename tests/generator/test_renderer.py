@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdrl_cli.face.alignment import CROP_SIZE, crop_face
+from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX, crop_face
 from cdrl_cli.face.compositing import paste_face
-from cdrl_cli.generator.lips import INNER_PAIRS, keep_aperture
-from cdrl_cli.generator.renderer import RING_REACH, WarpRenderer
+from cdrl_cli.generator.lips import _PAIRS, APERTURE_CHANGE, INNER_PAIRS, keep_aperture
+from cdrl_cli.generator.renderer import RING_REACH, ExpressionBasis, WarpRenderer
 from cdrl_cli.geometry.mesh import add_ring
 from cdrl_cli.geometry.similarity import Similarity
 from heads import coefficients, pose, toy_head
 from pictures import ArrayFrame, noise
 
+JAW = int(coefficients(jawOpen=1.0).argmax())
 FRAME = ArrayFrame(noise(300, 300))
 SEEDS = st.integers(0, 2**32 - 1)
 POSES = st.builds(
@@ -156,3 +157,45 @@ def test_the_change_counts_not_the_expression(name):
     one = renderer()(crop, crop.expression + coefficients(jawOpen=0.1)).flow
     other = renderer()(bare, coefficients(jawOpen=0.1)).flow
     np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def renderer_of(displacement):
+    """A renderer whose jawOpen moves the landmarks so."""
+    basis = np.zeros((52, 478, 3))
+    basis[JAW] = displacement
+    return WarpRenderer(ExpressionBasis(basis), toy_head().mesh)
+
+
+def test_the_motion_shows_where_the_landmarks_arrive():
+    """A face that grows by k from its middle: the pixel at q was at q / (1 + k), not (1 - k) q."""
+    toy, growth = toy_head(), 0.15
+    crop = crop_of(pose(scale=EYE_DISTANCE_PX, at=(150, 150)))
+    grown = renderer_of(growth * toy.canonical_xyz * (1, 1, 0))
+    flow = grown(crop, coefficients(jawOpen=1.0)).flow
+    middle = np.full(2, (CROP_SIZE - 1) / 2)
+    arrived = middle + (1 + growth) * (crop.landmarks_xyz[[50, 280, 118, 347], :2] - middle)
+    x, y = arrived.round().astype(int).T
+    expected = (np.stack([x, y], axis=1) - middle) * (1 / (1 + growth) - 1)
+    np.testing.assert_allclose(flow[y, x], expected, atol=0.25)
+
+
+def test_lips_pulled_apart_move_together():
+    crop = crop_of(pose(scale=EYE_DISTANCE_PX, at=(150, 150)))
+    displacement = np.zeros((478, 3))
+    displacement[_PAIRS[:, 1], 1] = 6 / EYE_DISTANCE_PX
+    flow = renderer_of(displacement)(crop, coefficients(jawOpen=1.0)).flow
+    upper, lower = crop.landmarks_xyz[INNER_PAIRS.T, :2]
+    allowed = APERTURE_CHANGE * np.linalg.norm(lower - upper, axis=1).mean()
+    lips_xy = crop.landmarks_xyz[[12, 15], :2].round().astype(int)
+    above, below = (flow[y, x, 1] for x, y in lips_xy)
+    assert above < -1.5
+    assert abs(below - above) < allowed + 1.2  # blurred, and 6 apart if not held
+
+
+@settings(max_examples=15)
+@given(SEEDS)
+def test_an_impossible_expression_does_not_fold_the_face(seed):
+    flow = renderer()(crop_of(pose(scale=60, at=(150, 150))), random_expression(seed, 4.0)).flow
+    (dxx, dxy), (dyx, dyy) = (np.gradient(flow[..., k], axis=(1, 0)) for k in (0, 1))
+    turned = (1 + dxx) * (1 + dyy) - dxy * dyx < 0
+    assert turned.mean() < 0.002

@@ -96,6 +96,14 @@ def test_source_frame_is_not_changed_by_its_patch(tmp_path: Path) -> None:
         np.testing.assert_array_equal(new, old)
 
 
+def test_patched_frame_keeps_its_side_data(tmp_path: Path) -> None:
+    # Closed captions travel this way; x264's own signature on the first frame stands in for them.
+    frame = one_frame(tmp_path, codec="libx264", options={"preset": "ultrafast"})
+    kinds = [each.type for each in frame.for_encoder().side_data]
+    assert kinds
+    assert [each.type for each in paint_ellipse(frame).for_encoder().side_data] == kinds
+
+
 def test_second_patch_builds_on_the_first(tmp_path: Path) -> None:
     frame = one_frame(tmp_path, paint=flat((90, 90, 90)))
     white, full = np.full((16, 16, 3), 255, np.uint8), np.ones((16, 16), np.float32)

@@ -64,10 +64,11 @@ def test_stream_without_timestamps_gets_them_from_its_rate(tmp_path: Path) -> No
     assert all(late - early == F(1, 25) for early, late in pairwise(times))
 
 
-def test_still_image_is_a_video_of_one_frame(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(60, 40), (1280, 720)])
+def test_still_image_is_a_video_of_one_frame(tmp_path: Path, size: tuple[int, int]) -> None:
     from PIL import Image
 
-    picture = np.zeros((40, 60, 3), np.uint8)
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
     picture[:, 30:] = (250, 120, 10)
     Image.fromarray(picture).save(tmp_path / "a.png")
     with open_video(tmp_path / "a.png") as video:

@@ -479,6 +479,42 @@ class TestFailure:
         assert output.stat().st_mode == (tmp_path / "new").stat().st_mode
 
 
+@pytest.mark.parametrize("size", [(96, 64), (1280, 720)])
+def test_rgb_video_keeps_its_colours(tmp_path: Path, size: tuple[int, int]) -> None:
+    color = (200, 60, 90)
+    source = make_clip(
+        tmp_path / "a.mov",
+        Clip(
+            width=size[0],
+            height=size[1],
+            frames=2,
+            codec="qtrle",
+            options={},
+            pixel_format="rgb24",
+            audio=(),
+            paint=lambda _, width, height: np.full((height, width, 3), color, np.uint8),
+        ),
+    )
+    with (
+        open_video(source) as video,
+        VideoWriter(tmp_path / "b.mp4", like=video.info, copy_from=source) as writer,
+    ):
+        for frame in video:
+            writer.write(frame)
+    with open_video(tmp_path / "b.mp4") as video:
+        rgb = next(iter(video)).rgb((8, 8, 24, 24))
+    assert np.abs(rgb.astype(int) - color).max() <= 3
+
+
+def test_grey_video_keeps_its_greys(tmp_path: Path) -> None:
+    clip = Clip(codec="ffv1", options={}, pixel_format="gray", frames=2, audio=())
+    source = make_clip(tmp_path / "a.mkv", clip)
+    with open_video(source) as video:
+        rgb = next(iter(video)).rgb()
+    luma = read_video(source).planes[0][0]  # grey is stored in full range
+    assert np.abs(rgb.astype(int) - luma[..., None]).max() <= 2
+
+
 def test_damaged_source_is_written_as_far_as_it_goes(tmp_path: Path) -> None:
     clip = Clip(frames=50, container_options={"movflags": "+faststart"})
     source = make_clip(tmp_path / "a.mp4", clip)

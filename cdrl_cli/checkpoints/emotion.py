@@ -1,0 +1,148 @@
+"""The emotion representation in a file: encoder, prompt tower, labels, and known phrases."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UsageError, WeightsError
+from cdrl_cli.representation.emotion import EmotionConfig, EmotionEncoder
+from cdrl_cli.representation.prior import PromptTower, SentenceEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionModels:
+    """Faces and words in one space."""
+
+    encoder: EmotionEncoder
+    tower: PromptTower
+    labels: Float[Tensor, "7 dimension"]
+    """Unit embeddings of the labels, in the order of :class:`Emotion`."""
+    phrases: tuple[str, ...]
+    phrase_embeddings: Float[Tensor, "phrases dimension"]
+    neutral: Float32[np.ndarray, " 52"]
+    """The neutral prior that expressions are measured from where nobody's own is known."""
+    identities: frozenset[str]
+    """Who was learned from: nobody that a proof may use."""
+    temperature: float
+    """Of the contrast it was trained with: turns similarities into probabilities."""
+
+    def embed(
+        self,
+        expressions: Float32[np.ndarray, "frames 52"],
+        neutral: Float32[np.ndarray, " 52"] | None = None,
+    ) -> Float[Tensor, " dimension"]:
+        """What a clip shows, as a unit vector.
+
+        Args:
+            expressions: Its coefficients.
+            neutral: The person's own neutral face, if known.
+        """
+        differences = expressions - (self.neutral if neutral is None else neutral)
+        with torch.inference_mode():
+            return self.encoder(torch.from_numpy(differences).float()[None])[0]
+
+    def embed_text(self, sentence: str, encoder: SentenceEncoder) -> Float[Tensor, " dimension"]:
+        """What a sentence names, as a unit vector in the same space."""
+        with torch.inference_mode():
+            return self.tower(torch.from_numpy(encoder.encode([sentence])))[0]
+
+    def probabilities(self, embedding: Float[Tensor, " dimension"]) -> dict[Emotion, float]:
+        """How likely each label is."""
+        shares = torch.softmax(self.labels @ embedding / self.temperature, dim=0)
+        return dict(zip(Emotion, shares.tolist(), strict=True))
+
+    def nearest_phrases(
+        self, embedding: Float[Tensor, " dimension"], *, count: int = 5
+    ) -> list[tuple[str, float]]:
+        """The phrases that lie nearest, with their cosine."""
+        cosines = self.phrase_embeddings @ embedding
+        best = cosines.argsort(descending=True)[:count]
+        return [(self.phrases[i], float(cosines[i])) for i in best.tolist()]
+
+
+def load_emotion(weight_set: str = WEIGHT_SETS[0]) -> EmotionModels:
+    """The embedded encoder and prompts.
+
+    Raises:
+        UsageError: If there is no such set.
+        WeightsError: If the file is missing or damaged.
+    """
+    if weight_set not in WEIGHT_SETS:
+        raise UsageError(f"no weight set '{weight_set}'", hint=f"one of: {', '.join(WEIGHT_SETS)}")
+    return read_emotion(find_weights(f"cerl-{weight_set}"))
+
+
+def open_sentence_encoder() -> SentenceEncoder:
+    """The frozen sentence encoder.
+
+    Raises:
+        WeightsError: If it has not been downloaded.
+    """
+    return SentenceEncoder(find_weights("text-encoder"), find_weights("text-tokenizer"))
+
+
+def read_emotion(path: Path) -> EmotionModels:
+    """Models from a file that :func:`write_emotion` wrote; frozen, in evaluation mode.
+
+    Raises:
+        WeightsError: If it is no such file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        config = EmotionConfig(**json.loads(facts["config"]))
+        models = EmotionModels(
+            encoder=EmotionEncoder(config),
+            tower=PromptTower(config.dimension),
+            labels=tensors["labels"],
+            phrases=tuple(json.loads(facts["phrases"])),
+            phrase_embeddings=tensors["phrase_embeddings"],
+            neutral=tensors["neutral"].numpy(),
+            identities=frozenset(json.loads(facts["identities"])),
+            temperature=float(facts["temperature"]),
+        )
+        for part, network in (("encoder", models.encoder), ("tower", models.tower)):
+            own = {k: t for k, t in tensors.items() if k.startswith(f"{part}.")}
+            network.load_state_dict({k.removeprefix(f"{part}."): t for k, t in own.items()})
+            network.requires_grad_(requires_grad=False).eval()
+    except Exception as error:  # safetensors and torch raise a dozen kinds
+        raise WeightsError(f"{path}: no emotion encoder ({error})") from error
+    return models
+
+
+def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]) -> None:
+    """Write the models.
+
+    Args:
+        path: ``cerl-….safetensors``.
+        models: What was learned.
+        facts: Recipe, licence class, commit, data digest and the like.
+    """
+    tensors = {
+        f"{part}.{name}": tensor.contiguous()
+        for part, network in (("encoder", models.encoder), ("tower", models.tower))
+        for name, tensor in network.state_dict().items()
+    }
+    tensors |= {
+        "labels": models.labels,
+        "phrase_embeddings": models.phrase_embeddings,
+        "neutral": torch.from_numpy(models.neutral),
+    }
+    described = {
+        "config": json.dumps(asdict(models.encoder.config)),
+        "phrases": json.dumps(models.phrases),
+        "identities": json.dumps(sorted(models.identities)),
+        "temperature": str(models.temperature),
+    }
+    save_file(tensors, path, metadata={**facts, **described})

@@ -1,0 +1,64 @@
+"""``spfem embed``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cdrl_cli.cli.console import print_json
+from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source, Weights
+from cdrl_cli.cli.pipes import read_source
+from cdrl_cli.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from cdrl_cli.embedding import ClipEmotion
+
+EXAMPLES = """\
+\b
+Examples:
+  spfem embed talk.mp4
+  spfem embed angry.mp4 --neutral calm.mp4
+  spfem embed talk.mp4 --json | jq .probabilities
+
+--json prints one object: probabilities, phrases, curve, embedding, frames.
+"""
+
+
+def embed(
+    source: Source,
+    *,
+    neutral: Annotated[
+        Path | None,
+        typer.Option(help="A neutral clip or image of the same person.", show_default=False),
+    ] = None,
+    weights: Weights = "permissive",
+    progress: ProgressMode = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read the emotion that SOURCE shows: labels, nearest words, a curve over time.
+
+    What a machine reads from a face is not what the person feels. With --neutral, how the person's
+    face is built is told from what it does.
+    """
+    from cdrl_cli.embedding import read_emotion_of
+
+    with (
+        read_source(source) as readable,
+        show_progress("reading", quiet=quiet, mode=progress) as report,
+    ):
+        read = read_emotion_of(readable, neutral=neutral, weight_set=weights, progress=report)
+    if json:
+        print_json(read)
+    else:
+        typer.echo("\n".join(_describe(read)))
+
+
+def _describe(read: "ClipEmotion") -> Iterator[str]:
+    for emotion, share in sorted(read.probabilities.items(), key=lambda item: -item[1]):
+        yield f"{emotion.value:<10} {share:>5.0%}  {'#' * round(40 * share)}"
+    yield "nearest:   " + ", ".join(f"{text} ({cosine:.2f})" for text, cosine in read.phrases)
+    for at in read.curve:
+        best = max(at.probabilities, key=lambda emotion: at.probabilities[emotion])
+        yield f"{float(at.time):>8.2f} s  {best.value} {at.probabilities[best]:.0%}"

@@ -1,0 +1,363 @@
+"""Whether this machine can do the work: what is wrong, and how to mend it. Changes nothing.
+
+Each check tries what an edit would do, since a library that is installed need not load.
+"""
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+
+import cdrl_cli
+
+MIN_PYTHON = (3, 11)
+
+ENOUGH_DISK = 1_000_000_000
+"""Bytes: all optional weights, with the package they come in."""
+
+ENOUGH_MEMORY = 1_000_000_000
+"""Bytes: the models and one window of 4K frames."""
+
+# Opset 13, one Identity node from x to y, both float32 of shape (1,); made with onnx.helper.
+_IDENTITY_ONNX = (
+    b'\x08\x07:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01'
+    b"\x12\x04\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
+
+
+class Status(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """Something is slower or not to be had; an edit works."""
+    ERROR = "error"
+    """An edit does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: Status
+    detail: str
+    """What was found."""
+    fix: str | None = None
+    """How to mend it, or to get what is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All that was looked at."""
+
+    ok: bool
+    """No check is an error."""
+    version: str
+    checks: tuple[Check, ...]
+
+
+def diagnose() -> Diagnosis:
+    """Look at Python, packages, devices, codecs, weights, folders and the machine.
+
+    Nothing is written but a folder for what other libraries would otherwise leave in the user's
+    cache; it is temporary and removed.
+    """
+    with _leave_no_traces():
+        checks = tuple(check for look in CHECKS for check in _look(look))
+    ok = all(check.status is not Status.ERROR for check in checks)
+    return Diagnosis(ok, cdrl_cli.__version__, checks)
+
+
+def _look(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """The checks of one function; a bug or a broken library in it is one more of them."""
+    try:
+        yield from look()
+    except Exception as error:  # a doctor that falls ill himself helps nobody
+        name = look.__name__.removeprefix("_check_").replace("_", " ")
+        yield Check(name, Status.ERROR, f"{type(error).__name__}: {error}", _REINSTALL)
+
+
+_REINSTALL = "install spfem again: pip install --force-reinstall spfem"
+
+
+@contextmanager
+def _leave_no_traces() -> Iterator[None]:
+    """Keep libraries from writing: matplotlib its fonts, ONNX Runtime its use, Python bytecode."""
+    before = dict(os.environ), sys.dont_write_bytecode
+    folder = None
+    with suppress(OSError):  # no room for a temporary folder: the checks say so
+        folder = tempfile.TemporaryDirectory(prefix="spfem-doctor-", ignore_cleanup_errors=True)
+        os.environ["MPLCONFIGDIR"] = folder.name
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    os.environ["SVT_LOG"] = "1"  # errors only; it speaks to stderr past FFmpeg's log
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before[0])
+        sys.dont_write_bytecode = before[1]
+        if folder is not None:
+            folder.cleanup()
+
+
+# Python and packages
+
+
+def _check_python() -> Iterator[Check]:
+    found = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    if sys.version_info < MIN_PYTHON:
+        yield Check("python", Status.ERROR, found, "use Python 3.11 or newer")
+    else:
+        yield Check("python", Status.OK, found)
+
+
+def _check_packages() -> Iterator[Check]:
+    """Each dependency against the bounds that this installation states."""
+    from packaging.requirements import Requirement
+
+    try:
+        stated = metadata.requires("spfem") or []
+    except metadata.PackageNotFoundError:
+        yield Check(
+            "packages",
+            Status.WARNING,
+            "spfem runs from its sources, so no bounds of its packages are known",
+            "pip install -e . in the checkout",
+        )
+        return
+    for requirement in map(Requirement, stated):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield _check_package(requirement.name, str(requirement.specifier))
+
+
+def _check_package(name: str, bounds: str) -> Check:
+    from packaging.specifiers import SpecifierSet
+
+    fix = f"pip install '{name}{bounds}'"
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Check(f"package {name}", Status.ERROR, "not installed", fix)
+    if SpecifierSet(bounds).contains(found, prereleases=True):
+        return Check(f"package {name}", Status.OK, f"{found} ({bounds})")
+    return Check(f"package {name}", Status.ERROR, f"{found}, not {bounds}", fix)
+
+
+def _check_opencv() -> Iterator[Check]:
+    """OpenCV's wheels write to one folder: of different versions, the later breaks the earlier."""
+    found = {}
+    for flavour in ("", "-contrib", "-headless", "-contrib-headless"):
+        with suppress(metadata.PackageNotFoundError):
+            name = f"opencv{flavour}-python" if "less" not in flavour else f"opencv-python{flavour}"
+            found[name] = metadata.version(name)
+    import cv2
+
+    detail = f"loads {cv2.__version__}"
+    if len(set(found.values())) > 1:
+        wheels = ", ".join(f"{name} {version}" for name, version in found.items())
+        fix = "pip install " + " ".join(f"{n}=={max(found.values())}" for n in found)
+        yield Check("opencv", Status.WARNING, f"{detail}; wheels differ: {wheels}", fix)
+    else:
+        yield Check("opencv", Status.OK, detail)
+
+
+# Devices
+
+
+def _check_torch() -> Iterator[Check]:
+    """Every device that torch claims to have adds two numbers."""
+    import torch
+
+    devices = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    for device in devices:
+        name = f"torch {device}"
+        model = torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
+        try:
+            torch.ones(1, device=device).add(1).item()
+        except RuntimeError as error:
+            status = Status.ERROR if device == "cpu" else Status.WARNING
+            yield Check(name, status, _first_line(error), "check the driver, or the torch build")
+        else:
+            yield Check(name, Status.OK, f"usable, torch {torch.__version__} {model}".rstrip())
+
+
+def _check_onnxruntime() -> Iterator[Check]:
+    """Every provider runs a network of one node; a provider that is listed may not load."""
+    import numpy as np
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)  # it would say on stderr what we say better
+    for provider in onnxruntime.get_available_providers():
+        if provider == "AzureExecutionProvider":  # a service far away, no device
+            continue
+        fix = "reinstall onnxruntime, or check the driver it wants"
+        name = f"onnxruntime {provider.removesuffix('ExecutionProvider')}"
+        try:
+            session = onnxruntime.InferenceSession(_IDENTITY_ONNX, providers=[provider])
+            session.run(None, {"x": np.ones(1, np.float32)})
+            used = session.get_providers()[0]
+        except Exception as error:  # its errors have no root of their own
+            yield Check(name, Status.WARNING, _first_line(error), fix)
+            continue
+        if used == provider:
+            yield Check(name, Status.OK, f"usable, onnxruntime {onnxruntime.__version__}")
+        else:
+            yield Check(name, Status.WARNING, f"falls back to {used}", fix)
+
+
+def _check_landmarker() -> Iterator[Check]:
+    """MediaPipe loads its native libraries and looks at an empty picture."""
+    import numpy as np
+
+    from cdrl_cli.checkpoints.load import find_weights
+    from cdrl_cli.errors import WeightsError
+    from cdrl_cli.face.landmarks import Landmarker
+
+    try:
+        model = find_weights("face-landmarker")
+    except WeightsError as error:  # the check of the weights says how to mend it
+        yield Check("landmarker", Status.ERROR, str(error), error.hint)
+        return
+    try:
+        with Landmarker(model) as landmarker:
+            landmarker.detect(np.zeros((64, 64, 3), np.uint8))
+    except Exception as error:  # ImportError, OSError, RuntimeError: whatever the loader says
+        yield Check("landmarker", Status.ERROR, _first_line(error), landmarker_fix(str(error)))
+    else:
+        version = metadata.version("mediapipe")
+        yield Check("landmarker", Status.OK, f"mediapipe {version} loads and runs")
+
+
+def landmarker_fix(message: str) -> str:
+    """What to do about an error with which MediaPipe does not load.
+
+    Servers lack the graphics libraries that its wheel links.
+
+    >>> landmarker_fix("libGLESv2.so.2: cannot open shared object file")
+    'sudo apt-get install libegl1 libgles2'
+    """
+    if any(library in message for library in ("libEGL", "libGLES", "libGL.so")):
+        return "sudo apt-get install libegl1 libgles2" + (
+            " libgl1" if "libGL.so" in message else ""
+        )
+    return "pip install --force-reinstall mediapipe"
+
+
+def _check_codecs() -> Iterator[Check]:
+    """Every encoder that an output may ask for encodes a picture."""
+    from cdrl_cli.media.codecs import encoder_fault
+    from cdrl_cli.media.encoder import ENCODERS
+
+    for encoder in ENCODERS.values():
+        name = f"encoder {encoder.codec}"
+        fault = encoder_fault(encoder)
+        if fault is None:
+            yield Check(name, Status.OK, encoder.library)
+            continue
+        status = Status.ERROR if encoder.codec == "h264" else Status.WARNING
+        fix = "pip install --force-reinstall --only-binary=av av; or choose another --codec"
+        yield Check(name, status, f"{encoder.library}: {fault}", fix)
+
+
+# Weights and the machine
+
+
+def _check_weights() -> Iterator[Check]:
+    from cdrl_cli.checkpoints.load import inspect_entry, weights_error
+    from cdrl_cli.checkpoints.registry import read_manifest
+
+    for entry in read_manifest().values():
+        state = inspect_entry(entry)
+        name = f"weights {entry.name}"
+        worst = Status.ERROR if entry.embedded else Status.WARNING
+        if state.verified and state.sha256 is not None:
+            found = f"{state.path}, sha256 {state.sha256[:12]}…, {entry.licence}"
+            yield Check(name, Status.OK, found)
+        elif state.present or state.embedded:
+            yield Check(name, worst, str(weights_error(state)), state.remedy)
+        else:
+            missing = f"not installed, optional; {entry.licence}"
+            yield Check(name, Status.OK, missing, state.remedy)
+
+
+def _check_folders() -> Iterator[Check]:
+    """Where we would write can be written; asked, not tried."""
+    from cdrl_cli.checkpoints.registry import data_folder
+
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+    for name, folder, fix in (
+        ("data folder", data_folder(), "mend its permissions, or name another in SPFEM_HOME"),
+        ("hub cache", Path(home), "mend its permissions, or name another in HF_HOME"),
+        ("current folder", Path.cwd(), "give --output a folder that you may write to"),
+    ):
+        there = _nearest_folder(folder)
+        state = "writable" if there == folder else f"not there; can be made in {there}"
+        if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+            yield Check(name, Status.OK, f"{folder}: {state}")
+        else:
+            yield Check(name, Status.WARNING, f"{folder}: not writable", fix)
+
+
+def _check_disk() -> Iterator[Check]:
+    from cdrl_cli.checkpoints.registry import data_folder
+
+    for name, folder in (("data", data_folder()), ("current", Path.cwd())):
+        free = shutil.disk_usage(_nearest_folder(folder)).free
+        enough = free >= ENOUGH_DISK
+        yield Check(
+            f"disk of {name} folder",
+            Status.OK if enough else Status.WARNING,
+            f"{free / 1e9:.1f} GB free",
+            None if enough else "make room there",
+        )
+
+
+def _check_machine() -> Iterator[Check]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Check("processors", Status.OK, f"{usable} usable of {os.cpu_count()}")
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        total, free = (os.sysconf(f"SC_{kind}PHYS_PAGES") * page for kind in ("", "AV"))
+    except (AttributeError, ValueError, OSError):  # not every system says
+        yield Check("memory", Status.OK, "unknown")
+        return
+    detail = f"{total / 1e9:.1f} GB, {free / 1e9:.1f} GB of it unused"
+    if total < ENOUGH_MEMORY:
+        yield Check("memory", Status.WARNING, detail, "edit smaller pictures, or elsewhere")
+    else:
+        yield Check("memory", Status.OK, detail)
+
+
+def _nearest_folder(path: Path) -> Path:
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[0]
+
+
+CHECKS = (
+    _check_python,
+    _check_packages,
+    _check_opencv,
+    _check_torch,
+    _check_onnxruntime,
+    _check_landmarker,
+    _check_codecs,
+    _check_weights,
+    _check_folders,
+    _check_disk,
+    _check_machine,
+)
+"""In the order of the report."""

@@ -1,0 +1,1 @@
+"""What the networks are worth, measured on the shipped path."""

@@ -1,0 +1,165 @@
+"""Does the content code say what is spoken, follow the mouth, and keep the emotion to itself?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from cdrl_cli.checkpoints.content import ContentModels
+from cdrl_cli.data.takes import Take, Windows
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
+from cdrl_cli.metrics.probe import balanced_accuracy, probe_across_people
+from cdrl_cli.metrics.retrieval import found_first
+from cdrl_cli.representation.content import VIEWS
+
+CANDIDATES = 10
+"""Windows of one clip among which the right one is to be found: chance is .10."""
+
+CODE_EVERY = 3
+"""Frames between the windows whose codes are averaged over a clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Top-1 of :data:`CANDIDATES` windows of the same clip, mean over clips."""
+
+    view: str
+    """What the content encoder sees: one of :data:`VIEWS`."""
+    speech_of_mouth: Interval
+    """The right speech is found for a mouth."""
+    mouth_of_speech: Interval
+    """The right mouth is found for speech: other images under the same audio are told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readability:
+    """How well a linear reader, fitted to other people, reads the emotion of a clip."""
+
+    features: str
+    """What is read: codes of one of :data:`VIEWS`, or ``raw coefficients``, for comparison."""
+    accuracy: Interval
+    """Balanced over the emotions."""
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What moves the code: flaw 2 of the paper's objective was that the audio alone did."""
+
+    unlike_frames: Interval
+    """Cosine of the codes of different moments of one clip, which is to be low: 1 would be a
+    code that does not follow the image."""
+    own: Interval
+    """Cosine of a mouth's code and its own speech's."""
+    other_image: Interval
+    """The same with another image of the clip under the same audio."""
+
+
+def unknown_people(models: ContentModels, takes: Sequence[Take]) -> list[Take]:
+    """Takes of people that the encoders never learned from."""
+    return [take for take in takes if take.clip.identity not in models.identities]
+
+
+def unknown_sentences(models: ContentModels, takes: Sequence[Take]) -> list[Take]:
+    """Takes of known people who say what the encoders never learned from."""
+    return [
+        take
+        for take in takes
+        if take.clip.identity in models.identities
+        and (take.clip.sentence or "") not in models.sentences
+    ]
+
+
+def measure_retrieval(models: ContentModels, takes: Sequence[Take]) -> list[Retrieval]:
+    """One row a view; clips without sound, or too short for the candidates, are left out."""
+    forth: dict[str, list[float]] = {view: [] for view in VIEWS}
+    back: dict[str, list[float]] = {view: [] for view in VIEWS}
+    for windows in _candidates(models, takes):
+        with torch.inference_mode():
+            heard = models.speech(windows.speech)
+            codes = models.content.encode_views(windows.crops, windows.coefficients)
+            for view, seen in codes.items():
+                forth[view].append(found_first(seen, heard).float().mean().item())
+                back[view].append(found_first(heard, seen).float().mean().item())
+    return [Retrieval(view, _mean(forth[view]), _mean(back[view])) for view in VIEWS]
+
+
+def measure_following(
+    models: ContentModels, takes: Sequence[Take], *, view: str = "crops"
+) -> Following:
+    """Cosines within clips.
+
+    That the same image under other audio has the same code needs no measuring: the content
+    encoder is not given the audio.
+    """
+    unlike, own, other = [], [], []
+    for windows in _candidates(models, takes):
+        with torch.inference_mode():
+            heard = models.speech(windows.speech)
+            seen = models.content.encode_views(windows.crops, windows.coefficients)[view]
+        apart = ~torch.eye(len(seen), dtype=torch.bool)
+        likeness = seen @ heard.T
+        own.append(likeness.diagonal().mean().item())
+        other.append(likeness[apart].mean().item())
+        unlike.append((seen @ seen.T)[apart].mean().item())
+    return Following(_mean(unlike), _mean(own), _mean(other))
+
+
+def measure_readability(models: ContentModels, takes: Sequence[Take]) -> list[Readability]:
+    """One row a view and one for raw coefficients, a clip at a time; sound is not needed.
+
+    The reader is a logistic model, fitted for each person to all others (leave one person out).
+
+    Args:
+        models: The encoders.
+        takes: Of people with labels; for a proof, of :func:`unknown_people`.
+    """
+    labelled = [
+        take
+        for take in takes
+        if take.clip.emotion is not None and len(take.starts(models.content.config.frames))
+    ]
+    labels = np.array([_class_of(take.clip.emotion) for take in labelled])
+    people = [take.clip.identity for take in labelled]
+    codes = [mean_codes(models, take) for take in labelled]
+    features = {view: np.stack([code[view] for code in codes]) for view in VIEWS}
+    features["raw coefficients"] = np.stack([take.coefficients.mean(axis=0) for take in labelled])
+
+    rows = []
+    for name, values in features.items():
+        read = probe_across_people(values, labels, people)
+        accuracy = bootstrap(
+            len(labels),
+            lambda drawn, read=read: balanced_accuracy(read[drawn], labels[drawn]),  # type: ignore[misc]
+            generator=np.random.default_rng(0),
+        )
+        rows.append(Readability(name, accuracy, 1 / len(np.unique(labels))))
+    return rows
+
+
+def mean_codes(models: ContentModels, take: Take) -> dict[str, Float[np.ndarray, " dimension"]]:
+    """A clip's mean content code, by view; not a unit vector."""
+    frames = models.content.config.frames
+    chosen = [(take, int(start)) for start in take.starts(frames)[::CODE_EVERY]]
+    windows = Windows.of(chosen, frames)
+    with torch.inference_mode():
+        codes = models.content.encode_views(windows.crops, windows.coefficients)
+    return {view: seen.mean(dim=0).numpy() for view, seen in codes.items()}
+
+
+def _candidates(models: ContentModels, takes: Sequence[Take]) -> list[Windows]:
+    frames = models.content.config.frames
+    heard = [take for take in takes if take.has_speech and len(take.starts(frames)) >= CANDIDATES]
+    return [Windows.spread(take, frames, CANDIDATES) for take in heard]
+
+
+def _mean(values: list[float]) -> Interval:
+    return bootstrap_mean(np.array(values), generator=np.random.default_rng(0))
+
+
+def _class_of(emotion: Emotion | None) -> int:
+    assert emotion is not None
+    return emotion.class_index

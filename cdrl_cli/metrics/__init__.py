@@ -1,0 +1,1 @@
+"""Pure features in, numbers out."""

@@ -1,0 +1,183 @@
+"""CCRL: what a mouth says, as a unit vector that the speech it belongs to shares.
+
+The paper (section 3.2) attends from audio to image features and takes the result as the content
+code. Such a code can be a function of the audio alone, and its loss falls to 0 without a look at
+the mouth. Here image and speech have an encoder each, which meet only in the loss: the code of a
+mouth is a function of the mouth.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+
+RATE_HZ = 25
+"""Frames a second of a window."""
+
+CROP_SIDE = 32
+"""Pixels that the encoder looks at; larger crops are averaged down, differentiably."""
+
+MOUTH_COEFFICIENTS = [
+    index
+    for index, name in enumerate(EXPRESSION_NAMES)
+    if name.startswith(("jaw", "mouth", "cheekPuff"))
+]
+"""Those of the 52 expression coefficients that speech moves."""
+
+VIEWS = ("crops", "coefficients", "both")
+"""What the content encoder may see of a mouth; it learns all three at once."""
+
+_GROUPS = 8
+_POOL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ContentConfig:
+    """Sizes of both encoders."""
+
+    frames: int = 25
+    """Of a window, at :data:`RATE_HZ`."""
+    speech_features: int = 768
+    """Of the prior, in each 40 ms."""
+    width: int = 128
+    """Channels of the temporal layers."""
+    dimension: int = 96
+    """Length of a code."""
+
+
+class ContentEncoder(nn.Module):
+    """A window of mouth crops, of mouth coefficients, or of both, to a unit content code.
+
+    Features of each modality are centred over the window before they are averaged: what does not
+    move, such as a constant smile or a person's own mouth, drops out.
+    """
+
+    coefficient_scale: Tensor
+
+    def __init__(self, config: ContentConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or ContentConfig()
+        width = self.config.width
+        self.register_buffer("coefficient_scale", torch.ones(len(MOUTH_COEFFICIENTS)))
+        self.crop = nn.Sequential(
+            *_shrinking(1, 16), *_shrinking(16, 32), *_shrinking(32, 48),
+            nn.Flatten(), nn.Linear(48 * (CROP_SIDE // 8) ** 2, width),
+        )  # fmt: skip
+        self.coefficients = nn.Linear(len(MOUTH_COEFFICIENTS), width)
+        self.time = TemporalEncoder(self.config)
+
+    def forward(
+        self,
+        crops: Float[Tensor, "batch frames height width"] | None,
+        coefficients: Float[Tensor, "batch frames mouth"] | None,
+    ) -> Float[Tensor, "batch dimension"]:
+        """Encode windows.
+
+        Args:
+            crops: Luma around the mouth, -1..1, square; None if only the motion is known.
+            coefficients: Those of :data:`MOUTH_COEFFICIENTS`; None if only pixels are known.
+
+        Returns:
+            Unit vectors.
+
+        Raises:
+            ValueError: If both are None.
+        """
+        return self.encode(*self.features(crops, coefficients))
+
+    def features(
+        self,
+        crops: Float[Tensor, "batch frames height width"] | None,
+        coefficients: Float[Tensor, "batch frames mouth"] | None,
+    ) -> list[Float[Tensor, "batch frames channels"]]:
+        """Centred features of each modality that is there."""
+        found = []
+        if crops is not None:
+            found.append(self._look(crops))
+        if coefficients is not None:
+            found.append(self.coefficients(coefficients / self.coefficient_scale))
+        return [one - one.mean(dim=1, keepdim=True) for one in found]
+
+    def encode(
+        self, *features: Float[Tensor, "batch frames channels"]
+    ) -> Float[Tensor, "batch dimension"]:
+        """The code of the mean of some modalities' :meth:`features`."""
+        if not features:
+            raise ValueError("neither crops nor coefficients: nothing to encode")
+        return self.time(torch.stack(features).mean(dim=0))
+
+    def encode_views(
+        self,
+        crops: Float[Tensor, "batch frames height width"],
+        coefficients: Float[Tensor, "batch frames mouth"],
+    ) -> dict[str, Float[Tensor, "batch dimension"]]:
+        """The code of each of :data:`VIEWS`; the pictures are looked at once."""
+        pixels, motion = self.features(crops, coefficients)
+        codes = (self.encode(pixels), self.encode(motion), self.encode(pixels, motion))
+        return dict(zip(VIEWS, codes, strict=True))
+
+    def _look(
+        self, crops: Float[Tensor, "batch frames height width"]
+    ) -> Float[Tensor, "batch frames channels"]:
+        pictures = functional.adaptive_avg_pool2d(crops.flatten(0, 1)[:, None], CROP_SIDE)
+        return self.crop(pictures).unflatten(0, crops.shape[:2])
+
+
+class SpeechEncoder(nn.Module):
+    """A window of a prior's features to a unit code in the space of content codes."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: ContentConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or ContentConfig()
+        self.register_buffer("mean", torch.zeros(self.config.speech_features))
+        self.register_buffer("scale", torch.ones(self.config.speech_features))
+        self.input = nn.Linear(self.config.speech_features, self.config.width)
+        self.time = TemporalEncoder(self.config)
+
+    def forward(
+        self, speech: Float[Tensor, "batch frames speech"]
+    ) -> Float[Tensor, "batch dimension"]:
+        """Encode windows; returns unit vectors."""
+        # Whisper has a few features that leap; they are no reason to shout.
+        return self.time(self.input(((speech - self.mean) / self.scale).clamp(-5, 5)))
+
+
+class TemporalEncoder(nn.Module):
+    """Features of successive frames to a unit vector that knows their order."""
+
+    def __init__(self, config: ContentConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.GroupNorm(_GROUPS, width), nn.GELU(), nn.Conv1d(width, width, 5, padding=2)
+            )
+            for _ in range(3)
+        )
+        self.head = nn.Linear(width * -(-config.frames // _POOL), config.dimension)
+
+    def forward(
+        self, features: Float[Tensor, "batch frames channels"]
+    ) -> Float[Tensor, "batch dimension"]:
+        """Mix over time, average threes, project."""
+        mixed = features.transpose(1, 2)
+        for layer in self.layers:
+            mixed = mixed + layer(mixed)
+        pooled = functional.avg_pool1d(mixed, _POOL, ceil_mode=True)
+        return functional.normalize(self.head(pooled.flatten(1)), dim=1)
+
+
+def _shrinking(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    """A convolution that halves the side."""
+    return (
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
+        nn.GroupNorm(_GROUPS, outputs),
+        nn.GELU(),
+    )

@@ -1,0 +1,75 @@
+"""CERL: what a face feels, as a unit vector that an emotion's name shares.
+
+The paper (section 3.3) puts a head on CLIP image features. Here the input is the expression
+coefficients of a clip, as differences from a neutral face: they carry the emotion, hardly the
+person, and the generator's own output can be read in the same way, differentiably.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cdrl_cli.face.landmarks import COEFFICIENTS
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionConfig:
+    """Size of the encoder."""
+
+    width: int = 64
+    dimension: int = 64
+    """Length of the embedding."""
+    dropout: float = 0.4
+
+
+class EmotionEncoder(nn.Module):
+    """Frames of coefficients to one unit embedding.
+
+    Pooled over time before the first layer: what the face does all the time (mean) and how much
+    it moves while doing it (spread). One head for all emotions: with a head per emotion the
+    contrast is won without looking at the input.
+    """
+
+    mean_scale: Tensor
+    spread_scale: Tensor
+    spread_mean: Tensor
+
+    def __init__(self, config: EmotionConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or EmotionConfig()
+        for name, value in (("mean_scale", 1.0), ("spread_scale", 1.0), ("spread_mean", 0.0)):
+            self.register_buffer(name, torch.full((COEFFICIENTS,), value))
+        width, dropout = self.config.width, self.config.dropout
+        self.head = nn.Sequential(
+            nn.Dropout(dropout / 2),
+            nn.Linear(2 * COEFFICIENTS, width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, self.config.dimension),
+        )
+
+    def forward(
+        self, differences: Float[Tensor, "batch frames 52"]
+    ) -> Float[Tensor, "batch dimension"]:
+        """Embed clips.
+
+        Args:
+            differences: Coefficients minus a neutral face's: the person's own where it is known,
+                else the neutral prior's.
+
+        Returns:
+            Unit vectors.
+        """
+        # Not std(): its slope at a still picture, where the spread is 0, is infinite.
+        spread = (differences.var(dim=1, correction=0) + 1e-8).sqrt()
+        pooled = torch.cat(
+            [
+                differences.mean(dim=1) / self.mean_scale,
+                (spread - self.spread_mean) / self.spread_scale,
+            ],
+            dim=1,
+        )
+        return functional.normalize(self.head(pooled), dim=1)

@@ -1,0 +1,147 @@
+"""The language prior of CERL: what emotions are called, and where a sentence lies among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cdrl_cli.emotion import Emotion
+
+SENTENCE_FEATURES = 384
+"""Length of a MiniLM sentence embedding."""
+
+WORDS = {
+    Emotion.ANGRY: (
+        "angry", "furious", "enraged", "irritated", "annoyed", "outraged", "hostile",
+        "mad with rage", "seething", "cross", "bitter and resentful", "full of anger",
+        "frowning with clenched jaw", "with furrowed brows, narrowed eyes and tense lips",
+    ),
+    Emotion.DISGUSTED: (
+        "disgusted", "revolted", "repulsed", "nauseated", "grossed out", "sickened",
+        "full of disgust", "full of loathing", "appalled by a foul smell",
+        "with a wrinkled nose and lowered brows",
+    ),
+    Emotion.FEAR: (
+        "afraid", "fearful", "scared", "terrified", "frightened", "anxious", "panicking",
+        "worried", "nervous", "horrified", "full of dread",
+        "with raised brows, parted lips and retracted chin",
+    ),
+    Emotion.HAPPY: (
+        "happy", "joyful", "delighted", "cheerful", "pleased", "overjoyed", "amused", "laughing",
+        "smiling", "content", "full of joy", "thrilled", "beaming",
+        "with raised cheeks and wrinkles around the eyes",
+    ),
+    Emotion.NEUTRAL: (
+        "neutral", "calm", "relaxed", "without emotion", "expressionless", "indifferent",
+        "composed", "matter-of-fact", "at rest", "with relaxed muscles and a smooth forehead",
+    ),
+    Emotion.SAD: (
+        "sad", "sorrowful", "unhappy", "depressed", "grieving", "heartbroken", "miserable",
+        "gloomy", "in tears", "crying", "on the verge of tears", "disappointed", "full of grief",
+        "with a downturned mouth and drooping eyelids",
+    ),
+    Emotion.SURPRISED: (
+        "surprised", "astonished", "amazed", "startled", "shocked", "stunned", "taken aback",
+        "in disbelief", "full of wonder", "with widened eyes, open mouth and raised brows",
+    ),
+}  # fmt: skip
+"""What each emotion is called; the last phrase of each is what the paper's prompt describes."""
+
+DEGREES = {"slightly {}": 0.5, "{}": 1.0, "very {}": 1.3}
+"""How words say how strongly, and the strength that is meant."""
+
+FRAMES = ("a person who is {}", "a face that looks {}", "{}")
+"""Sentences around the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A way to name an emotion."""
+
+    text: str
+    emotion: Emotion
+    strength: float
+    is_plain: bool
+    """Words alone, without a sentence around them."""
+
+
+def make_phrases() -> tuple[Phrase, ...]:
+    """All ways to name an emotion that CERL learns: words, by degree, in sentences."""
+    return tuple(
+        Phrase(frame.format(degree.format(word)), emotion, strength, frame == "{}")
+        for emotion, words in WORDS.items()
+        for word in words
+        for degree, strength in DEGREES.items()
+        if strength == 1 or word in words[:6]
+        for frame in FRAMES
+    )
+
+
+class SentenceEncoder:
+    """A frozen sentence encoder: all-MiniLM-L6-v2, mean of the tokens, unit length.
+
+    Args:
+        model: Its ONNX file (``spfem download-weights text``).
+        tokenizer: Its ``tokenizer.json``.
+    """
+
+    def __init__(self, model: Path, tokenizer: Path) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(128)
+
+    def encode(self, sentences: Sequence[str]) -> Float32[np.ndarray, "sentences 384"]:
+        """What sentences mean, one row each."""
+        # One at a time: the int8 model's numbers depend on the padding beside a sentence.
+        return np.stack([self._encode(sentence) for sentence in sentences])
+
+    def _encode(self, sentence: str) -> Float32[np.ndarray, " 384"]:
+        ids = np.array([self._tokenizer.encode(sentence).ids], np.int64)
+        (states,) = self._session.run(
+            ["last_hidden_state"],
+            {
+                "input_ids": ids,
+                "attention_mask": np.ones_like(ids),
+                "token_type_ids": np.zeros_like(ids),
+            },
+        )
+        mean = states[0].mean(axis=0)
+        return (mean / np.linalg.norm(mean)).astype(np.float32)
+
+
+class PromptTower(nn.Module):
+    """CERL's text side: frozen sentence features to unit embeddings, with learned prompt parts.
+
+    Differs from the paper, which learns eight context tokens per emotion in front of a fixed
+    sentence inside CLIP: here the learned part of an emotion is added to its sentence's features,
+    so that it needs no gradient through the sentence encoder.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(SENTENCE_FEATURES, dimension, bias=False)
+        self.context = nn.Parameter(torch.zeros(len(Emotion), SENTENCE_FEATURES))
+
+    def forward(
+        self,
+        sentences: Float[Tensor, "batch 384"],
+        emotions: Tensor | None = None,
+    ) -> Float[Tensor, "batch dimension"]:
+        """Embed sentences.
+
+        Args:
+            sentences: Features of a :class:`SentenceEncoder`.
+            emotions: Class index of each, to add its learned part; None for free text.
+        """
+        if emotions is not None:
+            sentences = sentences + self.context[emotions]
+        return functional.normalize(self.project(sentences), dim=1)

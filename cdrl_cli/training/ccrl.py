@@ -1,0 +1,353 @@
+"""CCRL: learn what a mouth says from what is heard, and from the same words in other emotions."""
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
+from cdrl_cli.data.takes import Take, Windows
+from cdrl_cli.errors import UsageError
+from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.metrics.retrieval import found_first
+from cdrl_cli.representation.content import (
+    MOUTH_COEFFICIENTS,
+    VIEWS,
+    ContentConfig,
+    ContentEncoder,
+    SpeechEncoder,
+)
+from cdrl_cli.representation.losses import symmetric_info_nce
+from cdrl_cli.training.checkpoint import Stateful, digest_data, resume, run_facts, save_checkpoint
+from cdrl_cli.training.config import CcrlConfig, ContentLossConfig, DataConfig
+from cdrl_cli.training.log import Log
+
+CANDIDATES = 10
+"""Windows of one clip among which the right speech is to be found."""
+
+FIRST_TEMPERATURE = 0.07
+LOWEST_TEMPERATURE = 0.02
+
+MIRRORED, BLURRED = 0.5, 0.25
+"""Shares of the windows that augmentation does this to."""
+
+
+@dataclass(frozen=True, slots=True)
+class CcrlResult:
+    """What a run brought."""
+
+    content: ContentEncoder
+    speech: SpeechEncoder
+    steps: int
+    """Done when it ended."""
+    best_step: int
+    """Whose weights these are."""
+    score: float
+    """Mean top-1 over the views and validation clips, at that step."""
+    identities: frozenset[str]
+    """People learned from."""
+    sentences: frozenset[str]
+    """Sentences learned from."""
+    facts: dict[str, str]
+    """For the weight file."""
+
+
+def is_learned_from(clip: Clip, data: DataConfig) -> bool:
+    """Whether a recipe lets us learn from a clip."""
+    kept_back = {*data.validation_identities, *data.held_out_identities}
+    return (
+        clip.split == "train"
+        and data.licence in ("research", clip.licence_class)
+        and clip.identity not in kept_back
+        and clip.sentence not in data.held_out_sentences
+    )
+
+
+def is_validation(clip: Clip, data: DataConfig) -> bool:
+    """Whether a clip says when to stop; another framing of the same take says nothing new."""
+    return clip.identity in data.validation_identities and "full frame" not in clip.dataset
+
+
+def train_ccrl(
+    config: CcrlConfig,
+    takes: Sequence[Take],
+    *,
+    run: Path,
+    going_on: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> CcrlResult:
+    """Train both encoders.
+
+    Args:
+        config: The recipe.
+        takes: All; the recipe says which are learned from.
+        run: Folder of the checkpoint (``last.pt``) and the log (``log.csv``).
+        going_on: Continue from the checkpoint there.
+        progress: Called with (steps done, steps in all).
+
+    Raises:
+        UsageError: If nothing is left to learn from or to validate on.
+    """
+    frames, schedule = config.model.frames, config.schedule
+    roomy = [take for take in takes if take.has_speech and len(take.starts(frames))]
+    learning = [take for take in roomy if is_learned_from(take.clip, config.data)]
+    validation = [take for take in roomy if is_validation(take.clip, config.data)]
+    if not learning or not validation:
+        raise UsageError(f"{len(learning)} clips to learn from, {len(validation)} to validate on")
+    pairs = pair_takes(learning) if config.sampling.emotion_aware else []
+
+    torch.set_num_threads(schedule.threads)
+    generator = torch.Generator().manual_seed(schedule.seed)
+    content, speech = _new_encoders(config, learning)
+    temperature = nn.ParameterDict(
+        {
+            "log": nn.Parameter(
+                torch.tensor(FIRST_TEMPERATURE).log(), config.loss.learned_temperature
+            )
+        }
+    )
+    networks = nn.ModuleList([content, speech, temperature])
+    best = copy.deepcopy(networks)
+    optimiser = torch.optim.AdamW(
+        networks.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay
+    )
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, schedule.steps)
+
+    facts = run_facts(config, digest_data(_arrays(learning)))
+    parts: dict[str, Stateful] = {
+        "networks": networks,
+        "best": best,
+        "optimiser": optimiser,
+        "rate": rate,
+    }
+    step, notes = 0, {"score": -1.0, "best_step": 0, "worse": 0}
+    if going_on:
+        step, notes = resume(run / "last.pt", facts, parts=parts, generator=generator)
+    log = Log(run / "log.csv", since=step)
+
+    saved_s = time.monotonic()
+    while step < schedule.steps and notes["worse"] < schedule.patience:
+        batch = draw_batch(
+            learning,
+            pairs,
+            count=config.sampling.takes,
+            windows=config.sampling.windows,
+            frames=frames,
+            generator=generator,
+        )
+        windows = augment(Windows.of(batch.windows, frames), content, speech, generator)
+        tau = temperature["log"].exp().clamp(min=LOWEST_TEMPERATURE)
+        loss = ccrl_loss(
+            content.encode_views(windows.crops, windows.coefficients),
+            speech(windows.speech),
+            batch,
+            temperature=tau,
+            config=config.loss,
+        )
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        rate.step()
+        step += 1
+
+        if step % schedule.validate_every == 0 or step == schedule.steps:
+            scores = validate(content, speech, validation)
+            score = float(np.mean(list(scores.values())))
+            notes["worse"] += 1
+            if score > notes["score"]:
+                best.load_state_dict(networks.state_dict())
+                notes = {"score": score, "best_step": step, "worse": 0}
+            log.write(step=step, loss=loss.item(), temperature=tau.item(), **scores)
+        if time.monotonic() - saved_s > schedule.save_every_s:
+            save_checkpoint(
+                run / "last.pt", facts, step=step, parts=parts, generator=generator, notes=notes
+            )
+            saved_s = time.monotonic()
+        if progress:
+            progress(step, schedule.steps)
+
+    save_checkpoint(
+        run / "last.pt", facts, step=step, parts=parts, generator=generator, notes=notes
+    )
+    networks.load_state_dict(best.state_dict())
+    return CcrlResult(
+        content=content.eval(),
+        speech=speech.eval(),
+        steps=step,
+        best_step=int(notes["best_step"]),
+        score=float(notes["score"]),
+        identities=frozenset(take.clip.identity for take in learning),
+        sentences=frozenset(take.clip.sentence or "" for take in learning),
+        facts={
+            "recipe": "spfem train ccrl",
+            "licence_class": config.data.licence,
+            "commit": facts.commit,
+            "data_digest": facts.data_digest,
+            "clips": str(len(learning)),
+            "best_step": str(notes["best_step"]),
+        },
+    )
+
+
+def ccrl_loss(
+    codes: dict[str, Float[Tensor, "batch d"]],
+    heard: Float[Tensor, "batch d"],
+    batch: Batch,
+    *,
+    temperature: float | Float[Tensor, ""],
+    config: ContentLossConfig,
+) -> Float[Tensor, ""]:
+    """Mouth and voice of the same moment agree, and so do the mouths of the same words.
+
+    Three terms for each view, the first two InfoNCE both ways. Content codes against speech
+    codes: the negatives of a voice are other frames of the same take ("same audio, other frame":
+    the paper's loss, without them, can be won by the audio alone). Neutral against emotional
+    moments of the same words: the negatives are other frames of that same emotional take, as in
+    the paper's sampling. Where negatives come from other takes too, emotion and person help to
+    exclude them, and the codes learn both. Last, the mean code of a take's windows is to be
+    short: what a whole take has in common is not content, but emotion, person and camera.
+
+    Differs from the paper (one positive and one negative cosine, clamped), whose gradient ends
+    as soon as a negative is orthogonal.
+
+    Args:
+        codes: Content codes by view.
+        heard: Speech codes.
+        batch: What belongs together.
+        temperature: Of both terms.
+        config: Which negatives, and the weights of the second and third term.
+    """
+    neutral, emotional = torch.from_numpy(batch.counterparts).T
+    take = torch.from_numpy(batch.take_of) if config.negatives == "take" else None
+    pair = None if take is None else take[emotional]
+    member = functional.one_hot(torch.from_numpy(batch.take_of)).to(heard.dtype)
+    share = member.T / member.sum(dim=0)[:, None]
+    terms = []
+    for seen in codes.values():
+        terms.append(config.constant_weight * (share @ seen).square().sum(dim=1).mean())
+        terms.append(symmetric_info_nce(seen, heard, temperature=temperature, groups=take))
+        if config.emotion_weight and len(neutral):
+            same_words = symmetric_info_nce(
+                seen[neutral], seen[emotional], temperature=temperature, groups=pair
+            )
+            terms.append(config.emotion_weight * same_words)
+    return torch.stack(terms).sum() / len(codes)
+
+
+def validate(
+    content: ContentEncoder, speech: SpeechEncoder, takes: Sequence[Take]
+) -> dict[str, float]:
+    """Top-1 of :data:`CANDIDATES` windows of the same clip, by view, mean over clips."""
+    hits: dict[str, list[float]] = {view: [] for view in VIEWS}
+    frames = content.config.frames
+    with torch.inference_mode():
+        for take in takes:
+            windows = Windows.spread(take, frames, CANDIDATES)
+            if len(windows.crops) < CANDIDATES:
+                continue
+            heard = speech(windows.speech)
+            codes = content.encode_views(windows.crops, windows.coefficients)
+            for view, seen in codes.items():
+                hits[view].append(found_first(seen, heard).float().mean().item())
+    return {view: float(np.mean(values)) for view, values in hits.items()}
+
+
+def augment(
+    windows: Windows, content: ContentEncoder, speech: SpeechEncoder, generator: torch.Generator
+) -> Windows:
+    """The same moments under other light, framing, cameras, faces and microphones.
+
+    What is drawn for a window holds for all its frames, except noise.
+
+    Args:
+        windows: As recorded.
+        content: Knows how much coefficients vary.
+        speech: Knows how much features vary.
+        generator: Randomness.
+    """
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    count = len(windows.crops)
+    mirrored = torch.rand(count, generator=generator) < MIRRORED
+    crops = torch.where(mirrored[:, None, None, None], windows.crops.flip(3), windows.crops)
+    coefficients = torch.where(
+        mirrored[:, None, None], windows.coefficients[..., _MIRROR], windows.coefficients
+    )
+
+    crops = crops * (1 + 0.2 * normal(count, 1, 1, 1)) + 0.2 * normal(count, 1, 1, 1)
+    crops = _move(crops, generator) + 0.05 * normal(*crops.shape)
+    gain = 1 + 0.15 * normal(count, 1, coefficients.shape[2])
+    noise = 0.1 * content.coefficient_scale * normal(*coefficients.shape)
+    # A louder voice or another microphone shifts the features of a whole window.
+    hiss = normal(*windows.speech.shape) + normal(count, 1, windows.speech.shape[2])
+    return Windows(crops, coefficients * gain + noise, windows.speech + 0.2 * speech.scale * hiss)
+
+
+def _move(
+    crops: Float[Tensor, "batch frames side side"], generator: torch.Generator
+) -> Float[Tensor, "batch frames side side"]:
+    """Shift by up to 2 pixels, zoom and turn a little; every other window also loses detail."""
+    count = len(crops)
+    turn, zoom = 0.08 * torch.randn(2, count, generator=generator)
+    shift = (torch.rand(count, 2, generator=generator) - 0.5) * 8 / crops.shape[-1]
+    cosine, sine = (1 + zoom) * turn.cos(), (1 + zoom) * turn.sin()
+    rows = torch.stack([cosine, -sine, shift[:, 0], sine, cosine, shift[:, 1]], dim=1)
+    grid = functional.affine_grid(rows.view(count, 2, 3), [*crops.shape], align_corners=False)
+    moved = functional.grid_sample(crops, grid, padding_mode="border", align_corners=False)
+    coarse = functional.interpolate(
+        functional.avg_pool2d(moved, 2), scale_factor=2.0, mode="bilinear", align_corners=False
+    )
+    blurred = torch.rand(count, 1, 1, 1, generator=generator) < BLURRED
+    return torch.where(blurred, coarse, moved)
+
+
+def _new_encoders(
+    config: CcrlConfig, takes: Sequence[Take]
+) -> tuple[ContentEncoder, SpeechEncoder]:
+    """Encoders with random weights and the data's scales."""
+    speech_frames = np.concatenate([take.speech for take in takes])
+    motion = np.concatenate([take.coefficients - take.coefficients.mean(axis=0) for take in takes])
+    sizes = ContentConfig(
+        frames=config.model.frames,
+        speech_features=speech_frames.shape[1],
+        width=config.model.width,
+        dimension=config.model.dimension,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(config.schedule.seed)
+        content, speech = ContentEncoder(sizes), SpeechEncoder(sizes)
+    # What hardly ever moves is not blown up to the size of the rest.
+    content.coefficient_scale.copy_(torch.from_numpy(motion.std(axis=0) + 0.03))
+    speech.mean.copy_(torch.from_numpy(speech_frames.mean(axis=0)))
+    speech.scale.copy_(torch.from_numpy(speech_frames.std(axis=0) + 1e-3))
+    return content, speech
+
+
+def _arrays(takes: Sequence[Take]) -> list[np.ndarray]:
+    return [
+        array for take in takes for array in (take.crops, take.coefficients, take.speech, take.seen)
+    ]
+
+
+def _mirror() -> list[int]:
+    """For each mouth coefficient, the one that a mirror turns it into."""
+    names = [EXPRESSION_NAMES[index] for index in MOUTH_COEFFICIENTS]
+    other = {"Left": "Right", "Right": "Left"}
+    partners = []
+    for name in names:
+        side = next((word for word in other if name.endswith(word)), "")
+        partners.append(names.index(name.removesuffix(side) + other.get(side, "")))
+    return partners
+
+
+_MIRROR = _mirror()

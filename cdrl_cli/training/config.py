@@ -1,0 +1,245 @@
+"""Recipes: frozen dataclasses, read from ``configs/*.toml``, with nothing that is not asked for."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from cdrl_cli.errors import UnreadableInputError, UsageError
+
+Recipe = TypeVar("Recipe")
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """What is learned from, and what is kept for the proof."""
+
+    licence: Literal["permissive", "research"] = "permissive"
+    """``permissive`` leaves research-only clips out; ``research`` takes all."""
+    validation_identities: tuple[str, ...] = ("J05",)
+    """Never learned from; they say when to stop."""
+    held_out_identities: tuple[str, ...] = ()
+    """Never learned from, nor looked at during training."""
+    held_out_sentences: tuple[str, ...] = ()
+    """Nobody's clips of these are learned from."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """How long, how fast, and when to stop."""
+
+    steps: int = 1500
+    """Optimiser steps at most; the learning rate rises and falls over them (one cycle)."""
+    learning_rate: float = 2e-3
+    """At its highest."""
+    weight_decay: float = 0.05
+    """AdamW's."""
+    validate_every: int = 100
+    """Steps."""
+    patience: int = 6
+    """Validations without a better one after which training ends."""
+    save_every_s: float = 120.0
+    """Seconds between checkpoints."""
+    seed: int = 0
+    """Of first weights, batches and augmentation."""
+    threads: int = 1
+    """Of the CPU; part of the recipe, because the last bits of a sum depend on them."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "learning_rate", "validate_every", "patience"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSamplingConfig:
+    """What a batch of CCRL consists of."""
+
+    takes: int = 6
+    """Takes a batch, half of them emotional partners of the others where there are any."""
+    windows: int = 10
+    """Windows a take; they are each other's negatives, alike in person, emotion and light."""
+    emotion_aware: bool = True
+    """Takes come with the same person's neutral take of the sentence, aligned in time."""
+
+    def __post_init__(self) -> None:
+        if min(self.takes - 1, self.windows) < 1:
+            raise UsageError(f"a batch needs two takes and a window, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentModelConfig:
+    """Sizes of the content and speech encoders."""
+
+    prior: Literal["whisper", "log-mel"] = "whisper"
+    """What hears the speech."""
+    frames: int = 25
+    """Of a window, at 25 Hz."""
+    width: int = 128
+    """Channels of the temporal layers."""
+    dimension: int = 96
+    """Length of a code."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentLossConfig:
+    """Weights of CCRL's terms."""
+
+    negatives: Literal["take", "batch"] = "take"
+    """Windows of the same take only, which share emotion and person, or all of the batch."""
+    emotion_weight: float = 0.5
+    """Of agreement between a neutral moment and its emotional counterpart, against audio's 1."""
+    constant_weight: float = 1.0
+    """Of the squared length of a take's mean code: what a whole take shares is no content."""
+    learned_temperature: bool = True
+    """Else the temperature stays at .07."""
+
+
+@dataclass(frozen=True, slots=True)
+class CcrlConfig:
+    """Recipe of the content representation."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ContentModelConfig = field(default_factory=ContentModelConfig)
+    sampling: ContentSamplingConfig = field(default_factory=ContentSamplingConfig)
+    loss: ContentLossConfig = field(default_factory=ContentLossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionSamplingConfig:
+    """What a batch of CERL consists of."""
+
+    sets: int = 16
+    """Sets a batch, each one clip of every emotion."""
+    frames: int = 40
+    """Of a window."""
+    emotion_augmented: bool = True
+    """Sets of all emotions, of any people; else clips as they come, often many of one emotion."""
+    coded_performances: int = 60
+    """Of each emotion, played by the textbook's action units on neutral clips of the data."""
+    differences: bool = True
+    """Measured from the person's own neutral where it is known, for most windows, and emotions
+    are taught as ways from neutral; else always measured from the neutral prior."""
+
+    def __post_init__(self) -> None:
+        if min(self.sets, self.frames) < 1:
+            raise UsageError(f"a batch needs a set and a frame, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionModelConfig:
+    """Sizes of the emotion encoder."""
+
+    width: int = 64
+    dimension: int = 64
+    """Length of an embedding."""
+    dropout: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionLossConfig:
+    """Weights of CERL's terms."""
+
+    temperature: float = 0.2
+    language_prior: bool = True
+    """Prompts are projected sentence features; else a free vector for each emotion."""
+    phrase_weight: float = 0.5
+    """Of the contrast inside a set, between windows and phrases for them."""
+    direction_weight: float = 0.5
+    """Of supervision by differences."""
+
+
+@dataclass(frozen=True, slots=True)
+class CerlConfig:
+    """Recipe of the emotion representation."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: EmotionModelConfig = field(default_factory=EmotionModelConfig)
+    sampling: EmotionSamplingConfig = field(default_factory=EmotionSamplingConfig)
+    loss: EmotionLossConfig = field(default_factory=EmotionLossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
+def read_config(path: Path, recipe: type[Recipe], *, changes: Sequence[str] = ()) -> Recipe:
+    """A recipe from a TOML file; what the file leaves out has its default.
+
+    Args:
+        path: Tables are nested dataclasses.
+        recipe: The dataclass.
+        changes: ``table.key=value`` in TOML, each applied on top: one file, many experiments.
+
+    Raises:
+        UnreadableInputError: If the file cannot be read or is no TOML.
+        UsageError: If a key is unknown, or a value has the wrong type.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UnreadableInputError(f"{path}: no recipe ({error})") from error
+    for change in changes:
+        table = _merge(table, _parse_change(change))
+    return build_config(table, recipe)
+
+
+def build_config(table: Mapping[str, Any], recipe: type[Recipe], *, where: str = "") -> Recipe:
+    """A dataclass from a table of its fields, the inverse of :func:`dataclasses.asdict`.
+
+    Raises:
+        UsageError: If a key is unknown, or a value has the wrong type.
+    """
+    kinds = typing.get_type_hints(recipe)
+    if unknown := sorted(set(table) - set(kinds)):
+        raise UsageError(
+            f"unknown key {where}{unknown[0]}", hint=f"known are: {', '.join(sorted(kinds))}"
+        )
+    return recipe(
+        **{name: _value(value, kinds[name], where + name) for name, value in table.items()}
+    )
+
+
+def _value(value: Any, kind: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
+        return build_config(value, kind, where=f"{name}.")
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        fitting = [one for one in arguments if _fits(value, one)]
+        return _value(value, fitting[0] if fitting else arguments[0], name)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_value(one, arguments[0], name) for one in value)
+    if not _fits(value, kind):
+        wanted = " or ".join(map(repr, arguments)) if origin is Literal else f"{kind.__name__}"
+        raise UsageError(f"{name} must be {wanted}, got {value!r}")
+    return float(value) if kind is float else value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if typing.get_origin(kind) is Literal:
+        return value in typing.get_args(kind)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, typing.get_origin(kind) or kind)
+
+
+def _parse_change(change: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(change)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f"{change!r} is no change of a recipe", hint="for example schedule.steps=500"
+        ) from error
+
+
+def _merge(table: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(table)
+    for key, value in change.items():
+        below = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = _merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
