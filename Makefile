@@ -1,6 +1,6 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type test e2e bench check
+.PHONY: help setup demo fmt lint type test faults e2e bench check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -42,7 +42,10 @@ type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
 test: $(STAMP) ## unit, property and contract tests, doctests; no network
-	$(BIN)/pytest --ignore=tests/e2e
+	$(BIN)/pytest --ignore=tests/e2e -m "not slow"
+
+faults: $(STAMP) ## everything that may go wrong, long form: kills, full disks, damaged files, a lost Ray node
+	$(BIN)/pytest tests/faults tests/batch -s
 
 e2e: $(STAMP) ## the command on real clips, and the wheel installed elsewhere
 	$(BIN)/pytest tests/e2e

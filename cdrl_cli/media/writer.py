@@ -312,7 +312,11 @@ def _output_error(output: Path, error: OSError | av.error.FFmpegError) -> Output
         return OutputError(f"{output}: the disk is full", hint="Free space, or write elsewhere.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"{output}: its folder may not be written to", hint="Write elsewhere.")
-    return OutputError(f"{output}: cannot be written ({error.strerror or error})")
+    hint = "If the source is damaged, .mkv may hold what another kind of file cannot."
+    return OutputError(
+        f"{output}: cannot be written ({error.strerror or error})",
+        hint=hint if isinstance(error, av.error.FFmpegError) else None,
+    )
 
 
 def _muxer_options(

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -56,3 +57,12 @@ def edit_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], Non
         monkeypatch.setattr(editing, "edit_video", edit_video)
 
     return prepare
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the user's configuration nor variables reach a test."""
+    for name in set(os.environ):
+        if name.startswith("SPFEM_") and name != "SPFEM_REQUIRE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("SPFEM_CONFIG", os.devnull)

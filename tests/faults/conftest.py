@@ -29,19 +29,29 @@ class Spfem:
 
     folder: Path
 
-    def start(
-        self, *words: object, stdin: IO[bytes] | int = subprocess.DEVNULL, **variables: str
-    ) -> subprocess.Popen[str]:
+    @staticmethod
+    def environment(**variables: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SPFEM_")}
+        quick = {"SPFEM_PRESET": "ultrafast", "SPFEM_CONFIG": os.devnull}
+        return kept | quick | {"PYTHONPATH": str(ROOT)} | variables
+
+    def start(
+        self,
+        *words: object,
+        stdin: IO[bytes] | int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        as_bytes: bool = False,
+        **variables: str,
+    ) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "cdrl_cli", *map(os.fspath, map(_word, words))],
             stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="surrogateescape",
+            stdout=stdout,
+            stderr=stderr,
+            errors=None if as_bytes else "surrogateescape",
             cwd=self.folder,
-            env=kept | {"PYTHONPATH": str(ROOT), "SPFEM_CONFIG": os.devnull} | variables,
+            env=self.environment(**variables),
         )
 
     def __call__(self, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from ..conftest import require
 from .conftest import Spfem, count
 
@@ -40,6 +42,7 @@ def test_a_disk_without_room_for_standard_input(clips, spfem: Spfem, mounts):
     count("full disks")
 
 
+@pytest.mark.slow
 def test_a_full_disk_does_not_stop_the_record_from_saying_so(clips, short, spfem, mounts):
     disk = small_disk(spfem.folder / "disk", mounts, "200k")
     (spfem.folder / "rows.csv").write_text(
@@ -60,6 +63,7 @@ def test_a_record_that_cannot_be_written_is_one_error(short, spfem: Spfem, mount
     count("full disks")
 
 
+@pytest.mark.slow
 def test_two_batches_with_one_record(clips, spfem: Spfem):
     (spfem.folder / "rows.csv").write_text(
         f"source,emotion,output\n{clips / 'joy.mp4'},sad,b.mp4\n"

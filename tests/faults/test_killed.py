@@ -45,7 +45,7 @@ def test_a_killed_edit_leaves_no_output_and_the_next_one_cleans_up(clips, short,
 
 
 def test_the_partial_file_of_a_living_process_is_left_alone(clips, short, spfem: Spfem):
-    words = ["edit", clips / sample_clips.ACTRESS, "-e", "sad", "-o", "out.mp4"]
+    words = ["edit", clips / "joy.mp4", "-e", "sad", "-o", "out.mp4"]
     running = spfem.start(*words)
     wait_until(lambda: parts(spfem.folder), running)
     # Two at once on one name: the quick one gets it, the slow one must not replace it.
@@ -59,7 +59,7 @@ def test_the_partial_file_of_a_living_process_is_left_alone(clips, short, spfem:
     count("two processes on one output")
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_batch_is_resumed_and_nothing_is_lost(clips, short, spfem: Spfem, jobs: int):
     rows = [f"{short},sad,{number}.mp4" for number in range(4)]
     rows.insert(1, f"{clips / 'joy.mp4'},sad,long.mp4")
@@ -120,7 +120,10 @@ def test_a_worker_that_dies_fails_its_row_alone(clips, short, spfem: Spfem):
     count("worker killed")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_stopped_batch_leaves_only_its_record(clips, spfem: Spfem, number, code):
     (spfem.folder / "rows.csv").write_text(
         f"source,emotion,output\n{clips / sample_clips.ACTRESS},sad,out.mp4\n"
@@ -138,7 +141,9 @@ def test_a_stopped_batch_leaves_only_its_record(clips, spfem: Spfem, number, cod
     count("batch stopped")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_stopped_pipe_leaves_no_temporary_file(clips, spfem: Spfem, number):
     folder = spfem.folder / "tmp"
     folder.mkdir()
