@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.emotion import Emotion
+from cdrl_cli.nn.onnx import open_network
 
 SENTENCE_FEATURES = 384
 """Length of a MiniLM sentence embedding."""
@@ -91,10 +92,9 @@ class SentenceEncoder:
     """
 
     def __init__(self, model: Path, tokenizer: Path) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
-        self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        self._session = open_network(model)
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(128)

@@ -1,0 +1,1 @@
+"""Networks as such: what knows tensors, not faces."""
