@@ -5,17 +5,16 @@ import pytest
 from safetensors import safe_open
 
 from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.data.action_units import ACTION_UNITS, coded_expression
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 from cdrl_cli.generator.motion import SHARES
 from cdrl_cli.training.core import (
     ACTED_STRENGTH,
-    ACTION_UNITS,
     CLEARLY_ACTED,
     FRAMES_A_CLIP,
     ClipLandmarks,
     CoreNumbers,
-    _coded,
     fit_core,
     fit_differences,
     fit_neutral,
@@ -210,7 +209,7 @@ def test_differences_have_the_strength_of_real_acting(acted):
 
 def test_a_difference_is_taken_from_ones_own_neutral(acted):
     happy = fit_differences(acted, fit_neutral(acted))[Emotion.HAPPY.class_index]
-    expected = _coded(Emotion.HAPPY) + SHARES * 0.9 * coefficients(mouthSmile=0.6)
+    expected = coded_expression(Emotion.HAPPY) + SHARES * 0.9 * coefficients(mouthSmile=0.6)
     expected *= ACTED_STRENGTH / np.linalg.norm(expected)
     np.testing.assert_allclose(happy, expected, atol=1e-6)
     assert happy[channel("browDownLeft")] == pytest.approx(0, abs=1e-6)
@@ -221,7 +220,9 @@ def test_without_a_neutral_of_ones_own_the_prior_counts(acted):
     stranger = clip_of([coefficients(mouthSmile=0.9)], emotion=Emotion.HAPPY, identity="c")
     prior = fit_neutral(alone)
     happy = fit_differences([*alone, stranger], prior)[Emotion.HAPPY.class_index]
-    expected = _coded(Emotion.HAPPY) + SHARES * (coefficients(mouthSmile=0.9) - prior.mean)
+    expected = coded_expression(Emotion.HAPPY) + SHARES * (
+        coefficients(mouthSmile=0.9) - prior.mean
+    )
     expected *= ACTED_STRENGTH / np.linalg.norm(expected)
     np.testing.assert_allclose(happy, expected, atol=1e-6)
 
@@ -243,7 +244,7 @@ def test_who_shows_nothing_does_not_weigh(acted):
 
 def test_an_emotion_nobody_acts_is_its_action_units(acted):
     fear = fit_differences(acted, fit_neutral(acted))[Emotion.FEAR.class_index]
-    coded = _coded(Emotion.FEAR)
+    coded = coded_expression(Emotion.FEAR)
     np.testing.assert_allclose(fear, coded * ACTED_STRENGTH / np.linalg.norm(coded))
 
 
@@ -261,7 +262,7 @@ def test_differences_leave_speech_alone(acted):
 
 @pytest.mark.parametrize("emotion", list(ACTION_UNITS))
 def test_action_units_are_coefficients_on_both_sides_alike(emotion):
-    coded = _coded(emotion)
+    coded = coded_expression(emotion)
     np.testing.assert_array_equal(coded[mirror_expression()], coded)
     for stem, value in ACTION_UNITS[emotion].items():
         found = [i for i, name in enumerate(EXPRESSION_NAMES) if name.startswith(stem)]
