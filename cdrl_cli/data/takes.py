@@ -1,7 +1,7 @@
 """Prepared clips on one clock: mouth and speech side by side, 25 times a second."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,19 +78,28 @@ class Windows:
         return cls.of([(take, int(start)) for start in chosen], frames)
 
 
-def read_takes(prepared: Iterable[PreparedClip], prior: SpeechPrior, cache: Path) -> Iterator[Take]:
+def read_takes(
+    prepared: Iterable[PreparedClip],
+    prior: SpeechPrior,
+    cache: Path,
+    *,
+    sound_late_s: Mapping[str, float] | None = None,
+) -> Iterator[Take]:
     """Bring prepared clips to the grid and listen to them.
 
     Args:
         prepared: Stills are left out.
         prior: Hears them; its features are kept.
         cache: Folder for them.
+        sound_late_s: By the stem of a clip's file name, how much later than the picture its sound
+            is; other clips are in time.
     """
     cache.mkdir(parents=True, exist_ok=True)
     for one in prepared:
         grid_s = time_grid(one.time_s)
         if len(grid_s):
-            yield _on_grid(one, grid_s, _listen(one, grid_s, prior, cache))
+            late_s = (sound_late_s or {}).get(one.clip.path.stem, 0.0)
+            yield _on_grid(one, grid_s, _listen(one, grid_s + late_s, prior, cache))
 
 
 def time_grid(time_s: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, " grid"]:
@@ -132,16 +141,16 @@ def _shrink(crop: UInt8[np.ndarray, "64 64"]) -> UInt8[np.ndarray, "32 32"]:
 
 def _listen(
     one: PreparedClip,
-    grid_s: Float64[np.ndarray, " frames"],
+    heard_s: Float64[np.ndarray, " frames"],
     prior: SpeechPrior,
     cache: Path,
 ) -> Float32[np.ndarray, "frames dim"]:
     if len(one.sound) < SHORTEST_SOUND_S * SAMPLE_RATE_HZ:
-        return np.zeros((len(grid_s), 0), np.float32)
+        return np.zeros((len(heard_s), 0), np.float32)
     kept = cache / f"{prior.name}-{len(one.sound)}-{zlib.crc32(one.sound.tobytes()):08x}.npy"
     if not kept.exists():
         part = kept.with_suffix(".part.npy")
         np.save(part, prior.listen(one.sound.astype(np.float32) / 32767).astype(np.float16))
         part.replace(kept)
     features = np.load(kept).astype(np.float32)
-    return features_at(features, prior.rate_hz, grid_s - one.sound_start_s, duration_s=1 / RATE_HZ)
+    return features_at(features, prior.rate_hz, heard_s - one.sound_start_s, duration_s=1 / RATE_HZ)

@@ -68,6 +68,7 @@ def is_learned_from(clip: Clip, data: DataConfig) -> bool:
         and data.licence in ("research", clip.licence_class)
         and clip.identity not in kept_back
         and clip.sentence not in data.held_out_sentences
+        and clip.path.stem not in data.left_out
     )
 
 
@@ -286,7 +287,8 @@ def augment(
 
     crops = crops * (1 + 0.2 * normal(count, 1, 1, 1)) + 0.2 * normal(count, 1, 1, 1)
     crops = _move(crops, generator) + 0.05 * normal(*crops.shape)
-    gain = 1 + 0.15 * normal(count, 1, coefficients.shape[2])
+    # How far each muscle goes is the emotion's and the person's; when it goes is the speech's.
+    gain = (0.5 * normal(count, 1, coefficients.shape[2])).exp()
     noise = 0.1 * content.coefficient_scale * normal(*coefficients.shape)
     # A louder voice or another microphone shifts the features of a whole window.
     hiss = normal(*windows.speech.shape) + normal(count, 1, windows.speech.shape[2])
