@@ -13,13 +13,16 @@ from torch import Tensor
 
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.prepared import PreparedClip
-from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS, RATE_HZ
+from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS, RATE_HZ, ContentEncoder
 from cdrl_cli.representation.speech import SAMPLE_RATE_HZ, SpeechPrior, features_at
 
 MAX_DISTANCE_S = 0.04
 """Time from a grid point to its nearest frame beyond which the mouth counts as not seen."""
 
 SHORTEST_SOUND_S = 0.5
+
+CODE_EVERY = 3
+"""Frames between the windows whose codes are averaged over a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,16 @@ def time_grid(time_s: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, " g
     first = int(np.ceil(time_s[0] * RATE_HZ - 1e-6))
     last = int(np.floor(time_s[-1] * RATE_HZ + 1e-6))
     return np.arange(first, last + 1) / RATE_HZ if last > first else np.zeros(0)
+
+
+def mean_codes(content: ContentEncoder, take: Take) -> dict[str, Float[np.ndarray, " dimension"]]:
+    """A clip's mean content code, by view; not a unit vector."""
+    frames = content.config.frames
+    chosen = [(take, int(start)) for start in take.starts(frames)[::CODE_EVERY]]
+    windows = Windows.of(chosen, frames)
+    with torch.inference_mode():
+        codes = content.encode_views(windows.crops, windows.coefficients)
+    return {view: seen.mean(dim=0).numpy() for view, seen in codes.items()}
 
 
 def _on_grid(

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from cdrl_cli.checkpoints.content import ContentModels
-from cdrl_cli.data.takes import Take, Windows
+from cdrl_cli.data.takes import Take, Windows, mean_codes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
 from cdrl_cli.metrics.probe import balanced_accuracy, probe_across_people
@@ -17,9 +16,6 @@ from cdrl_cli.representation.content import VIEWS
 
 CANDIDATES = 10
 """Windows of one clip among which the right one is to be found: chance is .10."""
-
-CODE_EVERY = 3
-"""Frames between the windows whose codes are averaged over a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +120,7 @@ def measure_readability(models: ContentModels, takes: Sequence[Take]) -> list[Re
     ]
     labels = np.array([_class_of(take.clip.emotion) for take in labelled])
     people = [take.clip.identity for take in labelled]
-    codes = [mean_codes(models, take) for take in labelled]
+    codes = [mean_codes(models.content, take) for take in labelled]
     features = {view: np.stack([code[view] for code in codes]) for view in VIEWS}
     features["raw coefficients"] = np.stack([take.coefficients.mean(axis=0) for take in labelled])
 
@@ -138,16 +134,6 @@ def measure_readability(models: ContentModels, takes: Sequence[Take]) -> list[Re
         )
         rows.append(Readability(name, accuracy, 1 / len(np.unique(labels))))
     return rows
-
-
-def mean_codes(models: ContentModels, take: Take) -> dict[str, Float[np.ndarray, " dimension"]]:
-    """A clip's mean content code, by view; not a unit vector."""
-    frames = models.content.config.frames
-    chosen = [(take, int(start)) for start in take.starts(frames)[::CODE_EVERY]]
-    windows = Windows.of(chosen, frames)
-    with torch.inference_mode():
-        codes = models.content.encode_views(windows.crops, windows.coefficients)
-    return {view: seen.mean(dim=0).numpy() for view, seen in codes.items()}
 
 
 def _candidates(models: ContentModels, takes: Sequence[Take]) -> list[Windows]:

@@ -3,6 +3,7 @@
 import copy
 import csv
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from torch.nn import functional
 
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
-from cdrl_cli.data.takes import Take, Windows
+from cdrl_cli.data.takes import Take, Windows, mean_codes
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 from cdrl_cli.metrics.retrieval import found_first
@@ -35,6 +37,9 @@ CANDIDATES = 10
 
 FIRST_TEMPERATURE = 0.07
 LOWEST_TEMPERATURE = 0.02
+
+SMALLEST_SHARE = 0.1
+"""Of the largest difference between emotions, under which one is left in the code."""
 
 MIRRORED, BLURRED = 0.5, 0.25
 """Shares of the windows that augmentation does this to."""
@@ -179,6 +184,8 @@ def train_ccrl(
         run / "last.pt", facts, step=step, parts=parts, generator=generator, notes=notes
     )
     networks.load_state_dict(best.state_dict())
+    if config.loss.erase_emotion:
+        erase_emotion(content, learning)
     return CcrlResult(
         content=content.eval(),
         speech=speech.eval(),
@@ -243,6 +250,38 @@ def ccrl_loss(
     return torch.stack(terms).sum() / len(codes)
 
 
+def erase_emotion(content: ContentEncoder, takes: Sequence[Take]) -> None:
+    """Take the directions in which emotions differ out of the content code.
+
+    How fast and how wide one speaks goes with the emotion, so the mean code of a clip tells it a
+    little however it was learned. The mean codes of each emotion, as differences from the mean
+    of the same person's takes of the same sentence, span a few directions of the code's space;
+    the head is projected on what is orthogonal to them (as in Ravfogel et al. 2020, one step).
+
+    Args:
+        content: Changed.
+        takes: Learned from; those with a label say where the emotions lie.
+    """
+    groups: dict[tuple[str, str | None], list[Take]] = defaultdict(list)
+    for take in takes:
+        if take.clip.emotion is not None:
+            groups[take.clip.identity, take.clip.sentence].append(take)
+    changes: dict[tuple[Emotion | None, str], list[Float[np.ndarray, " d"]]] = defaultdict(list)
+    for group in groups.values():
+        codes = [mean_codes(content, take) for take in group]
+        for view in VIEWS:
+            middle = np.mean([code[view] for code in codes], axis=0)
+            for take, code in zip(group, codes, strict=True):
+                changes[take.clip.emotion, view].append(code[view] - middle)
+    means = np.stack([np.mean(change, axis=0) for change in changes.values()])
+    _, spread, directions = np.linalg.svd(means, full_matrices=False)
+    gone = torch.from_numpy(directions[spread > SMALLEST_SHARE * max(spread[0], 1e-9)])
+    head = content.time.head
+    with torch.no_grad():
+        head.weight.sub_(gone.T @ (gone @ head.weight))
+        head.bias.sub_(gone.T @ (gone @ head.bias))
+
+
 def validate(
     content: ContentEncoder, speech: SpeechEncoder, takes: Sequence[Take]
 ) -> dict[str, float]:
@@ -287,8 +326,7 @@ def augment(
 
     crops = crops * (1 + 0.2 * normal(count, 1, 1, 1)) + 0.2 * normal(count, 1, 1, 1)
     crops = _move(crops, generator) + 0.05 * normal(*crops.shape)
-    # How far each muscle goes is the emotion's and the person's; when it goes is the speech's.
-    gain = (0.5 * normal(count, 1, coefficients.shape[2])).exp()
+    gain = 1 + 0.15 * normal(count, 1, coefficients.shape[2])
     noise = 0.1 * content.coefficient_scale * normal(*coefficients.shape)
     # A louder voice or another microphone shifts the features of a whole window.
     hiss = normal(*windows.speech.shape) + normal(count, 1, windows.speech.shape[2])

@@ -36,7 +36,7 @@ class DataConfig:
 class ScheduleConfig:
     """How long, how fast, and when to stop."""
 
-    steps: int = 1500
+    steps: int = 600
     """Optimiser steps at most; the learning rate rises and falls over them (one cycle)."""
     learning_rate: float = 2e-3
     """At its highest."""
@@ -63,9 +63,9 @@ class ScheduleConfig:
 class ContentSamplingConfig:
     """What a batch of CCRL consists of."""
 
-    takes: int = 6
+    takes: int = 4
     """Takes a batch, half of them emotional partners of the others where there are any."""
-    windows: int = 10
+    windows: int = 8
     """Windows a take; they are each other's negatives, alike in person, emotion and light."""
     emotion_aware: bool = True
     """Takes come with the same person's neutral take of the sentence, aligned in time."""
@@ -99,6 +99,8 @@ class ContentLossConfig:
     """Of agreement between a neutral moment and its emotional counterpart, against audio's 1."""
     constant_weight: float = 1.0
     """Of the squared length of a take's mean code: what a whole take shares is no content."""
+    erase_emotion: bool = True
+    """Project the learned code on what is orthogonal to the emotions' mean differences."""
     learned_temperature: bool = True
     """Else the temperature stays at .07."""
 

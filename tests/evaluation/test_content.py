@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from cdrl_cli.checkpoints.content import ContentModels
+from cdrl_cli.data.takes import mean_codes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.content import (
-    mean_codes,
     measure_following,
     measure_readability,
     measure_retrieval,
@@ -76,5 +76,5 @@ def test_mean_codes_do_not_know_the_sound(models):
     mute = dataclasses.replace(take, speech=np.zeros((len(take.seen), 0), np.float32))
     for view in VIEWS:
         np.testing.assert_array_equal(
-            mean_codes(models, take)[view], mean_codes(models, mute)[view]
+            mean_codes(models.content, take)[view], mean_codes(models.content, mute)[view]
         )
