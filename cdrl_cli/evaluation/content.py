@@ -1,6 +1,6 @@
 """Does the content code say what is spoken, follow the mouth, and keep the emotion to itself?"""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,14 +104,18 @@ def measure_following(
     return Following(_mean(unlike), _mean(own), _mean(other))
 
 
-def measure_readability(models: ContentModels, takes: Sequence[Take]) -> list[Readability]:
+def measure_readability(
+    models: ContentModels, takes: Sequence[Take], *, asked: Container[str] | None = None
+) -> list[Readability]:
     """One row a view and one for raw coefficients, a clip at a time; sound is not needed.
 
     The reader is a logistic model, fitted for each person to all others (leave one person out).
 
     Args:
         models: The encoders.
-        takes: Of people with labels; for a proof, of :func:`unknown_people`.
+        takes: The reader's examples, and the clips that it is to read.
+        asked: People whose clips are read, if not all; for a proof, those of
+            :func:`unknown_people`.
     """
     labelled = [
         take
@@ -124,15 +128,17 @@ def measure_readability(models: ContentModels, takes: Sequence[Take]) -> list[Re
     features = {view: np.stack([code[view] for code in codes]) for view in VIEWS}
     features["raw coefficients"] = np.stack([take.coefficients.mean(axis=0) for take in labelled])
 
+    known = [i for i, person in enumerate(people) if asked is None or person in asked]
+    true = labels[known]
     rows = []
     for name, values in features.items():
-        read = probe_across_people(values, labels, people)
+        read = probe_across_people(values, labels, people, asked=asked)[known]
         accuracy = bootstrap(
-            len(labels),
-            lambda drawn, read=read: balanced_accuracy(read[drawn], labels[drawn]),  # type: ignore[misc]
+            len(true),
+            lambda drawn, read=read: balanced_accuracy(read[drawn], true[drawn]),  # type: ignore[misc]
             generator=np.random.default_rng(0),
         )
-        rows.append(Readability(name, accuracy, 1 / len(np.unique(labels))))
+        rows.append(Readability(name, accuracy, 1 / len(np.unique(true))))
     return rows
 
 

@@ -12,6 +12,15 @@ def test_what_is_there_is_read(generator):
     assert balanced_accuracy(probe_across_people(features, labels, PEOPLE), labels) > 0.95
 
 
+def test_only_those_asked_are_read(generator):
+    labels = generator.integers(0, 3, 160)
+    features = np.eye(3)[labels]
+    read = probe_across_people(features, labels, PEOPLE, asked={"P3"})
+    asked = np.array([name == "P3" for name in PEOPLE])
+    np.testing.assert_array_equal(read[asked], labels[asked])
+    assert (read[~asked] == -1).all()
+
+
 def test_what_is_not_there_is_not_read(generator):
     labels = generator.integers(0, 4, 160)
     read = probe_across_people(generator.normal(size=(160, 6)), labels, PEOPLE)
