@@ -3,7 +3,6 @@
 import copy
 import csv
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,7 @@ from torch.nn import functional
 
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
-from cdrl_cli.data.takes import Take, Windows, mean_codes
-from cdrl_cli.emotion import Emotion
+from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 from cdrl_cli.metrics.retrieval import found_first
@@ -37,9 +35,6 @@ CANDIDATES = 10
 
 FIRST_TEMPERATURE = 0.07
 LOWEST_TEMPERATURE = 0.02
-
-SMALLEST_SHARE = 0.1
-"""Of the largest difference between emotions, under which one is left in the code."""
 
 MIRRORED, BLURRED = 0.5, 0.25
 """Shares of the windows that augmentation does this to."""
@@ -184,8 +179,6 @@ def train_ccrl(
         run / "last.pt", facts, step=step, parts=parts, generator=generator, notes=notes
     )
     networks.load_state_dict(best.state_dict())
-    if config.loss.erase_emotion:
-        erase_emotion(content, learning)
     return CcrlResult(
         content=content.eval(),
         speech=speech.eval(),
@@ -248,38 +241,6 @@ def ccrl_loss(
             )
             terms.append(config.emotion_weight * same_words)
     return torch.stack(terms).sum() / len(codes)
-
-
-def erase_emotion(content: ContentEncoder, takes: Sequence[Take]) -> None:
-    """Take the directions in which emotions differ out of the content code.
-
-    How fast and how wide one speaks goes with the emotion, so the mean code of a clip tells it a
-    little however it was learned. The mean codes of each emotion, as differences from the mean
-    of the same person's takes of the same sentence, span a few directions of the code's space;
-    the head is projected on what is orthogonal to them (as in Ravfogel et al. 2020, one step).
-
-    Args:
-        content: Changed.
-        takes: Learned from; those with a label say where the emotions lie.
-    """
-    groups: dict[tuple[str, str | None], list[Take]] = defaultdict(list)
-    for take in takes:
-        if take.clip.emotion is not None:
-            groups[take.clip.identity, take.clip.sentence].append(take)
-    changes: dict[tuple[Emotion | None, str], list[Float[np.ndarray, " d"]]] = defaultdict(list)
-    for group in groups.values():
-        codes = [mean_codes(content, take) for take in group]
-        for view in VIEWS:
-            middle = np.mean([code[view] for code in codes], axis=0)
-            for take, code in zip(group, codes, strict=True):
-                changes[take.clip.emotion, view].append(code[view] - middle)
-    means = np.stack([np.mean(change, axis=0) for change in changes.values()])
-    _, spread, directions = np.linalg.svd(means, full_matrices=False)
-    gone = torch.from_numpy(directions[spread > SMALLEST_SHARE * max(spread[0], 1e-9)])
-    head = content.time.head
-    with torch.no_grad():
-        head.weight.sub_(gone.T @ (gone @ head.weight))
-        head.bias.sub_(gone.T @ (gone @ head.bias))
 
 
 def validate(

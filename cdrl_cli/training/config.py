@@ -99,8 +99,6 @@ class ContentLossConfig:
     """Of agreement between a neutral moment and its emotional counterpart, against audio's 1."""
     constant_weight: float = 1.0
     """Of the squared length of a take's mean code: what a whole take shares is no content."""
-    erase_emotion: bool = True
-    """Project the learned code on what is orthogonal to the emotions' mean differences."""
     learned_temperature: bool = True
     """Else the temperature stays at .07."""
 

@@ -6,16 +6,14 @@ import torch
 
 from cdrl_cli.checkpoints.content import ContentModels, read_content, write_content
 from cdrl_cli.data.pairs import draw_batch
-from cdrl_cli.data.takes import Windows, mean_codes
-from cdrl_cli.emotion import Emotion
+from cdrl_cli.data.takes import Windows
 from cdrl_cli.errors import UsageError, WeightsError
 from cdrl_cli.evaluation.content import measure_following, measure_retrieval, unknown_people
-from cdrl_cli.representation.content import MOUTH_COEFFICIENTS, ContentConfig, ContentEncoder
+from cdrl_cli.representation.content import MOUTH_COEFFICIENTS
 from cdrl_cli.representation.losses import info_nce
 from cdrl_cli.training.ccrl import (
     augment,
     ccrl_loss,
-    erase_emotion,
     is_learned_from,
     is_validation,
     train_ccrl,
@@ -170,20 +168,6 @@ def test_knowing_the_take_does_not_help_among_its_own_windows(takes):
 
     assert loss("take") == pytest.approx(np.log(8), abs=1e-3)
     assert info_nce(codes, codes, temperature=0.1).item() == pytest.approx(loss("batch"), abs=1e-3)
-
-
-def test_erased_emotions_no_longer_differ_in_their_mean_codes(takes):
-    torch.manual_seed(0)
-    content = ContentEncoder(ContentConfig(frames=12, width=16, dimension=16)).eval()
-
-    def distance():
-        codes = [(take.clip.emotion, mean_codes(content, take)) for take in takes]
-        mean = {e: np.mean([c["crops"] for x, c in codes if x is e], axis=0) for e, _ in codes}
-        return np.linalg.norm(mean[Emotion.HAPPY] - mean[Emotion.NEUTRAL])
-
-    before = distance()
-    erase_emotion(content, takes)
-    assert distance() < 0.7 * before
 
 
 def test_augmentation_mirrors_pictures_and_motion_alike(takes, learned):
