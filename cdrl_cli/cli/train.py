@@ -118,7 +118,8 @@ def ccrl(
     ]
     with count_progress("listening to clips", quiet=quiet) as progress:
         prepared = prepare_clips(clips, load_models(), cache, progress=progress)
-        takes = list(read_takes(prepared, prior, cache / "speech"))
+        late_s = recipe.data.sound_late_s
+        takes = list(read_takes(prepared, prior, cache / "speech", sound_late_s=late_s))
     with count_progress("training", quiet=quiet) as progress:
         result = train_ccrl(recipe, takes, run=run, going_on=resume, progress=progress)
     models = ContentModels(

@@ -1,7 +1,7 @@
 """Prepared clips on one clock: mouth and speech side by side, 25 times a second."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,16 @@ from torch import Tensor
 
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.prepared import PreparedClip
-from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS, RATE_HZ
+from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS, RATE_HZ, ContentEncoder
 from cdrl_cli.representation.speech import SAMPLE_RATE_HZ, SpeechPrior, features_at
 
 MAX_DISTANCE_S = 0.04
 """Time from a grid point to its nearest frame beyond which the mouth counts as not seen."""
 
 SHORTEST_SOUND_S = 0.5
+
+CODE_EVERY = 3
+"""Frames between the windows whose codes are averaged over a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +81,28 @@ class Windows:
         return cls.of([(take, int(start)) for start in chosen], frames)
 
 
-def read_takes(prepared: Iterable[PreparedClip], prior: SpeechPrior, cache: Path) -> Iterator[Take]:
+def read_takes(
+    prepared: Iterable[PreparedClip],
+    prior: SpeechPrior,
+    cache: Path,
+    *,
+    sound_late_s: Mapping[str, float] | None = None,
+) -> Iterator[Take]:
     """Bring prepared clips to the grid and listen to them.
 
     Args:
         prepared: Stills are left out.
         prior: Hears them; its features are kept.
         cache: Folder for them.
+        sound_late_s: By the stem of a clip's file name, how much later than the picture its sound
+            is; other clips are in time.
     """
     cache.mkdir(parents=True, exist_ok=True)
     for one in prepared:
         grid_s = time_grid(one.time_s)
         if len(grid_s):
-            yield _on_grid(one, grid_s, _listen(one, grid_s, prior, cache))
+            late_s = (sound_late_s or {}).get(one.clip.path.stem, 0.0)
+            yield _on_grid(one, grid_s, _listen(one, grid_s + late_s, prior, cache))
 
 
 def time_grid(time_s: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, " grid"]:
@@ -104,6 +116,16 @@ def time_grid(time_s: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, " g
     first = int(np.ceil(time_s[0] * RATE_HZ - 1e-6))
     last = int(np.floor(time_s[-1] * RATE_HZ + 1e-6))
     return np.arange(first, last + 1) / RATE_HZ if last > first else np.zeros(0)
+
+
+def mean_codes(content: ContentEncoder, take: Take) -> dict[str, Float[np.ndarray, " dimension"]]:
+    """A clip's mean content code, by view; not a unit vector."""
+    frames = content.config.frames
+    chosen = [(take, int(start)) for start in take.starts(frames)[::CODE_EVERY]]
+    windows = Windows.of(chosen, frames)
+    with torch.inference_mode():
+        codes = content.encode_views(windows.crops, windows.coefficients)
+    return {view: seen.mean(dim=0).numpy() for view, seen in codes.items()}
 
 
 def _on_grid(
@@ -132,16 +154,16 @@ def _shrink(crop: UInt8[np.ndarray, "64 64"]) -> UInt8[np.ndarray, "32 32"]:
 
 def _listen(
     one: PreparedClip,
-    grid_s: Float64[np.ndarray, " frames"],
+    heard_s: Float64[np.ndarray, " frames"],
     prior: SpeechPrior,
     cache: Path,
 ) -> Float32[np.ndarray, "frames dim"]:
     if len(one.sound) < SHORTEST_SOUND_S * SAMPLE_RATE_HZ:
-        return np.zeros((len(grid_s), 0), np.float32)
+        return np.zeros((len(heard_s), 0), np.float32)
     kept = cache / f"{prior.name}-{len(one.sound)}-{zlib.crc32(one.sound.tobytes()):08x}.npy"
     if not kept.exists():
         part = kept.with_suffix(".part.npy")
         np.save(part, prior.listen(one.sound.astype(np.float32) / 32767).astype(np.float16))
         part.replace(kept)
     features = np.load(kept).astype(np.float32)
-    return features_at(features, prior.rate_hz, grid_s - one.sound_start_s, duration_s=1 / RATE_HZ)
+    return features_at(features, prior.rate_hz, heard_s - one.sound_start_s, duration_s=1 / RATE_HZ)

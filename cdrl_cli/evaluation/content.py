@@ -1,14 +1,13 @@
 """Does the content code say what is spoken, follow the mouth, and keep the emotion to itself?"""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from cdrl_cli.checkpoints.content import ContentModels
-from cdrl_cli.data.takes import Take, Windows
+from cdrl_cli.data.takes import Take, Windows, mean_codes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
 from cdrl_cli.metrics.probe import balanced_accuracy, probe_across_people
@@ -17,9 +16,6 @@ from cdrl_cli.representation.content import VIEWS
 
 CANDIDATES = 10
 """Windows of one clip among which the right one is to be found: chance is .10."""
-
-CODE_EVERY = 3
-"""Frames between the windows whose codes are averaged over a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +104,18 @@ def measure_following(
     return Following(_mean(unlike), _mean(own), _mean(other))
 
 
-def measure_readability(models: ContentModels, takes: Sequence[Take]) -> list[Readability]:
+def measure_readability(
+    models: ContentModels, takes: Sequence[Take], *, asked: Container[str] | None = None
+) -> list[Readability]:
     """One row a view and one for raw coefficients, a clip at a time; sound is not needed.
 
     The reader is a logistic model, fitted for each person to all others (leave one person out).
 
     Args:
         models: The encoders.
-        takes: Of people with labels; for a proof, of :func:`unknown_people`.
+        takes: The reader's examples, and the clips that it is to read.
+        asked: People whose clips are read, if not all; for a proof, those of
+            :func:`unknown_people`.
     """
     labelled = [
         take
@@ -124,30 +124,22 @@ def measure_readability(models: ContentModels, takes: Sequence[Take]) -> list[Re
     ]
     labels = np.array([_class_of(take.clip.emotion) for take in labelled])
     people = [take.clip.identity for take in labelled]
-    codes = [mean_codes(models, take) for take in labelled]
+    codes = [mean_codes(models.content, take) for take in labelled]
     features = {view: np.stack([code[view] for code in codes]) for view in VIEWS}
     features["raw coefficients"] = np.stack([take.coefficients.mean(axis=0) for take in labelled])
 
+    known = [i for i, person in enumerate(people) if asked is None or person in asked]
+    true = labels[known]
     rows = []
     for name, values in features.items():
-        read = probe_across_people(values, labels, people)
+        read = probe_across_people(values, labels, people, asked=asked)[known]
         accuracy = bootstrap(
-            len(labels),
-            lambda drawn, read=read: balanced_accuracy(read[drawn], labels[drawn]),  # type: ignore[misc]
+            len(true),
+            lambda drawn, read=read: balanced_accuracy(read[drawn], true[drawn]),  # type: ignore[misc]
             generator=np.random.default_rng(0),
         )
-        rows.append(Readability(name, accuracy, 1 / len(np.unique(labels))))
+        rows.append(Readability(name, accuracy, 1 / len(np.unique(true))))
     return rows
-
-
-def mean_codes(models: ContentModels, take: Take) -> dict[str, Float[np.ndarray, " dimension"]]:
-    """A clip's mean content code, by view; not a unit vector."""
-    frames = models.content.config.frames
-    chosen = [(take, int(start)) for start in take.starts(frames)[::CODE_EVERY]]
-    windows = Windows.of(chosen, frames)
-    with torch.inference_mode():
-        codes = models.content.encode_views(windows.crops, windows.coefficients)
-    return {view: seen.mean(dim=0).numpy() for view, seen in codes.items()}
 
 
 def _candidates(models: ContentModels, takes: Sequence[Take]) -> list[Windows]:

@@ -1,5 +1,6 @@
 """What a linear reader finds in features: a test of what was to be left out of them."""
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ def probe_across_people(
     features: Float[np.ndarray, "clips dim"],
     labels: Int[np.ndarray, " clips"],
     people: list[str],
+    *,
+    asked: Container[str] | None = None,
 ) -> Int[np.ndarray, " clips"]:
     """The label of each clip as read by a logistic model of everyone else's clips.
 
@@ -24,9 +27,10 @@ def probe_across_people(
         features: One row a clip.
         labels: Classes.
         people: Whose clip it is; nobody is both fitted and tested.
+        asked: People whose clips are read, if not all; the others' labels are -1.
     """
-    read = np.zeros_like(labels)
-    for person in sorted(set(people)):
+    read = np.full_like(labels, -1)
+    for person in sorted({person for person in people if asked is None or person in asked}):
         own = np.array([name == person for name in people])
         read[own] = _fit_and_read(features[~own], labels[~own], features[own])
     return read

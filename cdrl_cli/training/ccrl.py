@@ -68,6 +68,7 @@ def is_learned_from(clip: Clip, data: DataConfig) -> bool:
         and data.licence in ("research", clip.licence_class)
         and clip.identity not in kept_back
         and clip.sentence not in data.held_out_sentences
+        and clip.path.stem not in data.left_out
     )
 
 

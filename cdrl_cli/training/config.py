@@ -26,13 +26,17 @@ class DataConfig:
     """Never learned from, nor looked at during training."""
     held_out_sentences: tuple[str, ...] = ()
     """Nobody's clips of these are learned from."""
+    left_out: tuple[str, ...] = ()
+    """Clips, by the stem of the file's name, that are not learned from: no speech to be heard."""
+    sound_late_s: dict[str, float] = field(default_factory=dict)
+    """How much later than the picture the sound of some clips is, by stem; it is moved back."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
     """How long, how fast, and when to stop."""
 
-    steps: int = 1500
+    steps: int = 600
     """Optimiser steps at most; the learning rate rises and falls over them (one cycle)."""
     learning_rate: float = 2e-3
     """At its highest."""
@@ -59,9 +63,9 @@ class ScheduleConfig:
 class ContentSamplingConfig:
     """What a batch of CCRL consists of."""
 
-    takes: int = 6
+    takes: int = 4
     """Takes a batch, half of them emotional partners of the others where there are any."""
-    windows: int = 10
+    windows: int = 8
     """Windows a take; they are each other's negatives, alike in person, emotion and light."""
     emotion_aware: bool = True
     """Takes come with the same person's neutral take of the sentence, aligned in time."""
@@ -209,6 +213,8 @@ def _value(value: Any, kind: Any, name: str) -> Any:
     if origin is types.UnionType:
         fitting = [one for one in arguments if _fits(value, one)]
         return _value(value, fitting[0] if fitting else arguments[0], name)
+    if origin is dict and isinstance(value, Mapping):
+        return {key: _value(one, arguments[1], f"{name}.{key}") for key, one in value.items()}
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_value(one, arguments[0], name) for one in value)
     if not _fits(value, kind):

@@ -90,3 +90,9 @@ def test_spread_windows_reach_both_ends(tmp_path):
     assert windows.crops.shape == (10, 25, 32, 32)
     assert windows.crops[0, 0].unique() == -1
     assert windows.coefficients[-1, -1, 0].item() == pytest.approx(49 / 25)
+
+
+def test_late_sound_is_moved_back(tmp_path):
+    clip = prepared(np.arange(50) / 25)
+    (take,) = read_takes([clip], LogMelPrior(), tmp_path, sound_late_s={"a": 0.2})
+    assert take.time_s[take.speech.mean(axis=1).argmax()] == pytest.approx(0.8)

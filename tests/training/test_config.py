@@ -23,6 +23,7 @@ class Outer:
     kind: Literal["x", "y"] = "x"
     count: int = 1
     limit: float | None = None
+    late_s: dict[str, float] = field(default_factory=dict)
 
 
 def write(tmp_path, text):
@@ -36,9 +37,9 @@ def test_an_empty_file_is_the_defaults(tmp_path):
 
 
 def test_tables_are_nested_values(tmp_path):
-    text = 'kind = "y"\nlimit = 2\n[inner]\nnames = ["b", "c"]\nrate = 3'
+    text = 'kind = "y"\nlimit = 2\nlate_s.a = 1\n[inner]\nnames = ["b", "c"]\nrate = 3'
     read = read_config(write(tmp_path, text), Outer)
-    assert read == Outer(Inner(("b", "c"), 3.0), "y", limit=2.0)
+    assert read == Outer(Inner(("b", "c"), 3.0), "y", limit=2.0, late_s={"a": 1.0})
     assert isinstance(read.inner.rate, float)
 
 
@@ -53,6 +54,7 @@ def test_tables_are_nested_values(tmp_path):
         ("[inner]\nnames = 3", "inner.names"),
         ("inner = 3", "inner"),
         ('limit = "a"', "limit"),
+        ('[late_s]\na = "b"', "late_s.a"),
     ],
 )
 def test_what_does_not_belong_is_refused_by_name(tmp_path, text, named):

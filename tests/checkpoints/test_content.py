@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from cdrl_cli.checkpoints.content import load_content, open_prior
+from cdrl_cli.checkpoints.load import WEIGHT_SETS
+from cdrl_cli.errors import UsageError, WeightsError
+from cdrl_cli.representation.content import MOUTH_COEFFICIENTS
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("weight_set", WEIGHT_SETS)
+def test_shipped_encoders_encode_and_never_saw_whom_they_are_proved_on(weight_set):
+    models = load_content(weight_set)
+    frames = models.content.config.frames
+    codes = models.content(None, torch.rand(2, frames, len(MOUTH_COEFFICIENTS)))
+    heard = models.speech(torch.randn(2, frames, models.content.config.speech_features))
+    assert codes.shape == heard.shape
+    torch.testing.assert_close(codes.norm(dim=1), torch.ones(2))
+    assert not models.identities & {"J05", "MEAD_W009", "GRID_s1", "GRID_bbaf2n"}
+    assert "S04" not in models.sentences
+
+
+def test_a_set_that_does_not_exist_is_refused():
+    with pytest.raises(UsageError, match="secret"):
+        load_content("secret")
+
+
+def test_the_plain_prior_needs_no_weights():
+    assert open_prior("log-mel").name == "log-mel"
+
+
+def test_a_prior_that_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPFEM_HOME", str(tmp_path))
+    with pytest.raises(WeightsError) as caught:
+        open_prior("whisper")
+    assert "download-weights speech" in caught.value.hint

@@ -1,0 +1,80 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from cdrl_cli.checkpoints.content import ContentModels
+from cdrl_cli.data.takes import mean_codes
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.evaluation.content import (
+    measure_following,
+    measure_readability,
+    measure_retrieval,
+    unknown_people,
+    unknown_sentences,
+)
+from cdrl_cli.representation.content import VIEWS, ContentConfig, ContentEncoder, SpeechEncoder
+from talkers import SPEECH_FEATURES, make_clip, make_take, make_takes, movement
+
+
+@pytest.fixture(scope="module")
+def models():
+    torch.manual_seed(0)
+    config = ContentConfig(frames=12, speech_features=SPEECH_FEATURES, width=16, dimension=16)
+    return ContentModels(
+        ContentEncoder(config).eval(),
+        SpeechEncoder(config).eval(),
+        "log-mel",
+        frozenset({"A0"}),
+        frozenset({"S01"}),
+    )
+
+
+def test_encoders_that_learned_nothing_are_at_chance(models):
+    rows = measure_retrieval(models, make_takes(people=6))
+    assert [row.view for row in rows] == list(VIEWS)
+    for row in rows:
+        assert row.speech_of_mouth.value < 0.25
+        assert row.speech_of_mouth.count == 12
+
+
+def test_silent_clips_are_not_asked_for_their_speech(models, generator):
+    opening = movement(40, generator)
+    silent = make_take(make_clip(), opening, generator, speech=False)
+    assert measure_retrieval(models, [silent])[0].speech_of_mouth.count == 0
+
+
+def test_following_compares_a_mouth_with_its_own_speech_and_other_images(models):
+    following = measure_following(models, make_takes())
+    assert -1 <= following.unlike_frames.value < 1
+    assert abs(following.own.value - following.other_image.value) < 0.2
+
+
+def test_proof_is_by_people_never_learned_from(models, generator):
+    takes = make_takes(people=3)
+    assert {take.clip.identity for take in unknown_people(models, takes)} == {"A1", "J05"}
+    opening = movement(40, generator)
+    told = make_take(make_clip(identity="A0", sentence="S04"), opening, generator)
+    assert unknown_sentences(models, [*takes, told]) == [told]
+
+
+def test_a_smile_is_read_from_coefficients_and_not_from_codes(models, generator):
+    takes = []
+    for person in range(4):
+        for emotion, smile in ((Emotion.NEUTRAL, 0.0), (Emotion.HAPPY, 0.4)) * 3:
+            clip = make_clip(identity=f"P{person}", emotion=emotion)
+            takes.append(make_take(clip, movement(30, generator), generator, smile=smile))
+    rows = {row.features: row for row in measure_readability(models, takes)}
+    assert rows["raw coefficients"].accuracy.value > 0.95
+    assert rows["raw coefficients"].chance == 0.5
+    assert abs(rows["coefficients"].accuracy.value - 0.5) < 0.25
+
+
+def test_mean_codes_do_not_know_the_sound(models):
+    take = make_takes()[0]
+    mute = dataclasses.replace(take, speech=np.zeros((len(take.seen), 0), np.float32))
+    for view in VIEWS:
+        np.testing.assert_array_equal(
+            mean_codes(models.content, take)[view], mean_codes(models.content, mute)[view]
+        )
