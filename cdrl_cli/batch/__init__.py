@@ -7,11 +7,11 @@ from cdrl_cli.batch.run import (
     PlannedRow,
     RayCluster,
     RowEnded,
-    RowProgress,
     RowStarted,
     plan_batch,
     run_batch,
 )
+from cdrl_cli.batch.worker import RowProgress
 
 __all__ = [
     "BatchRow",

@@ -8,15 +8,12 @@ import os
 import sys
 from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cdrl_cli.batch.manifest import BatchRow
 from cdrl_cli.batch.results import RowError
-from cdrl_cli.batch.worker import Outcome, edit_row
+from cdrl_cli.batch.worker import Outcome, RowProgress, edit_row
 from cdrl_cli.errors import SpfemError, UsageError
-
-if TYPE_CHECKING:
-    from cdrl_cli.batch.run import RowProgress
 
 MAX_RETRIES = 3
 """Machines that may be lost over one row."""
@@ -87,7 +84,7 @@ class RayPool:
         """Take a row."""
         self._rows[self._task.remote(row)] = row
 
-    def wait(self) -> "RowProgress | tuple[BatchRow, Outcome]":
+    def wait(self) -> RowProgress | tuple[BatchRow, Outcome]:
         """The next row that has ended."""
         (task,), _ = self._ray.wait(list(self._rows), num_returns=1)
         row = self._rows.pop(task)

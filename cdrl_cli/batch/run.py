@@ -21,7 +21,7 @@ from cdrl_cli.batch.results import (
     open_record,
     options_digest,
 )
-from cdrl_cli.batch.worker import Outcome, Worker
+from cdrl_cli.batch.worker import Outcome, RowProgress, Worker
 from cdrl_cli.editing import Progress
 from cdrl_cli.errors import SpfemError, UsageError
 from cdrl_cli.media import check_input, check_output
@@ -34,14 +34,6 @@ class RowStarted:
     """A row is being edited."""
 
     row: BatchRow
-
-
-@dataclass(frozen=True, slots=True)
-class RowProgress:
-    """How far the edit of a row has come."""
-
-    row: BatchRow
-    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,14 @@ PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
+class RowProgress:
+    """How far the edit of a row has come."""
+
+    row: BatchRow
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How an edit ended."""
 

@@ -1,14 +1,13 @@
 """``spfem evaluate``: numbers of the shipped weights, on people never learned from."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from cdrl_cli.cli.console import print_json
 from cdrl_cli.cli.options import Json, Quiet, Weights
 from cdrl_cli.cli.progress import count_progress
-from cdrl_cli.cli.train import Cache
+from cdrl_cli.cli.train import Cache, Data
 
 app = typer.Typer(name="evaluate", help="Measure the shipped weights.", no_args_is_help=True)
 
@@ -20,7 +19,7 @@ def evaluate() -> None:
 
 @app.command()
 def representations(
-    data: Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)],
+    data: Data,
     *,
     cache: Cache = Path("runs/prepared"),
     weights: Weights = "permissive",

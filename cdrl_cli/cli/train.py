@@ -9,6 +9,17 @@ from cdrl_cli.cli.console import say
 from cdrl_cli.cli.options import Quiet
 from cdrl_cli.cli.progress import count_progress
 
+Config = Annotated[Path, typer.Option(help="The recipe: one of configs/.", show_default=False)]
+Data = Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="The safetensors file.", show_default=False)
+]
+Run = Annotated[Path, typer.Option(help="Folder of the checkpoint and the log.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change the recipe: schedule.steps=500. Repeatable."),
+]
 Cache = Annotated[Path, typer.Option(help="Where prepared clips are kept between runs.")]
 
 app = typer.Typer(name="train", help="Make the weights from training clips.", no_args_is_help=True)
@@ -21,11 +32,9 @@ def train() -> None:
 
 @app.command()
 def core(
-    data: Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)],
+    data: Data,
     *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The safetensors file.", show_default=False)
-    ],
+    output: Output,
     licence: Annotated[
         Literal["permissive", "research"],
         typer.Option(help="Learn from permissive clips only, or from all."),
@@ -56,7 +65,7 @@ def core(
 
 @app.command()
 def prepare(
-    data: Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)],
+    data: Data,
     *,
     cache: Cache = Path("runs/prepared"),
     quiet: Quiet = False,
@@ -78,23 +87,14 @@ def prepare(
 
 @app.command()
 def ccrl(
-    config: Annotated[
-        Path, typer.Option(help="The recipe: configs/ccrl.toml.", show_default=False)
-    ],
+    config: Config,
     *,
-    data: Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The safetensors file.", show_default=False)
-    ],
+    data: Data,
+    output: Output,
     cache: Cache = Path("runs/prepared"),
-    run: Annotated[Path, typer.Option(help="Folder of the checkpoint and the log.")] = Path(
-        "runs/ccrl"
-    ),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change the recipe: schedule.steps=500. Repeatable."),
-    ] = None,
+    run: Run = Path("runs/ccrl"),
+    resume: Resume = False,
+    change: Changes = None,
     quiet: Quiet = False,
 ) -> None:
     """Learn the content representation: what a mouth says, whatever the emotion.
@@ -132,23 +132,14 @@ def ccrl(
 
 @app.command()
 def cerl(
-    config: Annotated[
-        Path, typer.Option(help="The recipe: configs/cerl.toml.", show_default=False)
-    ],
+    config: Config,
     *,
-    data: Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The safetensors file.", show_default=False)
-    ],
+    data: Data,
+    output: Output,
     cache: Cache = Path("runs/prepared"),
-    run: Annotated[Path, typer.Option(help="Folder of the checkpoint and the log.")] = Path(
-        "runs/cerl"
-    ),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change the recipe: schedule.steps=500. Repeatable."),
-    ] = None,
+    run: Run = Path("runs/cerl"),
+    resume: Resume = False,
+    change: Changes = None,
     quiet: Quiet = False,
 ) -> None:
     """Learn the emotion representation: what a face feels, in one space with words for it.
