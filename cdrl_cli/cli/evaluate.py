@@ -1,6 +1,7 @@
 """``spfem evaluate``: numbers of the shipped weights, on people never learned from."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,13 @@ def representations(
     *,
     cache: Cache = Path("runs/prepared"),
     weights: Weights = "permissive",
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recipe that knows whose sound is late: configs/ccrl-research.toml.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -32,11 +40,13 @@ def representations(
     and speech (spfem download-weights text speech).
     """
     from cdrl_cli.evaluation.representations import draw_table, evaluate_content, evaluate_emotion
+    from cdrl_cli.training.config import CcrlConfig, read_config
 
-    rows = []
-    for name, measure in (("emotion", evaluate_emotion), ("content", evaluate_content)):
-        with count_progress(f"reading clips for {name}", quiet=quiet) as progress:
-            rows += measure(data, cache, weight_set=weights, progress=progress)
+    known = None if recipe is None else read_config(recipe, CcrlConfig).data
+    with count_progress("reading faces", quiet=quiet) as progress:
+        rows = evaluate_emotion(data, cache, weight_set=weights, progress=progress)
+    with count_progress("listening to clips", quiet=quiet) as progress:
+        rows += evaluate_content(data, cache, weight_set=weights, recipe=known, progress=progress)
     if json:
         print_json({"weights": weights, "rows": rows})
     else:

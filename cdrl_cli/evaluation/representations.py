@@ -24,6 +24,7 @@ from cdrl_cli.evaluation.emotion import (
     unknown_performances,
 )
 from cdrl_cli.metrics.bootstrap import Interval
+from cdrl_cli.training.config import DataConfig
 from cdrl_cli.training.prepare import prepare_clips
 
 
@@ -74,14 +75,31 @@ def evaluate_content(
     cache: Path,
     *,
     weight_set: str,
+    recipe: DataConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
-    """CCRL on people never learned from; as :func:`evaluate_emotion`, with the part ``speech``."""
-    models = load_content(weight_set)
-    clips = [clip for clip in read_index(data) if "full frame" not in clip.dataset]
+    """CCRL on people never learned from; as :func:`evaluate_emotion`, with the part ``speech``.
+
+    A ``recipe`` knows which clips came with late sound or somebody else's: the first are moved
+    back, the others are not asked about.
+    """
+    models, recipe = load_content(weight_set), recipe or DataConfig()
+    clips = [
+        clip
+        for clip in read_index(data)
+        if "full frame" not in clip.dataset and clip.path.stem not in recipe.left_out
+    ]
     prepared = prepare_clips(clips, load_models(weight_set), cache, progress=progress)
     takes = unknown_people(
-        models, list(read_takes(prepared, open_prior(models.prior), cache / "speech"))
+        models,
+        list(
+            read_takes(
+                prepared,
+                open_prior(models.prior),
+                cache / "speech",
+                sound_late_s=recipe.sound_late_s,
+            )
+        ),
     )
     following = measure_following(models, takes)
     return [
