@@ -1,7 +1,5 @@
 """CCRL: learn what a mouth says from what is heard, and from the same words in other emotions."""
 
-import copy
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +24,9 @@ from cdrl_cli.representation.content import (
     SpeechEncoder,
 )
 from cdrl_cli.representation.losses import symmetric_info_nce
-from cdrl_cli.training.checkpoint import Stateful, digest_data, resume, run_facts, save_checkpoint
+from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import CcrlConfig, ContentLossConfig, DataConfig
-from cdrl_cli.training.log import Log
+from cdrl_cli.training.run import Run
 
 CANDIDATES = 10
 """Windows of one clip among which the right speech is to be found."""
@@ -116,26 +114,16 @@ def train_ccrl(
         }
     )
     networks = nn.ModuleList([content, speech, temperature])
-    best = copy.deepcopy(networks)
-    optimiser = torch.optim.AdamW(
-        networks.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay
+    training = Run(
+        run,
+        networks,
+        schedule,
+        facts=run_facts(config, digest_data(_arrays(learning))),
+        generator=generator,
+        going_on=going_on,
+        progress=progress,
     )
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, schedule.steps)
-
-    facts = run_facts(config, digest_data(_arrays(learning)))
-    parts: dict[str, Stateful] = {
-        "networks": networks,
-        "best": best,
-        "optimiser": optimiser,
-        "rate": rate,
-    }
-    step, notes = 0, {"score": -1.0, "best_step": 0, "worse": 0}
-    if going_on:
-        step, notes = resume(run / "last.pt", facts, parts=parts, generator=generator)
-    log = Log(run / "log.csv", since=step)
-
-    saved_s = time.monotonic()
-    while step < schedule.steps and notes["worse"] < schedule.patience:
+    while not training.is_over:
         batch = draw_batch(
             learning,
             pairs,
@@ -153,48 +141,24 @@ def train_ccrl(
             temperature=tau,
             config=config.loss,
         )
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        rate.step()
-        step += 1
-
-        if step % schedule.validate_every == 0 or step == schedule.steps:
+        training.learn(loss)
+        if training.is_validation_due:
             scores = validate(content, speech, validation)
             score = float(np.mean(list(scores.values())))
-            notes["worse"] += 1
-            if score > notes["score"]:
-                best.load_state_dict(networks.state_dict())
-                notes = {"score": score, "best_step": step, "worse": 0}
-            log.write(step=step, loss=loss.item(), temperature=tau.item(), **scores)
-        if time.monotonic() - saved_s > schedule.save_every_s:
-            save_checkpoint(
-                run / "last.pt", facts, step=step, parts=parts, generator=generator, notes=notes
-            )
-            saved_s = time.monotonic()
-        if progress:
-            progress(step, schedule.steps)
+            training.note(score, loss=loss.item(), temperature=tau.item(), **scores)
+        training.tick()
 
-    save_checkpoint(
-        run / "last.pt", facts, step=step, parts=parts, generator=generator, notes=notes
-    )
-    networks.load_state_dict(best.state_dict())
+    training.finish()
     return CcrlResult(
-        content=content.eval(),
-        speech=speech.eval(),
-        steps=step,
-        best_step=int(notes["best_step"]),
-        score=float(notes["score"]),
+        content=content,
+        speech=speech,
+        steps=training.step,
+        best_step=training.best_step,
+        score=training.score,
         identities=frozenset(take.clip.identity for take in learning),
         sentences=frozenset(take.clip.sentence or "" for take in learning),
-        facts={
-            "recipe": "spfem train ccrl",
-            "licence_class": config.data.licence,
-            "commit": facts.commit,
-            "data_digest": facts.data_digest,
-            "clips": str(len(learning)),
-            "best_step": str(notes["best_step"]),
-        },
+        facts=training.describe("spfem train ccrl", config.data.licence)
+        | {"clips": str(len(learning))},
     )
 
 

@@ -1,7 +1,5 @@
 """CERL: learn what a face feels, from acted clips and from what emotions are called."""
 
-import copy
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +29,9 @@ from cdrl_cli.representation.prior import (
     make_phrases,
 )
 from cdrl_cli.training.ccrl import is_learned_from, is_validation
-from cdrl_cli.training.checkpoint import Stateful, digest_data, resume, run_facts, save_checkpoint
+from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import CerlConfig
-from cdrl_cli.training.log import Log
+from cdrl_cli.training.run import Run
 
 OWN_NEUTRAL_SHARE = 0.7
 """Of the windows are measured from the person's own neutral: the reference rarely brings one."""
@@ -96,7 +94,7 @@ class _Networks(nn.Module):
         return functional.normalize(self.free, dim=1)
 
 
-def train_cerl(  # noqa: PLR0915 - one loop, read top to bottom
+def train_cerl(
     config: CerlConfig,
     performances: Sequence[Performance],
     neutrals: Neutrals,
@@ -137,74 +135,42 @@ def train_cerl(  # noqa: PLR0915 - one loop, read top to bottom
         torch.manual_seed(schedule.seed)
         networks = _Networks(config)
     _measure_scales(networks.encoder, learning, neutrals)
-    best = copy.deepcopy(networks)
-    optimiser = torch.optim.AdamW(
-        networks.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay
-    )
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, schedule.steps)
     sampler = SetSampler(learning, generator)
     sentences = torch.from_numpy(wording.features)
     label_features = wording.label_features()
 
-    facts = run_facts(config, digest_data(one.expression for one in learning))
-    parts: dict[str, Stateful] = {
-        "networks": networks,
-        "best": best,
-        "optimiser": optimiser,
-        "rate": rate,
-    }
     torch.manual_seed(schedule.seed)  # of dropout
-    step, notes = 0, {"score": -1.0, "best_step": 0, "worse": 0}
-    if going_on:
-        step, notes = resume(run / "last.pt", facts, parts=parts, generator=generator)
-    log = Log(run / "log.csv", since=step)
-    saved_s = time.monotonic()
-
-    while step < schedule.steps and notes["worse"] < schedule.patience:
+    training = Run(
+        run,
+        networks,
+        schedule,
+        facts=run_facts(config, digest_data(one.expression for one in learning)),
+        generator=generator,
+        going_on=going_on,
+        progress=progress,
+    )
+    while not training.is_over:
         batch = _draw(sampler, neutrals, wording, config, generator)
         networks.train()
         loss = cerl_loss(networks, batch, sentences, label_features, config)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        rate.step()
-        step += 1
-
-        if step % schedule.validate_every == 0 or step == schedule.steps:
+        training.learn(loss)
+        if training.is_validation_due:
             networks.eval()
             labels = networks.labels(label_features, config).detach()
             score = accuracy(networks.encoder, labels, validation, neutrals)
-            notes["worse"] += 1
-            if score > notes["score"]:
-                best.load_state_dict(networks.state_dict())
-                notes = {"score": score, "best_step": step, "worse": 0}
-            log.write(step=step, loss=loss.item(), accuracy=score)
-        if time.monotonic() - saved_s > schedule.save_every_s:
-            save_checkpoint(
-                run / "last.pt", facts, step=step, parts=parts, generator=generator, notes=notes
-            )
-            saved_s = time.monotonic()
-        if progress:
-            progress(step, schedule.steps)
+            training.note(score, loss=loss.item(), accuracy=score)
+        training.tick()
 
-    save_checkpoint(
-        run / "last.pt", facts, step=step, parts=parts, generator=generator, notes=notes
-    )
-    networks.load_state_dict(best.state_dict())
-    networks.eval()
+    training.finish()
     return CerlResult(
         models=_models(networks, label_features, wording, neutrals, learning, config),
-        steps=step,
-        best_step=int(notes["best_step"]),
-        score=float(notes["score"]),
-        facts={
-            "recipe": "spfem train cerl",
-            "licence_class": config.data.licence,
-            "commit": facts.commit,
-            "data_digest": facts.data_digest,
+        steps=training.step,
+        best_step=training.best_step,
+        score=training.score,
+        facts=training.describe("spfem train cerl", config.data.licence)
+        | {
             "clips": str(sum(one.clip.dataset != CODED for one in learning)),
             "people": str(len({one.clip.identity for one in learning})),
-            "best_step": str(notes["best_step"]),
         },
     )
 
