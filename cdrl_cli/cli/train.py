@@ -105,9 +105,10 @@ def ccrl(
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.data.clips import read_index
     from cdrl_cli.data.takes import read_takes
-    from cdrl_cli.training.ccrl import is_learned_from, is_validation, train_ccrl
+    from cdrl_cli.training.ccrl import train_ccrl
     from cdrl_cli.training.config import CcrlConfig, read_config
     from cdrl_cli.training.prepare import prepare_clips
+    from cdrl_cli.training.split import is_learned_from, is_validation
 
     recipe = read_config(config, CcrlConfig, changes=change or ())
     prior = open_prior(recipe.model.prior)

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError
@@ -25,8 +24,9 @@ from cdrl_cli.representation.content import (
 )
 from cdrl_cli.representation.losses import symmetric_info_nce
 from cdrl_cli.training.checkpoint import digest_data, run_facts
-from cdrl_cli.training.config import CcrlConfig, ContentLossConfig, DataConfig
+from cdrl_cli.training.config import CcrlConfig, ContentLossConfig
 from cdrl_cli.training.run import Run
+from cdrl_cli.training.split import is_learned_from, is_validation
 
 CANDIDATES = 10
 """Windows of one clip among which the right speech is to be found."""
@@ -56,23 +56,6 @@ class CcrlResult:
     """Sentences learned from."""
     facts: dict[str, str]
     """For the weight file."""
-
-
-def is_learned_from(clip: Clip, data: DataConfig) -> bool:
-    """Whether a recipe lets us learn from a clip."""
-    kept_back = {*data.validation_identities, *data.held_out_identities}
-    return (
-        clip.split == "train"
-        and data.licence in ("research", clip.licence_class)
-        and clip.identity not in kept_back
-        and clip.sentence not in data.held_out_sentences
-        and clip.path.stem not in data.left_out
-    )
-
-
-def is_validation(clip: Clip, data: DataConfig) -> bool:
-    """Whether a clip says when to stop; another framing of the same take says nothing new."""
-    return clip.identity in data.validation_identities and "full frame" not in clip.dataset
 
 
 def train_ccrl(

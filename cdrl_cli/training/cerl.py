@@ -28,10 +28,10 @@ from cdrl_cli.representation.prior import (
     SentenceEncoder,
     make_phrases,
 )
-from cdrl_cli.training.ccrl import is_learned_from, is_validation
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import CerlConfig
 from cdrl_cli.training.run import Run
+from cdrl_cli.training.split import is_learned_from, is_validation
 
 OWN_NEUTRAL_SHARE = 0.7
 """Of the windows are measured from the person's own neutral: the reference rarely brings one."""
