@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from cdrl_cli.checkpoints.load import core_name
+from cdrl_cli.checkpoints.load import name_in_set
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
 from cdrl_cli.media import check_encoding
@@ -242,7 +242,7 @@ class _Checker:
         )
         output = self._folder / given["output"]
         check_encoding(output, codec=options.codec, crf=options.crf, preset=options.preset)
-        core_name(value("weights"))
+        name_in_set("core", value("weights"))
         return BatchRow(
             number=number,
             line=record.line,

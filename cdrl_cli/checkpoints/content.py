@@ -8,8 +8,8 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights
-from cdrl_cli.errors import UsageError, WeightsError
+from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
+from cdrl_cli.errors import WeightsError
 from cdrl_cli.representation.content import ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.speech import LogMelPrior, SpeechPrior, WhisperPrior
 
@@ -35,9 +35,7 @@ def load_content(weight_set: str = WEIGHT_SETS[0]) -> ContentModels:
         UsageError: If there is no such set.
         WeightsError: If the file is missing or damaged.
     """
-    if weight_set not in WEIGHT_SETS:
-        raise UsageError(f"no weight set '{weight_set}'", hint=f"one of: {', '.join(WEIGHT_SETS)}")
-    return read_content(find_weights(f"ccrl-{weight_set}"))
+    return read_content(find_weights(name_in_set("ccrl", weight_set)))
 
 
 def read_content(path: Path) -> ContentModels:

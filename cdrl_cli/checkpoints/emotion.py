@@ -12,9 +12,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights
+from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import UsageError, WeightsError
+from cdrl_cli.errors import WeightsError
 from cdrl_cli.representation.emotion import EmotionConfig, EmotionEncoder
 from cdrl_cli.representation.prior import PromptTower, SentenceEncoder
 
@@ -77,9 +77,7 @@ def load_emotion(weight_set: str = WEIGHT_SETS[0]) -> EmotionModels:
         UsageError: If there is no such set.
         WeightsError: If the file is missing or damaged.
     """
-    if weight_set not in WEIGHT_SETS:
-        raise UsageError(f"no weight set '{weight_set}'", hint=f"one of: {', '.join(WEIGHT_SETS)}")
-    return read_emotion(find_weights(f"cerl-{weight_set}"))
+    return read_emotion(find_weights(name_in_set("cerl", weight_set)))
 
 
 def open_sentence_encoder() -> SentenceEncoder:

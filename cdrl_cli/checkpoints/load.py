@@ -97,15 +97,15 @@ def digest_note(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def core_name(weight_set: str) -> str:
-    """Manifest name of the core's numbers.
+def name_in_set(part: str, weight_set: str) -> str:
+    """Manifest name of a part of which every weight set has its own: core, cerl or ccrl.
 
     Raises:
         UsageError: If there is no such set.
     """
     if weight_set not in WEIGHT_SETS:
         raise UsageError(f"no weight set '{weight_set}'", hint=f"one of: {', '.join(WEIGHT_SETS)}")
-    return f"core-{weight_set}"
+    return f"{part}-{weight_set}"
 
 
 def _state_at(entry: Entry, path: Path) -> WeightState:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import load_file
 
-from cdrl_cli.checkpoints.load import WEIGHT_SETS, core_name, find_weights
+from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
@@ -70,7 +70,7 @@ def load_models(weight_set: str = WEIGHT_SETS[0]) -> Models:
         WeightsError: If a file is missing or damaged.
         UsageError: If there is no such set.
     """
-    numbers = load_file(find_weights(core_name(weight_set)))
+    numbers = load_file(find_weights(name_in_set("core", weight_set)))
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
     return Models(
