@@ -170,7 +170,7 @@ def _video_packets(stream, clip):
     times = clip.presentation_times
     for index, time in enumerate(times):
         rgb = av.VideoFrame.from_ndarray(paint(index, clip.width, clip.height), "rgb24")
-        frame = rgb.reformat(format=clip.pixel_format)
+        frame = rgb.reformat(format=clip.pixel_format, threads=1)
         frame.pts, frame.time_base = round(time / time_base), time_base
         following = times[index + 1] if index + 1 < len(times) else time + 1 / clip.rate
         frame.duration = round((following - time) / time_base)
