@@ -17,6 +17,11 @@ def test_an_emotion_by_label_or_by_reference():
     assert EditOptions(reference=Path("joy.mp4")).emotion is None
 
 
+def test_words_cannot_be_followed():
+    with pytest.raises(UsageError, match="follow"):
+        EditOptions(emotion="happy", follow_reference=True)
+
+
 def test_neither_or_both_are_refused():
     with pytest.raises(UsageError, match="either"):
         EditOptions()

@@ -197,10 +197,10 @@ class MotionLossConfig:
     """The real emotional take, frame by frame, low-passed where it was aligned by warping."""
     typical: float = 8.0
     """The mean change is that of actors who act the emotion clearly."""
-    units: float = 0.15
+    units: float = 0.3
     """Share of the textbook's action units in that change, against the actors' 1."""
-    strength: float = 0.95
-    """Its length: the middle of what strong actors do (0.6 to 1.3)."""
+    strength: float = 1.1
+    """Its length: what strong actors do (0.6 to 1.3); a face's limits take some of it."""
     emotion: float = 0.3
     """CERL: the output moves from neutral to the condition."""
     content: float = 0.5
@@ -213,7 +213,7 @@ class MotionLossConfig:
     """Closed lips stay closed."""
     spread: float = 20.0
     """Each channel moves as much as in real takes of the emotion."""
-    smooth: float = 100.0
+    smooth: float = 1000.0
     """The change does not jitter."""
 
 

@@ -1,7 +1,7 @@
 """Motion: learn how a talking face moves when it feels, on coefficients only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,9 @@ from cdrl_cli.training.split import is_learned_from, is_validation
 
 EMBEDDING_NOISE = 0.1
 """Length of the noise that embeddings get: no reference is exactly like one learned from."""
+
+ASKING_EVERY = 8
+"""Of the clips that are learned from, one in so many is a reference in validation."""
 
 CLOSED = 0.05
 """Opening of the jaw (jawOpen minus mouthClose) under which lips count as closed."""
@@ -149,10 +152,12 @@ def train_motion(
     networks.editor.scale.copy_(0.03 + spread.mean(dim=0)[RHYTHM])
     frozen = _Frozen(emotion, content, spread)
     typical = typical_differences(learning, units=config.loss.units, strength=config.loss.strength)
+    references = _read_references(learning, emotion, neutral)
+    asking = {one: shown[::ASKING_EVERY] for one, shown in references.items()}
     sampler = MotionSampler(
         learning,
         typical,
-        _read_references(learning, emotion, neutral),
+        references,
         _read_names(emotion),
         frames=frames,
         generator=generator,
@@ -174,7 +179,7 @@ def train_motion(
         loss = torch.stack([getattr(config.loss, name) * term for name, term in terms.items()])
         training.learn(loss.sum())
         if training.is_validation_due:
-            score = score_edits(networks.editor, emotion, pairs)
+            score = score_edits(networks.editor, emotion, pairs, asking)
             losses = {name: term.item() for name, term in terms.items()}
             training.note(score, validation=score, loss=loss.sum().item(), **losses)
         training.tick()
@@ -249,26 +254,32 @@ def motion_terms(
 
 
 def score_edits(
-    editor: MotionEditor, emotion: EmotionModels, pairs: Sequence[AlignedTakes]
+    editor: MotionEditor,
+    emotion: EmotionModels,
+    pairs: Sequence[AlignedTakes],
+    references: Mapping[Emotion, Sequence[tuple[np.ndarray, np.ndarray]]],
 ) -> float:
-    """How well neutral clips take on the emotions of their counterparts, asked for by label.
+    """How well neutral clips take on the emotions of their counterparts.
 
-    The share of edits that CERL reads as the label asked for, and half the cosine between the mean
-    change and the real one.
+    The mean probability that CERL gives the emotion asked for, by label and by other people's
+    clips, and half the cosine between the mean change and the real one.
     """
-    hits, cosines = [], []
+    shares, cosines = [], []
     for pair in pairs:
         source, real = pair.neutral, pair.emotional
         label = real.emotion.class_index
+        asked = [emotion.labels[label]]
+        asked += [torch.from_numpy(one) for one, _ in references.get(real.emotion, ())]
+        calm = torch.from_numpy(source.expression).expand(len(asked), -1, -1)
         with torch.inference_mode():
-            calm = torch.from_numpy(source.expression)[None]
-            output = editor(calm, emotion.labels[label][None], torch.ones(1))
+            output = editor(calm, torch.stack(asked), torch.ones(len(asked)))
             shown = emotion.encoder(output - torch.from_numpy(source.neutral))
-            hits.append(int((shown @ emotion.labels.T).argmax()) == label)
-            change = (output - calm)[0].mean(dim=0).numpy()
-        lengths = np.linalg.norm(change) * np.linalg.norm(real.difference)
-        cosines.append(change @ real.difference / max(lengths, 1e-9))
-    return float(np.mean(hits) + np.mean(cosines) / 2)
+            likely = torch.softmax(shown @ emotion.labels.T / emotion.temperature, dim=1)[:, label]
+        shares.append((likely[0] + likely[1:].mean()) / 2 if len(likely) > 1 else likely[0])
+        change = (output - calm).mean(dim=1).numpy()
+        lengths = np.linalg.norm(change, axis=1) * np.linalg.norm(real.difference)
+        cosines.append(np.mean(change @ real.difference / np.maximum(lengths, 1e-9)))
+    return float(np.mean(shares) + np.mean(cosines) / 2)
 
 
 def _content_distance(

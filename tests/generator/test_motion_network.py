@@ -30,7 +30,7 @@ def editor():
         torch.manual_seed(0)
         made = MotionEditor()
         for name, one in made.named_parameters():
-            torch.nn.init.normal_(one, std=0.4 if name.startswith("feel") else 0.2)
+            torch.nn.init.normal_(one, std=0.4 if name.startswith("feel") else 0.12)
         made.neutral_high.fill_(0.2)
         made.scale.fill_(0.1)
     return made.eval()
@@ -49,7 +49,7 @@ def talk(seconds=4.0, rate_hz=RATE_HZ, seed=0):
 
 
 def talk_at(times_s, generator):
-    phases, rates = generator.uniform(0, 6, (2, 52)), generator.uniform(0.3, 1.5, 52)
+    phases, rates = generator.uniform(0, 6, (2, 52)), generator.uniform(0.3, 1.0, 52)
     middle, size = generator.uniform(0, 1, 52), generator.uniform(0, 0.4, 52)
     waves = np.sin(2 * np.pi * rates * times_s[:, None] + phases[0])
     return (middle + size * waves).clip(0, 1).astype(np.float32)
