@@ -53,12 +53,12 @@ def toy_takes(strength=1.0, frames=40):
     return takes
 
 
-def recipe(steps, **schedule):
+def recipe(steps, *, validate_every=50, **schedule):
     return MotionTrainingConfig(
         model=MotionModelConfig(width=16, hidden=32),
         sampling=MotionSamplingConfig(windows=8, frames=30),
         schedule=ScheduleConfig(
-            steps=steps, validate_every=20, learning_rate=5e-3, patience=99, **schedule
+            steps=steps, validate_every=validate_every, learning_rate=5e-3, patience=99, **schedule
         ),
     )
 
@@ -96,16 +96,16 @@ def test_an_emotional_face_comes_back_to_neutral(learned):
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
-    takes = toy_takes()
-    whole = learn(takes, tmp_path / "whole", recipe(8, save_every_s=0.0))
+    takes, config = toy_takes(), recipe(8, validate_every=3, save_every_s=0.0)
+    whole = learn(takes, tmp_path / "whole", config)
 
     def stop(done, _):
         if done == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        learn(takes, tmp_path / "cut", recipe(8, save_every_s=0.0), progress=stop)
-    resumed = learn(takes, tmp_path / "cut", recipe(8, save_every_s=0.0), going_on=True)
+        learn(takes, tmp_path / "cut", config, progress=stop)
+    resumed = learn(takes, tmp_path / "cut", config, going_on=True)
     for name, tensor in whole.editor.state_dict().items():
         torch.testing.assert_close(resumed.editor.state_dict()[name], tensor, rtol=0, atol=0)
 
