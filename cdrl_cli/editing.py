@@ -23,7 +23,13 @@ from cdrl_cli.face.tracking import (
     TrackedFrame,
     track_faces,
 )
-from cdrl_cli.generator.motion import MAX_INTENSITY, Condition
+from cdrl_cli.generator.motion import (
+    MAX_INTENSITY,
+    Condition,
+    ConditionTrack,
+    Window,
+    pick_expressive,
+)
 from cdrl_cli.media import VideoWriter, open_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.prefetch import prefetch
@@ -33,6 +39,12 @@ REFERENCE_SECONDS = 60
 
 REFERENCE_STEP = Fraction(1, 10)
 """once in so many seconds."""
+
+FOLLOW_WINDOW_S = 1.5
+"""A reference that is followed is read in windows of this length,"""
+
+FOLLOW_STEP_S = 0.5
+"""one in so many seconds: they overlap, so that the emotion moves smoothly."""
 
 REFERENCE_FACE_SHARE = 0.1
 """In more than so many of the looks there must be a face: a cloud passes for one now and then."""
@@ -47,6 +59,9 @@ class EditOptions:
     emotion: str | None = None
     """A label of :class:`~cdrl_cli.emotion.Emotion`, or any words for an emotion, which need the
     optional weights ``text``; this or ``reference``."""
+    follow_reference: bool = False
+    """The emotion varies as over the reference, which plays alongside from the start of the edit
+    and whose end is held. Else there is one emotion, of the reference's more expressive half."""
     intensity: float = 1.0
     """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
     face: FaceChoice = "largest"
@@ -65,6 +80,8 @@ class EditOptions:
     def __post_init__(self) -> None:
         if (self.reference is None) == (self.emotion is None):
             raise UsageError("give the emotion either by a reference or by a label")
+        if self.follow_reference and self.reference is None:
+            raise UsageError("there is no reference to follow: the emotion is given in words")
         if self.emotion is not None:
             label = Emotion.parse(self.emotion)
             words = label.value if label else " ".join(self.emotion.split())
@@ -187,7 +204,8 @@ class FaceEditor:
         self._options = options
         self._sample_aspect = info.sample_aspect
         self._selector = FaceSelector(options.face)
-        self._condition = _condition(options, models)
+        self._conditions = _read_conditions(options, models)
+        self._began_s = None if options.start is None else float(options.start)
         self.frames = 0
         self.edited_frames = 0
         self.numbers_seen: set[int] = set()
@@ -198,21 +216,26 @@ class FaceEditor:
         self.frames += 1
         self.numbers_seen.update(face.number for face in tracked.faces)
         frame = tracked.frame
-        in_range = _range_weight(float(frame.time), self._options)
+        time_s = float(frame.time)
+        if self._began_s is None:
+            self._began_s = time_s
+        condition = self._conditions.at(time_s - self._began_s)
+        in_range = _range_weight(time_s, self._options)
         for face in self._selector.choose(tracked) if in_range else ():
-            frame = self._edit_face(frame, face, face.presence * in_range)
+            frame = self._edit_face(frame, face, condition, face.presence * in_range)
         self.edited_frames += frame is not tracked.frame
         return frame
 
-    def _edit_face(self, frame: VideoFrame, tracked: TrackedFace, weight: float) -> VideoFrame:
+    def _edit_face(
+        self, frame: VideoFrame, tracked: TrackedFace, condition: Condition, weight: float
+    ) -> VideoFrame:
         face, models = tracked.face, self._models
         head = models.head.locate(face)
         intensity = self._options.intensity * weight * editability(head)
         if intensity == 0:
             return frame
-        expression = models.motion(
-            face.expression, tracked.expressions, self._condition, intensity=intensity
-        )
+        window = Window(tracked.offsets_s, tracked.expressions)
+        expression = models.motion(face.expression, window, condition, intensity=intensity)
         crop = crop_face(frame, face, head, sample_aspect=self._sample_aspect)
         self.numbers_edited.add(tracked.number)
         return paste_face(frame, crop, models.renderer(crop, expression))
@@ -244,29 +267,44 @@ class FaceEditor:
         )
 
 
-def read_reference(path: Path, models: Models) -> Condition:
+def read_reference(path: Path, models: Models, *, follow: bool = False) -> ConditionTrack:
     """The emotion that a clip or an image shows.
 
-    The mean over the more expressive half of what its largest face shows: acted clips begin and
-    end near neutral.
+    Args:
+        path: The clip or image; its largest face counts.
+        models: Read it.
+        follow: As it varies over the clip; else one emotion, of the more expressive half of what
+            is shown: acted clips begin and end near neutral.
 
     Raises:
         NoFaceError: If no face was found in it.
         UnreadableInputError: If it cannot be decoded.
     """
+    times: list[float] = []
     shown: list[Float32[np.ndarray, " 52"]] = []
     looks = 0
+    begun: Fraction | None = None
     with open_video(path) as video, models.open_landmarker() as landmarker:
         for frame in _sample(video, REFERENCE_STEP, REFERENCE_SECONDS):
             looks += 1
-            faces = landmarker.detect(frame.picture(DETECTION_SIDE_PX))
-            shown += [face.expression for face in faces[:1]]
+            begun = frame.time if begun is None else begun
+            for face in landmarker.detect(frame.picture(DETECTION_SIDE_PX))[:1]:
+                times.append(float(frame.time - begun))
+                shown.append(face.expression)
     if len(shown) <= REFERENCE_FACE_SHARE * looks:
         raise NoFaceError(
             f"{path}: no face in the reference",
             hint="give a clip or image that shows one face, large and turned to the camera",
         )
-    return models.motion.read_condition(np.stack(shown))
+    times_s, expressions = np.array(times), np.stack(shown)
+    if not follow:
+        half = pick_expressive(expressions, models.neutral.mean)
+        return ConditionTrack(np.zeros(1), models.read_conditions([half]))
+    moments_s = np.arange(0.0, times_s[-1] + FOLLOW_STEP_S, FOLLOW_STEP_S)
+    near = np.abs(times_s - moments_s[:, None]) <= FOLLOW_WINDOW_S / 2
+    seen = near.any(axis=1)
+    conditions = models.read_conditions([expressions[inside] for inside in near[seen]])
+    return ConditionTrack(moments_s[seen], conditions)
 
 
 def _sample(frames: Iterable[VideoFrame], step: Fraction, length: int) -> Iterator[VideoFrame]:
@@ -281,12 +319,13 @@ def _sample(frames: Iterable[VideoFrame], step: Fraction, length: int) -> Iterat
             yield frame
 
 
-def _condition(options: EditOptions, models: Models) -> Condition:
+def _read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
     if options.reference is not None:
-        return read_reference(options.reference, models)
+        return read_reference(options.reference, models, follow=options.follow_reference)
     assert options.emotion is not None  # EditOptions has checked it
     label = Emotion.parse(options.emotion)
-    return models.emotion_condition(label) if label else models.text_condition(options.emotion)
+    one = models.emotion_condition(label) if label else models.text_condition(options.emotion)
+    return ConditionTrack(np.zeros(1), (one,))
 
 
 def _range_weight(time_s: float, options: EditOptions) -> float:

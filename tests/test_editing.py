@@ -1,11 +1,19 @@
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdrl_cli.editing import EditOptions, _mark, _range_weight, _same_file
+from cdrl_cli.editing import (
+    FOLLOW_STEP_S,
+    EditOptions,
+    _mark,
+    _range_weight,
+    _same_file,
+    read_reference,
+)
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.tracking import RAMP_S
 
@@ -15,6 +23,11 @@ SECONDS = st.fractions(0, 60, max_denominator=1000)
 def test_an_emotion_by_label_or_by_reference():
     assert EditOptions(emotion="happy").reference is None
     assert EditOptions(reference=Path("joy.mp4")).emotion is None
+
+
+def test_words_cannot_be_followed():
+    with pytest.raises(UsageError, match="follow"):
+        EditOptions(emotion="happy", follow_reference=True)
 
 
 def test_neither_or_both_are_refused():
@@ -107,3 +120,16 @@ def test_a_file_is_itself_by_every_name(tmp_path):
     assert _same_file(tmp_path / "a", tmp_path / "link")
     assert not _same_file(tmp_path / "a", tmp_path / "b")
     assert not _same_file(tmp_path / "a", tmp_path / "none")
+
+
+@pytest.mark.weights
+def test_a_reference_is_followed_over_its_time(models, clips):
+    one = read_reference(clips / "single_face.mp4", models)
+    track = read_reference(clips / "single_face.mp4", models, follow=True)
+    assert len(one.conditions) == 1
+    assert track.times_s[0] == 0
+    np.testing.assert_allclose(np.diff(track.times_s), FOLLOW_STEP_S)
+    assert 2.0 < track.times_s[-1] < 4.0
+    embeddings = np.stack([condition.embedding for condition in track.conditions])
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    assert np.ptp(embeddings, axis=0).max() > 0.01

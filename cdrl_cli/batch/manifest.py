@@ -231,6 +231,7 @@ class _Checker:
         options = EditOptions(
             reference=self._folder / given["ref"] if "ref" in given else None,
             emotion=given.get("emotion"),
+            follow_reference=given.get("follow_ref", False),
             intensity=value("intensity"),
             face=parse_face(face) if isinstance(face, str) else face,
             start=given.get("start"),
@@ -263,7 +264,7 @@ def _read_cell(column: str, cell: object) -> Any:
         return None
     if not isinstance(cell, str | int | float):
         raise UsageError(f"{column} is neither text nor a number: {json.dumps(cell)[:40]}")
-    if isinstance(cell, bool) and column != "overwrite":
+    if isinstance(cell, bool) and _READERS[column] is not _switch:
         raise UsageError(f"{column} cannot be {str(cell).lower()}")
     try:
         return _READERS[column](str(cell))
@@ -318,6 +319,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "source": _text,
     "ref": _text,
     "emotion": _word,
+    "follow_ref": _switch,
     "output": _text,
     "intensity": _number,
     "face": _face,

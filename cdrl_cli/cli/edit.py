@@ -35,6 +35,7 @@ Examples:
   spfem edit talk.mp4 --emotion happy --intensity 0.7 -o out.mp4
   spfem edit talk.mp4 --emotion "quietly furious" -o out.mp4
   spfem edit talk.mp4 -e sad --start 1:05 --end 1:12.5 --face 2 -o out.mp4
+  spfem edit talk.mp4 --ref mood.mp4 --follow-ref -o out.mp4
   spfem edit talk.mp4 -r joy.mov -o out.mkv --codec ffv1 --json --quiet
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
@@ -65,6 +66,13 @@ def edit(
             show_default=False,
         ),
     ] = None,
+    follow_reference: Annotated[
+        bool,
+        typer.Option(
+            "--follow-ref",
+            help="Vary the emotion as --ref does, played alongside; its end is held.",
+        ),
+    ] = False,
     intensity: Intensity = 1.0,
     face: FaceName = "largest",
     start: Annotated[
@@ -109,6 +117,7 @@ def edit(
     options = EditOptions(
         reference=reference,
         emotion=emotion,
+        follow_reference=follow_reference,
         intensity=intensity,
         face=faces,
         start=start,

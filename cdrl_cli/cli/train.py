@@ -170,3 +170,51 @@ def cerl(
     write_emotion(output, result.models, facts=result.facts)
     if not quiet:
         say(f"{output}: step {result.best_step} of {result.steps}, accuracy {result.score:.3f}")
+
+
+@app.command()
+def motion(
+    config: Config,
+    *,
+    data: Data,
+    output: Output,
+    cache: Cache = Path("runs/prepared"),
+    run: Run = Path("runs/motion"),
+    resume: Resume = False,
+    change: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Learn the motion editor: how a talking face moves when it feels.
+
+    A run that was cut goes on, with --resume, as if it had not been.
+    """
+    from cdrl_cli.checkpoints.content import load_content
+    from cdrl_cli.checkpoints.emotion import load_emotion
+    from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.checkpoints.motion import write_motion
+    from cdrl_cli.data.clips import read_index
+    from cdrl_cli.data.motions import read_motion_takes
+    from cdrl_cli.training.config import MotionTrainingConfig, read_config
+    from cdrl_cli.training.motion import train_motion
+    from cdrl_cli.training.prepare import prepare_clips
+
+    recipe = read_config(config, MotionTrainingConfig, changes=change or ())
+    licence = recipe.data.licence
+    models = load_models(licence, core=True)
+    with count_progress("preparing clips", quiet=quiet) as progress:
+        prepared = prepare_clips(read_index(data), models, cache, progress=progress)
+        takes = read_motion_takes(prepared)
+    with count_progress("training", quiet=quiet) as progress:
+        result = train_motion(
+            recipe,
+            takes,
+            models.neutral,
+            load_emotion(licence),
+            load_content(licence),
+            run=run,
+            going_on=resume,
+            progress=progress,
+        )
+    write_motion(output, result.editor, facts=result.facts)
+    if not quiet:
+        say(f"{output}: step {result.best_step} of {result.steps}, score {result.score:.3f}")

@@ -12,7 +12,7 @@ from math import hypot
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from cdrl_cli.face.landmarks import Face, Landmarker
 from cdrl_cli.geometry.smoothing import local_linear_weights
@@ -31,8 +31,9 @@ RAMP_S = 0.2
 LANDMARK_SIGMA_S = 0.04
 """Landmark jitter is frame to frame; lips move in 80 ms or more."""
 
-EXPRESSION_WINDOW_S = 2.0
-"""How far back a face's expressions are remembered for the motion model."""
+EXPRESSION_WINDOW_S = 2.25
+"""How much of a face's expressions is remembered for the motion model: the 1.9 s it looks back,
+and the frames held back."""
 
 EXPRESSION_WINDOW_FRAMES = 256
 """And never more than so many frames."""
@@ -57,6 +58,8 @@ class TrackedFace:
     """In square pixels (see :mod:`cdrl_cli.face.alignment`), smoothed without lag."""
     expressions: Float32[np.ndarray, "window 52"]
     """Coefficients measured around this frame (same face, same shot), in order of time."""
+    offsets_s: Float64[np.ndarray, " window"]
+    """When, minus the time of this frame, seconds."""
     presence: float
     """0..1: fades in after the face appears and out before it is lost."""
 
@@ -232,6 +235,7 @@ def _follow(
         number=number,
         face=_smooth(seen),
         expressions=np.stack([face.expression for _, face in seen]),
+        offsets_s=np.array([offset_s for offset_s, _ in seen]),
         presence=presence,
     )
 

@@ -1,9 +1,12 @@
 """Which expression: the coefficients of a face as they should be, from those it has.
 
-A motion model takes a window of the source's coefficients and answers the current frame's. Today
-the one model is :class:`DifferenceMotion`, fixed rules over measured differences.
+A motion model takes a window of the source's coefficients and answers the current frame's.
+:class:`DifferenceMotion`, the core, is fixed rules over measured differences;
+:class:`LearnedMotion` runs the network of :mod:`cdrl_cli.generator.motion_network`, in numpy: no
+edit waits for torch to be imported.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +28,59 @@ class Condition:
 
     difference: Float[np.ndarray, " 52"]
     """Coefficients of the emotion minus those of a neutral face, times :data:`SHARES`."""
+    embedding: Float[np.ndarray, " dimension"]
+    """The emotion as CERL reads or names it, a unit vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionTrack:
+    """An emotion that varies over time; one that does not is a track of one moment."""
+
+    times_s: Float[np.ndarray, " moments"]
+    """Growing, seconds from the beginning of the edit."""
+    conditions: tuple[Condition, ...]
+    """One for each moment."""
+
+    def at(self, time_s: float) -> Condition:
+        """The emotion at a time: between two moments in between, beyond the last as at it."""
+        after = int(np.searchsorted(self.times_s, time_s))
+        if after in (0, len(self.times_s)):
+            return self.conditions[min(after, len(self.times_s) - 1)]
+        one, other = self.conditions[after - 1 : after + 1]
+        begun_s, step_s = self.times_s[after - 1], self.times_s[after] - self.times_s[after - 1]
+        share = (time_s - begun_s) / step_s
+        embedding = (1 - share) * one.embedding + share * other.embedding
+        return Condition(
+            (1 - share) * one.difference + share * other.difference,
+            embedding / max(float(np.linalg.norm(embedding)), 1e-9),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a face showed around a frame."""
+
+    offsets_s: Float[np.ndarray, " window"]
+    """Times minus the frame's own, growing, seconds; one of them is 0."""
+    expressions: Float[np.ndarray, "window 52"]
+    """Coefficients, 0..1."""
+
+    def at_rate(self) -> tuple[Float[np.ndarray, "frames 52"], int]:
+        """The window on a grid of 1 / 25 s that the frame itself lies on, and its place there.
+
+        Interpolated, so that the answer is the same whatever the frame rate, and where it varies.
+        """
+        # A rounding must not lose the grid point that a frame falls on.
+        first = -int(-self.offsets_s[0] * RATE_HZ + 1e-6)
+        last = int(self.offsets_s[-1] * RATE_HZ + 1e-6)
+        first, last = max(first, 1 - OWN_FRAMES), min(last, CONTEXT_AFTER)
+        grid_s = np.arange(first, last + 1) / RATE_HZ
+        after = np.searchsorted(self.offsets_s, grid_s).clip(1, max(len(self.offsets_s) - 1, 1))
+        if len(self.offsets_s) == 1:
+            return self.expressions, 0
+        before_s, after_s = self.offsets_s[after - 1], self.offsets_s[after]
+        share = ((grid_s - before_s) / np.maximum(after_s - before_s, 1e-9)).clip(0, 1)[:, None]
+        return (1 - share) * self.expressions[after - 1] + share * self.expressions[after], -first
 
 
 @runtime_checkable
@@ -34,7 +90,7 @@ class Motion(Protocol):
     def __call__(
         self,
         expression: Float[np.ndarray, " 52"],
-        window: Float[np.ndarray, "window 52"],
+        window: Window,
         condition: Condition,
         *,
         intensity: float,
@@ -43,7 +99,7 @@ class Motion(Protocol):
 
         Args:
             expression: The source's coefficients now, 0..1.
-            window: The source's coefficients around now, in order of time.
+            window: What the source showed around now.
             condition: The emotion asked for.
             intensity: 0 returns ``expression`` itself; 1 is as strong as the reference.
         """
@@ -75,31 +131,111 @@ class DifferenceMotion:
     def __call__(
         self,
         expression: Float[np.ndarray, " 52"],
-        window: Float[np.ndarray, "window 52"],
+        window: Window,
         condition: Condition,
         *,
         intensity: float,
     ) -> Float[np.ndarray, " 52"]:
         """See :class:`Motion`."""
-        own = np.maximum(window.mean(axis=0) - self._neutral.high, 0.0)
+        own = np.maximum(window.expressions.mean(axis=0) - self._neutral.high, 0.0)
         added = intensity * condition.difference
         removed = min(intensity, 1.0) * SHARES * own
         shift = _bound(added - removed, MAX_SHIFT * max(1.0, intensity))
-        # A closed eye has no opening to widen: blinks stay whole.
-        open_left, open_right = 1 - expression[_BLINKS]
-        shift[_LIDS_LEFT] *= open_left
-        shift[_LIDS_RIGHT] *= open_right
-        return np.clip(expression + shift, 0.0, 1.0)
+        return np.clip(expression + _spare_blinks(shift, expression), 0.0, 1.0)
 
-    def read_condition(self, expressions: Float[np.ndarray, "frames 52"]) -> Condition:
-        """The condition that a reference with these expressions sets.
 
-        The mean over the more expressive half of its frames: acted clips begin and end near
-        neutral.
-        """
-        differences = SHARES * (expressions - self._neutral.mean)
-        strength = np.linalg.norm(differences, axis=1)
-        return Condition(differences[strength >= np.median(strength)].mean(axis=0))
+class LearnedMotion:
+    """Runs a trained :class:`~cdrl_cli.generator.motion_network.MotionEditor`.
+
+    Equal to it, frame by frame, but for the last bits of a sum.
+
+    Args:
+        weights: Its state, by name.
+    """
+
+    def __init__(self, weights: Mapping[str, Float[np.ndarray, "..."]]) -> None:
+        self._weights = weights
+
+    def __call__(
+        self,
+        expression: Float[np.ndarray, " 52"],
+        window: Window,
+        condition: Condition,
+        *,
+        intensity: float,
+    ) -> Float[np.ndarray, " 52"]:
+        """See :class:`Motion`."""
+        if intensity == 0:
+            return expression
+        seen, now = window.at_rate()
+        own = np.maximum(
+            seen[max(0, now + 1 - OWN_FRAMES) : now + 1].mean(axis=0)
+            - self._weights["neutral_high"],
+            0.0,
+        )
+        heard = _silu(self._linear("read", condition.embedding))
+        gain, shift, gain_again, shift_again = np.split(self._linear("film", heard), 4)
+        mixed = _silu((1 + gain) * self._linear("mix", self._rhythm(seen, now)) + shift)
+        mixed = _silu((1 + gain_again) * self._linear("mix_again", mixed) + shift_again)
+        let_go = 1 / (1 + np.exp(-self._linear("let_go", heard)))
+        change = SHARES * (np.tanh(self._linear("feel", mixed)) - let_go * own)
+        change = _spare_blinks(change, expression)
+        length = float(np.linalg.norm(change)) + 1e-12
+        change *= intensity * MAX_SHIFT * np.tanh(length / MAX_SHIFT) / length
+        room = np.maximum(np.where(change > 0, 1 - expression, expression), 1e-6)
+        return np.clip(expression + room * np.tanh(change / room), 0.0, 1.0)
+
+    def _rhythm(
+        self, seen: Float[np.ndarray, "frames 52"], now: int
+    ) -> Float[np.ndarray, " width"]:
+        heard = seen[:, RHYTHM]
+        moving = (heard - _mean_before(heard, SLOW_FRAMES)) / self._weights["scale"]
+        places = np.arange(now - CONTEXT_BEFORE, now + CONTEXT_AFTER + 1).clip(0, len(seen) - 1)
+        # Only what the frame's own answer is made of: every so manyth place of the first layer.
+        starts = np.arange(KERNEL) * DILATION
+        near = self._convolve("near", moving[places[starts[:, None] + np.arange(KERNEL)]])
+        return _silu(self._convolve("far", _silu(near)[None])[0])
+
+    def _convolve(
+        self, name: str, patches: Float[np.ndarray, "places taps channels"]
+    ) -> Float[np.ndarray, "places width"]:
+        weight = self._weights[f"{name}.weight"]
+        flat = patches.transpose(0, 2, 1).reshape(len(patches), -1)
+        return flat @ weight.reshape(len(weight), -1).T + self._weights[f"{name}.bias"]
+
+    def _linear(self, name: str, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
+        return self._weights[f"{name}.weight"] @ values + self._weights[f"{name}.bias"]
+
+
+def pick_expressive(
+    expressions: Float[np.ndarray, "frames 52"], neutral: Float[np.ndarray, " 52"]
+) -> Float[np.ndarray, "half 52"]:
+    """The more expressive half of a clip: acted ones begin and end near neutral."""
+    strength = np.linalg.norm(SHARES * (expressions - neutral), axis=1)
+    return expressions[strength >= np.median(strength)]
+
+
+def _silu(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    return values / (1 + np.exp(-values))
+
+
+def _mean_before(
+    values: Float[np.ndarray, "frames channels"], count: int
+) -> Float[np.ndarray, "frames channels"]:
+    """The mean over so many frames up to each, over fewer where there are no more."""
+    summed = np.cumsum(values, axis=0, dtype=float)
+    summed[count:] -= summed[:-count].copy()
+    return summed / np.arange(1, len(values) + 1).clip(max=count)[:, None]
+
+
+def _spare_blinks(
+    change: Float[np.ndarray, " 52"], expression: Float[np.ndarray, " 52"]
+) -> Float[np.ndarray, " 52"]:
+    """A closed eye has no opening to widen: blinks stay whole."""
+    spared = change.copy()
+    for lids, blink in zip((LIDS_LEFT, LIDS_RIGHT), BLINKS, strict=True):
+        spared[lids] *= 1 - expression[blink]
+    return spared
 
 
 def _bound(shift: Float[np.ndarray, " 52"], longest: float) -> Float[np.ndarray, " 52"]:
@@ -132,6 +268,25 @@ SHARES = _shares()
 where speech and emotion share the lips; all of it at the brows, eyes, cheeks, nose and mouth
 corners."""
 
-_BLINKS = _channels("eyeBlink")
-_LIDS_LEFT = _channels("eyeWideLeft", "eyeSquintLeft")
-_LIDS_RIGHT = _channels("eyeWideRight", "eyeSquintRight")
+BLINKS = _channels("eyeBlink")
+LIDS_LEFT = _channels("eyeWideLeft", "eyeSquintLeft")
+LIDS_RIGHT = _channels("eyeWideRight", "eyeSquintRight")
+
+RHYTHM = np.flatnonzero(SHARES < 1).tolist()
+"""Channels that tell the rhythm of speech, gaze and blinks."""
+
+RATE_HZ = 25
+"""Frames a second of the learned motion."""
+
+KERNEL = 6
+DILATION = 4
+CONTEXT_AFTER = 3
+CONTEXT_BEFORE = (KERNEL - 1) * (1 + DILATION) - CONTEXT_AFTER
+"""Two layers see .88 s before a frame and .12 s after it, no more than any edit looks ahead."""
+
+SLOW_FRAMES = 25
+"""Rhythm is what departs from the mean of the last second."""
+
+OWN_FRAMES = 48
+"""The source's own emotion is what lasts: the mean of so many frames, 1.9 s. As much as the
+rhythm needs too (before it a second, before that its mean), and as tracking remembers."""

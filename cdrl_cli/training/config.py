@@ -169,6 +169,65 @@ class CerlConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
 
+@dataclass(frozen=True, slots=True)
+class MotionSamplingConfig:
+    """What a batch of the motion editor consists of."""
+
+    windows: int = 48
+    """Windows a batch."""
+    frames: int = 60
+    """Of a window, at 25 Hz."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionModelConfig:
+    """Sizes of the motion editor."""
+
+    width: int = 64
+    """Channels of the temporal layers."""
+    hidden: int = 96
+    """Channels of the conditioned layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionLossConfig:
+    """Weights of the motion editor's terms."""
+
+    follow: float = 20.0
+    """The real emotional take, frame by frame, low-passed where it was aligned by warping."""
+    typical: float = 8.0
+    """The mean change is that of actors who act the emotion clearly."""
+    units: float = 0.3
+    """Share of the textbook's action units in that change, against the actors' 1."""
+    strength: float = 1.1
+    """Its length: what strong actors do (0.6 to 1.3); a face's limits take some of it."""
+    emotion: float = 0.3
+    """CERL: the output moves from neutral to the condition."""
+    content: float = 0.5
+    """CCRL: the output's mouth says what the source's says."""
+    adversarial: float = 0.05
+    """LSGAN over windows of motion."""
+    cycle: float = 0.5
+    """To the emotion and back to neutral."""
+    closure: float = 50.0
+    """Closed lips stay closed."""
+    spread: float = 20.0
+    """Each channel moves as much as in real takes of the emotion."""
+    smooth: float = 1000.0
+    """The change does not jitter."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionTrainingConfig:
+    """Recipe of the motion editor."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: MotionModelConfig = field(default_factory=MotionModelConfig)
+    sampling: MotionSamplingConfig = field(default_factory=MotionSamplingConfig)
+    loss: MotionLossConfig = field(default_factory=MotionLossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
 def read_config(path: Path, recipe: type[Recipe], *, changes: Sequence[str] = ()) -> Recipe:
     """A recipe from a TOML file; what the file leaves out has its default.
 

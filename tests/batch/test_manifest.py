@@ -14,6 +14,7 @@ from cdrl_cli.errors import UsageError
 EVERYTHING = {
     "source": "talk.mp4",
     "ref": "joy.mp4",
+    "follow_ref": True,
     "output": "out.mkv",
     "intensity": 0.5,
     "face": 2,
@@ -33,6 +34,7 @@ def check_everything(rows, folder):
     assert row.weights == "research"
     assert row.options == EditOptions(
         reference=folder / "joy.mp4",
+        follow_reference=True,
         intensity=0.5,
         face=2,
         start=Fraction(65),

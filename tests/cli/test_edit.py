@@ -17,6 +17,11 @@ def test_bare_edit_asks_for_the_defaults_of_the_library(edits):
     assert call.options == EditOptions(reference=Path("joy.mp4"))
 
 
+def test_a_reference_is_followed_when_asked_to(edits):
+    assert run([*REQUIRED, "--follow-ref"]) == 0
+    assert edits[0].options == EditOptions(reference=Path("joy.mp4"), follow_reference=True)
+
+
 def test_every_option_arrives(edits):
     words = "edit talk.mp4 -e sad -o out.mkv --intensity 0.5 --face 2 --start 1:05 --end 66.25"
     words += " --codec ffv1 --crf 12 --preset fast --overwrite"
@@ -82,6 +87,7 @@ def test_an_empty_emotion_lists_the_labels(edits, capsys):
         ["edit", "talk.mp4"],
         ["edit", "talk.mp4", "-o", "out.mp4"],
         [*REQUIRED, "--emotion", "sad"],
+        ["edit", "talk.mp4", "-o", "out.mp4", "--emotion", "sad", "--follow-ref"],
         [*REQUIRED, "--intensity", "2.1"],
         [*REQUIRED, "--intensity", "-0.1"],
         [*REQUIRED, "--face", "smallest"],

@@ -23,7 +23,9 @@ FRAME = ArrayFrame(np.zeros((4, 4, 3), np.uint8), 0, Fraction(0))
 def tracked(*, starts_shot=False, **scales):
     """A frame with faces ``n1=…, n2=…``: a number and an eye distance each."""
     faces = [
-        TrackedFace(int(name[1:]), toy_head().face(pose(scale=s)), np.zeros((1, 52), "f4"), 1.0)
+        TrackedFace(
+            int(name[1:]), toy_head().face(pose(scale=s)), np.zeros((1, 52), "f4"), np.zeros(1), 1.0
+        )
         for name, s in sorted(scales.items(), key=lambda item: -item[1])
     ]
     return TrackedFrame(FRAME, tuple(faces), starts_shot)

@@ -1,0 +1,323 @@
+"""Clips as the motion editor takes them: coefficients at an even rate, each beside its neutral."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from cdrl_cli.data.action_units import coded_expression
+from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.pairs import align
+from cdrl_cli.data.prepared import PreparedClip
+from cdrl_cli.data.takes import time_grid
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.generator.motion import RHYTHM, SHARES
+
+CLEARLY_ACTED = 0.3
+"""Change of the coefficients (L2) under which an actor's emotion is taken as not shown."""
+
+FULL_STRENGTH = 0.6
+"""From here on a take counts in full; a weaker one in proportion."""
+
+ALIGNED_SHARE = 0.25
+PLAYED_SHARE = 0.25
+"""Of the windows: a neutral take beside the same sentence with an emotion; and an emotional take's
+speech on the same person's neutral face. The others are any clip with any emotion."""
+
+LOW_PASS_S = 0.2
+"""Standard deviation of the smoothing of takes that were aligned by warping: nearer the two
+cannot be brought."""
+
+_RATE_HZ = 25
+
+Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True, slots=True)
+class MotionTake:
+    """One clip at 25 frames a second."""
+
+    clip: Clip
+    expression: Float32[np.ndarray, "frames 52"]
+    neutral: Float32[np.ndarray, " 52"]
+    """The person's own."""
+
+    @property
+    def emotion(self) -> Emotion:
+        """What is shown."""
+        assert self.clip.emotion is not None
+        return self.clip.emotion
+
+    @property
+    def difference(self) -> Float[np.ndarray, " 52"]:
+        """Mean of the clip minus the person's neutral, by channel share; 0 for a neutral clip."""
+        if self.emotion is Emotion.NEUTRAL:
+            return np.zeros(52)
+        return SHARES * (self.expression.mean(axis=0) - self.neutral)
+
+    @property
+    def strength(self) -> float:
+        """How clearly the emotion is acted: L2 of the difference."""
+        return float(np.linalg.norm(self.difference))
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedTakes:
+    """One person says one sentence neutrally and with an emotion."""
+
+    neutral: MotionTake
+    emotional: MotionTake
+    change: Float32[np.ndarray, "frames 52"]
+    """For each frame of the neutral take, how the other differs where the same is said; smooth."""
+
+
+def read_motion_takes(prepared: Iterable[PreparedClip]) -> list[MotionTake]:
+    """Clips that show a known emotion, of people whose neutral face is known; no stills."""
+    known = [
+        one
+        for one in prepared
+        if one.clip.emotion is not None
+        and (one.clip.label_certain or one.clip.emotion is Emotion.NEUTRAL)
+        and "full frame" not in one.clip.dataset
+    ]
+    neutral: dict[str, list[Float[np.ndarray, " 52"]]] = defaultdict(list)
+    for one in known:
+        if one.clip.emotion is Emotion.NEUTRAL:
+            neutral[one.clip.identity].append(one.expression.mean(axis=0))
+    return [
+        MotionTake(
+            one.clip,
+            _resample(one),
+            np.mean(neutral[one.clip.identity], axis=0).astype(np.float32),
+        )
+        for one in known
+        if one.clip.identity in neutral and len(time_grid(one.time_s)) > 1
+    ]
+
+
+def align_takes(takes: Sequence[MotionTake]) -> list[AlignedTakes]:
+    """Each emotional take with the same person's neutral take of the sentence, by mouth motion."""
+    neutral = {
+        _spoken(one): one for one in takes if one.emotion is Emotion.NEUTRAL and one.clip.sentence
+    }
+    pairs = []
+    for one in takes:
+        calm = neutral.get(_spoken(one))
+        if calm is None or one.emotion is Emotion.NEUTRAL:
+            continue
+        moment = align(calm.expression[:, RHYTHM], one.expression[:, RHYTHM])
+        change = _low_pass(one.expression[moment] - calm.expression)
+        pairs.append(AlignedTakes(calm, one, change.astype(np.float32)))
+    return pairs
+
+
+def typical_differences(
+    takes: Sequence[MotionTake], *, units: float, strength: float
+) -> Float[np.ndarray, "7 52"]:
+    """How each emotion differs from neutral where it is acted clearly; neutral is 0.
+
+    Args:
+        takes: Whom to look at: the mean over people of those who act the emotion clearly.
+        units: Weight of the textbook's action units beside them, both of length 1; where nobody
+            acts an emotion clearly, they are all there is.
+        strength: L2 of each difference.
+    """
+    typical = np.zeros((len(Emotion), 52))
+    for emotion in Emotion:
+        if emotion is Emotion.NEUTRAL:
+            continue
+        people: dict[str, list[Float[np.ndarray, " 52"]]] = defaultdict(list)
+        for one in takes:
+            if one.emotion is emotion:
+                people[one.clip.identity].append(one.difference)
+        means = [np.mean(own, axis=0) for own in people.values()]
+        clear = [mean for mean in means if np.linalg.norm(mean) > CLEARLY_ACTED]
+        coded = SHARES * coded_expression(emotion)
+        difference = units * _unit(coded) + _unit(np.mean(clear, axis=0)) if clear else coded
+        typical[emotion.class_index] = strength * _unit(difference)
+    return typical
+
+
+@dataclass(frozen=True, slots=True)
+class MotionBatch:
+    """Windows to edit, and what they should become."""
+
+    source: Float[Tensor, "batch frames 52"]
+    neutral: Float[Tensor, "batch 52"]
+    """Of the person."""
+    labels: Tensor
+    """Class index of the emotion asked for."""
+    embedding: Float[Tensor, "batch dimension"]
+    """The emotion asked for, as a clip, a label or words name it."""
+    level: Float[Tensor, "batch 52"]
+    """What the mean over the window should be."""
+    target: Float[Tensor, "batch frames 52"]
+    """What the person really did, where the weight is above 0."""
+    target_weight: Float[Tensor, " batch"]
+    real: Float[Tensor, "batch frames 52"]
+    """Windows of real takes that show the emotion asked for; of anybody."""
+    real_labels: Tensor
+
+
+class MotionSampler:
+    """Draws batches.
+
+    Args:
+        takes: Learned from.
+        typical: :func:`typical_differences`.
+        references: For each emotion, embeddings that ask for it and come from clips, each with the
+            difference that the clip shows.
+        names: For each emotion, embeddings of its label and of words for it.
+        frames: Of a window.
+        generator: Randomness.
+    """
+
+    def __init__(
+        self,
+        takes: Sequence[MotionTake],
+        typical: Float[np.ndarray, "7 52"],
+        references: Mapping[Emotion, Sequence[tuple[np.ndarray, np.ndarray]]],
+        names: Mapping[Emotion, Sequence[np.ndarray]],
+        *,
+        frames: int,
+        generator: torch.Generator,
+    ) -> None:
+        self._typical, self._references, self._names = typical, references, names
+        self._frames, self._generator = frames, generator
+        self._by_person = _by_person([one for one in takes if len(one.expression) >= frames])
+        long = [one for person in self._by_person.values() for one in person]
+        self._emotional = [
+            one
+            for one in long
+            if one.emotion is not Emotion.NEUTRAL and self._neutrals(one) and one.strength > 0
+        ]
+        self._aligned = [one for one in align_takes(takes) if len(one.change) >= frames]
+        self._by_emotion: dict[Emotion, list[MotionTake]] = defaultdict(list)
+        for one in long:
+            self._by_emotion[one.emotion].append(one)
+
+    def draw(self, count: int) -> MotionBatch:
+        """So many windows."""
+        rows = [self._draw_one() for _ in range(count)]
+        columns = [torch.from_numpy(np.stack(column)).float() for column in zip(*rows, strict=True)]
+        source, neutral, label, embedding, level, target, weight, real, real_label = columns
+        return MotionBatch(
+            source=source,
+            neutral=neutral,
+            labels=label.long(),
+            embedding=embedding,
+            level=level,
+            target=target,
+            target_weight=weight,
+            real=real,
+            real_labels=real_label.long(),
+        )
+
+    def _draw_one(self) -> tuple[np.ndarray, ...]:
+        kind = float(torch.rand((), generator=self._generator))
+        shown = np.zeros(52)
+        if kind < ALIGNED_SHARE and self._aligned:
+            pair = self._pick(self._aligned)
+            cut = self._cut(pair.change)
+            take, emotion = pair.neutral, pair.emotional.emotion
+            source = take.expression[cut]
+            target = (source + pair.change[cut]).clip(0, 1)
+            weight = min(1.0, pair.emotional.strength / FULL_STRENGTH)
+        elif kind < ALIGNED_SHARE + PLAYED_SHARE and self._emotional:
+            take = self._pick(self._emotional)
+            emotion = take.emotion
+            target = take.expression[self._cut(take.expression)]
+            calm = self._pick(self._neutrals(take)).expression
+            source = play_on(target, calm[self._cut(calm)])
+            weight = min(1.0, take.strength / FULL_STRENGTH)
+        else:
+            person = self._pick(list(self._by_person.values()))
+            take = self._pick(person)
+            emotion = self._pick(list(Emotion))
+            source = target = take.expression[self._cut(take.expression)]
+            shown = take.difference
+            weight = 0.0
+        embedding, asked = self._condition(emotion)
+        level = (source.mean(axis=0) + asked - shown).clip(0, 1)
+        real = self._pick(self._by_emotion[self._pick(list(self._by_emotion))])
+        return (
+            source,
+            take.neutral,
+            np.array(emotion.class_index),
+            embedding,
+            level,
+            target,
+            np.array(weight),
+            real.expression[self._cut(real.expression)],
+            np.array(real.emotion.class_index),
+        )
+
+    def _condition(self, emotion: Emotion) -> tuple[np.ndarray, np.ndarray]:
+        """An embedding that asks for an emotion, and the difference that it asks for."""
+        typical = self._typical[emotion.class_index]
+        references = self._references.get(emotion, ())
+        if not references or float(torch.rand((), generator=self._generator)) < 0.5:  # noqa: PLR2004
+            return self._pick(self._names[emotion]), typical
+        embedding, shown = self._pick(references)
+        length = np.linalg.norm(shown)
+        if emotion is Emotion.NEUTRAL or length < CLEARLY_ACTED:
+            return embedding, typical
+        mixed = _unit(typical) + shown / length
+        return embedding, _unit(mixed) * max(float(np.linalg.norm(typical)), float(length))
+
+    def _neutrals(self, take: MotionTake) -> list[MotionTake]:
+        own = self._by_person[take.clip.identity]
+        return [one for one in own if one.emotion is Emotion.NEUTRAL]
+
+    def _pick(self, choices: Sequence[Choice]) -> Choice:
+        return choices[int(torch.randint(len(choices), (), generator=self._generator))]
+
+    def _cut(self, values: np.ndarray) -> slice:
+        start = int(torch.randint(len(values) - self._frames + 1, (), generator=self._generator))
+        return slice(start, start + self._frames)
+
+
+def play_on(
+    emotional: Float[np.ndarray, "frames 52"], calm: Float[np.ndarray, "frames 52"]
+) -> Float[np.ndarray, "frames 52"]:
+    """An emotional take's speech on a calm face: a source of which the real target is known.
+
+    Speech channels are the take's own, in time; where speech and emotion share the lips, it is its
+    movement about the calm face's mean; all others are the calm face's.
+    """
+    moved = emotional - emotional.mean(axis=0) + calm.mean(axis=0)
+    played = np.where(SHARES == 0, emotional, np.where(SHARES < 1, moved, calm))
+    return played.clip(0, 1).astype(np.float32)
+
+
+def _spoken(take: MotionTake) -> tuple[str, str, str | None]:
+    """Who says what."""
+    return take.clip.dataset, take.clip.identity, take.clip.sentence
+
+
+def _by_person(takes: Iterable[MotionTake]) -> dict[str, list[MotionTake]]:
+    people: dict[str, list[MotionTake]] = defaultdict(list)
+    for one in takes:
+        people[one.clip.identity].append(one)
+    return people
+
+
+def _resample(one: PreparedClip) -> Float32[np.ndarray, "frames 52"]:
+    grid_s = time_grid(one.time_s)
+    columns = [np.interp(grid_s, one.time_s, column) for column in one.expression.T]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _low_pass(values: Float[np.ndarray, "frames 52"]) -> Float[np.ndarray, "frames 52"]:
+    places = np.arange(len(values)) / _RATE_HZ
+    weights = np.exp(-0.5 * ((places[:, None] - places) / LOW_PASS_S) ** 2)
+    return (weights / weights.sum(axis=1, keepdims=True)) @ values
+
+
+def _unit(values: Float[np.ndarray, " 52"]) -> Float[np.ndarray, " 52"]:
+    return values / max(float(np.linalg.norm(values)), 1e-9)

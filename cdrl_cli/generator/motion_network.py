@@ -1,0 +1,153 @@
+"""The learned motion editor: which expression, from the source's speech and an emotion embedding.
+
+NED's manipulator is the ancestor (Papantoniou et al. 2022, section 3.2): a source's sequence in,
+the same speech with another emotion out. Differs: it predicts a change instead of the whole
+expression, so that intensity 0 is the source itself, and it is convolutional and small enough to
+run for every frame on a CPU.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cdrl_cli.face.landmarks import COEFFICIENTS
+from cdrl_cli.generator.motion import (
+    BLINKS,
+    CONTEXT_AFTER,
+    CONTEXT_BEFORE,
+    DILATION,
+    KERNEL,
+    LIDS_LEFT,
+    LIDS_RIGHT,
+    MAX_SHIFT,
+    OWN_FRAMES,
+    RHYTHM,
+    SHARES,
+    SLOW_FRAMES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MotionConfig:
+    """Sizes of the editor."""
+
+    embedding: int = 64
+    """Length of a CERL embedding."""
+    width: int = 64
+    """Channels of the temporal layers."""
+    hidden: int = 96
+    """Channels of the conditioned layers."""
+
+
+class MotionEditor(nn.Module):
+    r"""Source coefficients and an emotion embedding to target coefficients.
+
+    .. math:: b' = b + r \tanh\bigl(a\, \beta(c) / r\bigr),
+              \qquad c = w \odot (f(e, h) - g(e) \odot o)
+
+    with intensity :math:`a`; channel shares :math:`w` (:data:`SHARES`: 0 for speech); :math:`o`
+    the source's own emotion, what its last two seconds show beyond the neutral range; :math:`h`
+    the rhythm of its speech, gaze and blinks, from a second of them (temporal convolutions);
+    :math:`f` layers conditioned on the embedding :math:`e` (FiLM, Perez et al. 2018); :math:`g`
+    in 0..1; :math:`\beta` the bound that keeps the change's length under :data:`MAX_SHIFT`; and
+    :math:`r` the room that a channel has before 0 or 1.
+
+    Every channel moves one way as the intensity grows. A frame's answer needs 1.9 s before it and
+    .12 s after it at most; fewer at the ends of a clip.
+    """
+
+    neutral_high: Tensor
+    scale: Tensor
+    shares: Tensor
+
+    def __init__(self, config: MotionConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or MotionConfig()
+        width, hidden = self.config.width, self.config.hidden
+        self.register_buffer("neutral_high", torch.zeros(COEFFICIENTS))
+        self.register_buffer("scale", torch.ones(len(RHYTHM)))
+        self.register_buffer("shares", torch.from_numpy(SHARES).float(), persistent=False)
+        self.near = nn.Conv1d(len(RHYTHM), width, KERNEL)
+        self.far = nn.Conv1d(width, width, KERNEL, dilation=DILATION)
+        self.read = nn.Linear(self.config.embedding, hidden)
+        self.film = nn.Linear(hidden, 4 * hidden)
+        self.mix = nn.Linear(width, hidden)
+        self.mix_again = nn.Linear(hidden, hidden)
+        self.feel = nn.Linear(hidden, COEFFICIENTS)
+        self.let_go = nn.Linear(hidden, COEFFICIENTS)
+
+    def forward(
+        self,
+        source: Float[Tensor, "batch frames 52"],
+        embedding: Float[Tensor, "batch dimension"] | Float[Tensor, "batch frames dimension"],
+        intensity: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch frames 52"]:
+        """Edit sequences.
+
+        Args:
+            source: Coefficients 0..1, 25 frames a second.
+            embedding: Unit vectors of CERL: one for the whole sequence, or one a frame.
+            intensity: 0 returns the source, bit for bit; 1 is as the embedding says; at most 2.
+
+        Returns:
+            Coefficients 0..1; the change is no longer than ``MAX_SHIFT * max(1, intensity)``.
+        """
+        change = self.change(source, embedding)
+        return apply_change(source, intensity[:, None, None] * change)
+
+    def change(
+        self,
+        source: Float[Tensor, "batch frames 52"],
+        embedding: Float[Tensor, "batch dimension"] | Float[Tensor, "batch frames dimension"],
+    ) -> Float[Tensor, "batch frames 52"]:
+        """The change at intensity 1, bounded, before it meets the limits of each coefficient."""
+        own = torch.relu(_mean_before(source, OWN_FRAMES) - self.neutral_high)
+        if embedding.ndim == 2:  # noqa: PLR2004 - one for all frames
+            embedding = embedding[:, None]
+        heard = functional.silu(self.read(embedding))
+        gain, shift, gain_again, shift_again = self.film(heard).chunk(4, dim=-1)
+        rhythm = self._rhythm(source)
+        mixed = functional.silu((1 + gain) * self.mix(rhythm) + shift)
+        mixed = functional.silu((1 + gain_again) * self.mix_again(mixed) + shift_again)
+        felt = torch.tanh(self.feel(mixed))
+        change = self.shares * (felt - torch.sigmoid(self.let_go(heard)) * own)
+        # A closed eye has no opening to widen: blinks stay whole.
+        opened = torch.ones_like(source)
+        opened[..., LIDS_LEFT] = 1 - source[..., BLINKS[0], None]
+        opened[..., LIDS_RIGHT] = 1 - source[..., BLINKS[1], None]
+        return _bound(change * opened)
+
+    def _rhythm(
+        self, source: Float[Tensor, "batch frames 52"]
+    ) -> Float[Tensor, "batch frames width"]:
+        heard = source[..., RHYTHM]
+        moving = ((heard - _mean_before(heard, SLOW_FRAMES)) / self.scale).transpose(1, 2)
+        moving = functional.pad(moving, (CONTEXT_BEFORE, CONTEXT_AFTER), mode="replicate")
+        near = functional.silu(self.near(moving))
+        return functional.silu(self.far(near)).transpose(1, 2)
+
+
+def apply_change(
+    source: Float[Tensor, "batch frames 52"], change: Float[Tensor, "batch frames 52"]
+) -> Float[Tensor, "batch frames 52"]:
+    """Add a change, softly stopped at 0 and 1: a slope everywhere, no step beyond."""
+    room = torch.where(change > 0, 1 - source, source).clamp(min=1e-6)
+    return (source + room * torch.tanh(change / room)).clamp(0, 1)
+
+
+def _bound(change: Float[Tensor, "batch frames 52"]) -> Float[Tensor, "batch frames 52"]:
+    length = (change.square().sum(dim=-1, keepdim=True) + 1e-12).sqrt()
+    return change * (MAX_SHIFT * torch.tanh(length / MAX_SHIFT) / length)
+
+
+def _mean_before(
+    values: Float[Tensor, "batch frames channels"], count: int
+) -> Float[Tensor, "batch frames channels"]:
+    """The mean over so many frames up to each, over fewer where there are no more."""
+    padded = functional.pad(values.transpose(1, 2), (count - 1, 0))
+    summed = functional.avg_pool1d(padded, count, stride=1).transpose(1, 2) * count
+    there = torch.arange(1, values.shape[1] + 1, device=values.device).clamp(max=count)
+    return summed / there[:, None]

@@ -1,0 +1,224 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.generator.motion import (
+    CONTEXT_AFTER,
+    MAX_INTENSITY,
+    MAX_SHIFT,
+    OWN_FRAMES,
+    RATE_HZ,
+    SHARES,
+    Condition,
+    ConditionTrack,
+    LearnedMotion,
+    Window,
+)
+from cdrl_cli.generator.motion_network import MotionEditor
+
+SEEDS = st.integers(0, 2**31)
+INTENSITIES = st.floats(0, MAX_INTENSITY)
+
+
+@pytest.fixture(scope="module")
+def editor():
+    """As strong as a trained one, and as sure of what to let go."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = MotionEditor()
+        for name, one in made.named_parameters():
+            torch.nn.init.normal_(one, std=0.4 if name.startswith("feel") else 0.12)
+        made.neutral_high.fill_(0.2)
+        made.scale.fill_(0.1)
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def learned(editor):
+    return LearnedMotion({name: tensor.numpy() for name, tensor in editor.state_dict().items()})
+
+
+def talk(seconds=4.0, rate_hz=RATE_HZ, seed=0):
+    """A talking face: a sum of slow waves in every channel, the same at any frame rate."""
+    generator = np.random.default_rng(seed)
+    times_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    return times_s, talk_at(times_s, generator)
+
+
+def talk_at(times_s, generator):
+    phases, rates = generator.uniform(0, 6, (2, 52)), generator.uniform(0.3, 1.0, 52)
+    middle, size = generator.uniform(0, 1, 52), generator.uniform(0, 0.4, 52)
+    waves = np.sin(2 * np.pi * rates * times_s[:, None] + phases[0])
+    return (middle + size * waves).clip(0, 1).astype(np.float32)
+
+
+def feeling(seed=0, shape=()):
+    embedding = np.random.default_rng(seed).standard_normal((*shape, 64))
+    return (embedding / np.linalg.norm(embedding, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def edit(editor, source, embedding, intensity):
+    with torch.inference_mode():
+        return editor(
+            torch.from_numpy(source)[None],
+            torch.from_numpy(embedding)[None],
+            torch.tensor([intensity], dtype=torch.float32),
+        )[0].numpy()
+
+
+def window_at(times_s, source, now, *, back_s=1.95, ahead_s=0.2):
+    near = (times_s >= times_s[now] - back_s - 1e-9) & (times_s <= times_s[now] + ahead_s + 1e-9)
+    return Window(times_s[near] - times_s[now], source[near])
+
+
+@given(SEEDS)
+def test_intensity_zero_is_the_source_bit_for_bit(editor, seed):
+    _, source = talk(1.0, seed=seed)
+    np.testing.assert_array_equal(edit(editor, source, feeling(seed), 0.0), source)
+
+
+@given(SEEDS, INTENSITIES, INTENSITIES)
+def test_more_intensity_is_more_of_the_same(editor, seed, one, other):
+    _, source = talk(1.0, seed=seed)
+    less, more = (edit(editor, source, feeling(seed), i) - source for i in sorted((one, other)))
+    assert (np.abs(more) >= np.abs(less) - 1e-6).all()
+    assert (more * less >= -1e-9).all()
+
+
+@given(SEEDS, INTENSITIES)
+def test_the_change_is_bounded_and_coefficients_stay_coefficients(editor, seed, intensity):
+    _, source = talk(1.0, seed=seed)
+    output = edit(editor, source, feeling(seed), intensity)
+    assert output.min() >= 0
+    assert output.max() <= 1
+    length = np.linalg.norm(output - source, axis=1)
+    assert length.max() <= MAX_SHIFT * max(1.0, intensity) + 1e-5
+
+
+@given(SEEDS, INTENSITIES)
+def test_speech_gaze_and_blinks_never_change(editor, seed, intensity):
+    _, source = talk(1.0, seed=seed)
+    output = edit(editor, source, feeling(seed), intensity)
+    np.testing.assert_array_equal(output[:, SHARES == 0], source[:, SHARES == 0])
+
+
+def test_slopes_reach_every_weight_and_the_embedding(editor):
+    embedding = torch.from_numpy(feeling())[None].requires_grad_()
+    source = torch.from_numpy(talk()[1])[None]
+    editor(source, embedding, torch.ones(1)).square().sum().backward()
+    assert all(one.grad.abs().sum() > 0 for one in editor.parameters())
+    assert embedding.grad.abs().sum() > 0
+    editor.zero_grad()
+
+
+def test_the_change_moves_with_the_speech_and_not_without(editor):
+    _, talking = talk()
+    still = np.tile(talking[:1], (len(talking), 1))
+    moves = [np.ptp(edit(editor, x, feeling(), 1.0) - x, axis=0).max() for x in (talking, still)]
+    assert moves[0] > 0.02
+    assert moves[1] < 1e-5
+
+
+def test_a_smile_that_lasts_is_taken_away_and_one_that_passes_is_not(editor):
+    """By what differs from the same face without it: the network's own change is in both."""
+    smile = EXPRESSION_NAMES.index("mouthSmileLeft")
+    calm = np.full((80, 52), 0.1, np.float32)
+    lasting, passing = calm.copy(), calm.copy()
+    lasting[:, smile] = passing[-3:, smile] = 0.8
+    plain, kept, lost = (
+        edit(editor, x, feeling(), 1.0)[-1] - x[-1] for x in (calm, passing, lasting)
+    )
+    assert lost[smile] < plain[smile] - 0.1
+    assert kept[smile] > lost[smile] + 0.05
+
+
+def test_a_frame_needs_no_more_than_a_window(editor):
+    _, source = talk(6.0)
+    now, embedding = 100, feeling()
+    whole = edit(editor, source, embedding, 1.0)[now]
+    part = source[now + 1 - OWN_FRAMES : now + 1 + CONTEXT_AFTER]
+    np.testing.assert_allclose(
+        edit(editor, part, embedding, 1.0)[-1 - CONTEXT_AFTER], whole, atol=1e-5
+    )
+
+
+@settings(deadline=None)
+@given(SEEDS, INTENSITIES, st.integers(0, 99))
+def test_numpy_and_torch_agree(editor, learned, seed, intensity, now):
+    times_s, source = talk(seed=seed)
+    embedding = feeling(seed)
+    expected = edit(editor, source, embedding, intensity)[now]
+    shown = learned(
+        source[now],
+        window_at(times_s, source, now),
+        Condition(np.zeros(52), embedding),
+        intensity=intensity,
+    )
+    np.testing.assert_allclose(shown, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("rate_hz", [15, 24, 30000 / 1001, 50, 60, 120])
+def test_the_answer_is_the_same_at_any_frame_rate(learned, rate_hz):
+    answers = []
+    for rate in (25, rate_hz):
+        generator = np.random.default_rng(3)
+        times_s = np.sort(2.0 + np.arange(-60 * rate // 25, 8 * rate // 25) / rate)
+        source = talk_at(times_s, generator)
+        now = int(np.abs(times_s - 2.0).argmin())
+        assert times_s[now] == pytest.approx(2.0)
+        condition = Condition(np.zeros(52), feeling())
+        window = window_at(times_s, source, now)
+        answers.append(learned(source[now], window, condition, intensity=1.0) - source[now])
+    assert np.abs(answers[0]).max() > 0.2
+    np.testing.assert_allclose(answers[0], answers[1], atol=0.02)
+
+
+def test_and_at_a_varying_one(learned):
+    generator = np.random.default_rng(5)
+    even_s = 2 + np.arange(-60, 8) / 25
+    jittered_s = np.sort(np.concatenate([even_s[::2], 2 + generator.uniform(-2.4, 0.3, 90)]))
+    answers = []
+    for times_s in (even_s, jittered_s):
+        source = talk_at(times_s, np.random.default_rng(3))
+        now = int(np.abs(times_s - 2.0).argmin())
+        condition = Condition(np.zeros(52), feeling())
+        window = window_at(times_s, source, now)
+        answers.append(learned(source[now], window, condition, intensity=1.0) - source[now])
+    np.testing.assert_allclose(answers[0], answers[1], atol=0.02)
+
+
+def test_a_single_frame_is_enough(learned):
+    expression = np.full(52, 0.3, np.float32)
+    condition = Condition(np.zeros(52), feeling())
+    shown = learned(expression, Window(np.zeros(1), expression[None]), condition, intensity=1.0)
+    assert np.abs(shown - expression).max() > 0.01
+
+
+def test_an_embedding_for_each_frame_is_used_in_its_frame(editor):
+    _, source = talk(1.0)
+    embeddings = feeling(1, (25,))
+    output = edit(editor, source, embeddings, 1.0)
+    for frame in (0, 12, 24):
+        np.testing.assert_allclose(
+            output[frame], edit(editor, source, embeddings[frame], 1.0)[frame], atol=1e-6
+        )
+
+
+def test_a_track_passes_smoothly_from_one_emotion_to_the_next_and_holds_its_ends():
+    one, other = (Condition(np.full(52, x), feeling(seed)) for seed, x in ((0, 0.0), (1, 1.0)))
+    track = ConditionTrack(np.array([1.0, 2.0]), (one, other))
+    assert track.at(0.0) is one
+    assert track.at(9.0) is other
+    between = track.at(1.25)
+    np.testing.assert_allclose(between.difference, 0.25)
+    assert np.linalg.norm(between.embedding) == pytest.approx(1)
+    assert between.embedding @ one.embedding > between.embedding @ other.embedding
+    steps = np.stack([track.at(t).embedding for t in np.arange(0.5, 2.5, 0.04)])
+    assert np.linalg.norm(np.diff(steps, axis=0), axis=1).max() < 0.1
+
+
+def test_it_is_small(editor):
+    assert sum(one.numel() for one in editor.parameters()) < 300_000
