@@ -66,6 +66,7 @@ def make_edit(task: Task, models: Models, options: EditOptions, output: Path) ->
     except (OSError, ValueError, KeyError, TypeError):
         pass  # no note, or none of ours: the edit is made
     output.parent.mkdir(parents=True, exist_ok=True)
+    note.unlink(missing_ok=True)  # a run cut off after the edit must not leave the old note
     result = edit_video(task.source.path, output, replace(options, overwrite=True), models=models)
     note.write_text(json.dumps({"digest": digest, "edit_s": result.elapsed_s}) + "\n", "utf-8")
     return Edited(output, result.elapsed_s)

@@ -17,6 +17,7 @@ from cdrl_cli.data.clips import Clip, read_index
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
+from cdrl_cli.evaluation import rows
 from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS, HELD_OUT_PEOPLE, Task
 from cdrl_cli.evaluation.rows import count_changed_outside, make_edit
 
@@ -43,21 +44,21 @@ def data(cuts: Path) -> Path:
                 "identity": person, "emotion": emotion, "label_certain": "1", "sentence": sentence,
                 "split": "val"}  # fmt: skip
 
-    rows = []
+    found = []
     for person in ("J01", "J03", "J05", "J07"):
         dataset = "Java-SED (full frame)" if person == "J05" else "Java-SED"
-        rows += [row("man", dataset, person, "neutral", f"S0{n}") for n in range(1, 5)]
-        rows.append(row("joy", dataset, person, "happy", "S04"))
-    rows += [
+        found += [row("man", dataset, person, "neutral", f"S0{n}") for n in range(1, 5)]
+        found.append(row("joy", dataset, person, "happy", "S04"))
+    found += [
         row("joy" if emotion == "happy" else "grief", "MEAD", person, emotion, "001")
         for person in ("MEAD_W009", "MEAD_M030")
         for emotion in EDITED_EMOTIONS
     ]
-    rows.append(row("man", "MEAD", "MEAD_W009", "neutral", "001"))
+    found.append(row("man", "MEAD", "MEAD_W009", "neutral", "001"))
     with (cuts / "index.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
+        writer = csv.DictWriter(file, found[0])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(found)
     return cuts
 
 
@@ -92,6 +93,19 @@ def test_an_edit_is_made_once_and_again_when_anything_differs(cuts, models, tmp_
     assert again != written
     make_edit(task, load_models("research"), EditOptions(emotion="happy", intensity=0.5), output)
     assert output.stat().st_mtime_ns != again
+
+
+def test_an_edit_that_is_cut_off_leaves_no_note(cuts, models, tmp_path, monkeypatch):
+    task, output = task_of(cuts), tmp_path / "edit.mp4"
+    make_edit(task, models, EditOptions(emotion="happy"), output)
+
+    def cut_off(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rows, "edit_video", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        make_edit(task, models, EditOptions(emotion="sad"), output)
+    assert not output.with_suffix(".json").exists()
 
 
 @pytest.mark.parametrize("note", ["", "[]", "{}", '{"digest": 1}'])
