@@ -1,14 +1,18 @@
 """``spfem evaluate``: numbers of the shipped weights, on people never learned from."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cdrl_cli.cli.console import print_json
-from cdrl_cli.cli.options import Json, Quiet, Weights
+from cdrl_cli.cli.console import print_json, say, to_json
+from cdrl_cli.cli.options import Intensity, Json, Quiet, Weights
 from cdrl_cli.cli.progress import count_progress
 from cdrl_cli.cli.train import Cache, Data
+
+if TYPE_CHECKING:
+    from cdrl_cli.checkpoints.models import Models
+    from cdrl_cli.evaluation.protocol import Asking
 
 app = typer.Typer(name="evaluate", help="Measure the shipped weights.", no_args_is_help=True)
 
@@ -51,3 +55,72 @@ def representations(
         print_json({"weights": weights, "rows": rows})
     else:
         typer.echo("\n".join(draw_table(rows)))
+
+
+@app.command()
+def edits(
+    data: Data,
+    *,
+    cache: Cache = Path("runs/prepared"),
+    weights: Weights = "permissive",
+    edits: Annotated[
+        int, typer.Option(help="Of each row, alike for all emotions: 6 to 48, by sixes.")
+    ] = 36,
+    by: Annotated[
+        Literal["reference", "label", "both"], typer.Option(help="How the emotion is asked for.")
+    ] = "both",
+    intensity: Intensity = 1.0,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder for report.md, report.json, the edited clips and index.html, which shows "
+            "them side by side. Edits that are there already are not made again.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Does an edit show the emotion, keep the words, the person and the picture?
+
+    Edits validation clips, reads the files again and prints Markdown tables with bootstrap 95 %
+    intervals over clips. Needs the optional parts judge, identity and speech (spfem
+    download-weights judge identity speech), and spfem[evaluate,speech].
+    """
+    from tempfile import TemporaryDirectory
+
+    from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.evaluation.edits import evaluate_edits
+    from cdrl_cli.evaluation.report import draw_report, report_facts, write_gallery
+
+    rows: dict[str, Models | None] = {"no edit": None, "core only": load_models(weights)}
+    askings: list[Asking] = ["reference", "label"] if by == "both" else [by]
+    with (
+        TemporaryDirectory() as temporary,
+        count_progress("evaluating edits", quiet=quiet) as progress,
+    ):
+        evaluation = evaluate_edits(
+            rows,
+            data,
+            cache,
+            Path(temporary) if output is None else output,
+            edits=edits,
+            askings=askings,
+            intensity=intensity,
+            progress=progress,
+        )
+    page = "\n".join(draw_report(evaluation))
+    facts = {"weights": weights, **report_facts(evaluation)}
+    if output is not None:
+        gallery = write_gallery(evaluation, output)
+        (output / "report.md").write_text(page + "\n", "utf-8")
+        (output / "report.json").write_text(to_json(facts) + "\n", "utf-8")
+        if not quiet:
+            say(f"{output}: report.md, report.json, {gallery.name}")
+    if json:
+        print_json(facts)
+    else:
+        typer.echo(page)

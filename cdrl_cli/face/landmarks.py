@@ -74,7 +74,7 @@ class Landmarker:
     def __init__(self, model: Path, *, max_faces: int = 4) -> None:
         if max_faces < 1:
             raise ValueError(f"max_faces must be at least 1, got {max_faces}")
-        with _quiet_native_log():
+        with quiet_native_log():
             from mediapipe.tasks.python import vision
             from mediapipe.tasks.python.core.base_options import BaseOptions
 
@@ -96,7 +96,7 @@ class Landmarker:
 
     def close(self) -> None:
         """Free the network."""
-        with _quiet_native_log():
+        with quiet_native_log():
             self._landmarker.close()
 
     def detect(self, picture: UInt8[np.ndarray, "height width 3"]) -> list[Face]:
@@ -114,7 +114,7 @@ class Landmarker:
         # MediaPipe asks for rising milliseconds and, with its filter off, uses them for nothing
         # else; a count cannot stumble over equal or falling times in a damaged file.
         if self._pictures == 0:
-            with _quiet_native_log():
+            with quiet_native_log():
                 result = self._landmarker.detect_for_video(image, 0)
         else:
             result = self._landmarker.detect_for_video(image, self._pictures * 33)
@@ -134,8 +134,8 @@ class Landmarker:
 
 
 @contextmanager
-def _quiet_native_log() -> Iterator[None]:
-    """Keep MediaPipe's native start-up lines off the user's terminal.
+def quiet_native_log() -> Iterator[None]:
+    """Keep the native start-up lines of MediaPipe and its kin off the user's terminal.
 
     They are written to file descriptor 2 by C++ before any log level can be set; Python's own
     ``sys.stderr`` is flushed before and unaffected after.

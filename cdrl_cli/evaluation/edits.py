@@ -1,0 +1,348 @@
+"""What the generator is worth: clips edited by the shipped path, read again, and compared.
+
+DESIGN, section 4. Every row of the table is a generator, or none; every row edits the same clips.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+
+from cdrl_cli.checkpoints.content import ContentModels, load_content, open_prior
+from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.data.clips import Clip, read_index
+from cdrl_cli.data.pairs import align
+from cdrl_cli.data.prepared import PreparedClip
+from cdrl_cli.data.takes import Take, Windows, read_takes
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import NoFaceError
+from cdrl_cli.evaluation import measures
+from cdrl_cli.evaluation.footage import Footage, Reader, in_common
+from cdrl_cli.evaluation.judges import load_judge
+from cdrl_cli.evaluation.plausibility import RealExpressions, learn_region
+from cdrl_cli.evaluation.protocol import (
+    Asking,
+    Task,
+    acted_clips,
+    plan_edits,
+    region_clips,
+)
+from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit
+from cdrl_cli.face.identity import IdentityEncoder
+from cdrl_cli.representation.speech import SpeechPrior
+from cdrl_cli.training.prepare import prepare_clip, prepare_clips
+
+SYNC_WINDOWS = 10
+"""Of a clip, whose mouths are held against their own and the others' speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Everything that is read of one clip."""
+
+    footage: Footage
+    prepared: PreparedClip
+    """Smoothed, as an edit sees it: coefficients and mouth crops."""
+    take: Take
+    """On the grid of the speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScore:
+    """How far from the real take, in the output and in the unedited source."""
+
+    landmarks: float
+    """Mean distance in head space, eye distances, of moments at which the same is said."""
+    landmarks_source: float
+    identity: Float32[np.ndarray, "judged dim"]
+    """SFace features of the real take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One edit of one row."""
+
+    row: str
+    task: Task
+    path: Path
+    """The edited file; the source where the row edits nothing."""
+    judged: Emotion
+    frame_hits: float
+    """Share of frames judged to show the emotion that was asked for."""
+    probability_rise: float
+    """Of that emotion, against the source."""
+    lip_correlation: float
+    """NaN where the lips do not move."""
+    closure_f1: float
+    """NaN where the lips never close."""
+    identity: float
+    identity_low: float
+    """5th percentile of the frames."""
+    jerkiness: float
+    jerkiness_source: float
+    change: float
+    inside: float
+    """Share of frames whose expression real people show."""
+    target: TargetScore | None
+    """None where there is no real take."""
+    sync: float | None
+    """Margin of own over other speech, cosines; None where the clip has no sound."""
+    sync_source: float | None
+    faces: Float32[np.ndarray, "judged dim"]
+    """SFace features of the output,"""
+    faces_source: Float32[np.ndarray, "judged dim"]
+    """and of the source."""
+    changed_outside: tuple[int, int] | None
+    """Colour values changed where the mask is 0, and all that lie there; None if not counted."""
+    edit_s: float
+    """0 where nothing was edited."""
+    measure_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """A real emotional clip of a held-out person: what a perfect edit would score."""
+
+    clip: Clip
+    judged: Emotion
+    frame_hits: float
+    inside: float
+    change: float
+    """From the person's own neutral, mean over frames and clips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All that was measured."""
+
+    rows: tuple[str, ...]
+    scores: tuple[Score, ...]
+    acted: tuple[Acted, ...]
+    intensity: float
+
+
+def evaluate_edits(
+    rows: Mapping[str, Models | None],
+    data: Path,
+    cache: Path,
+    folder: Path,
+    *,
+    edits: int,
+    askings: Sequence[Asking],
+    intensity: float = 1.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Edit the validation clips once a row, and measure.
+
+    Args:
+        rows: By name, in the order of the table; None edits nothing.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips; what is read of real clips is kept in its ``footage/``.
+        folder: Where the edited clips go, a folder a row; those that are there are not made again.
+        edits: Of each row and asking; a multiple of six.
+        askings: By reference, by label.
+        intensity: Of every edit.
+        progress: Called with (clips done, clips in all).
+
+    Raises:
+        WeightsError: If ``judge``, ``identity`` or ``speech`` have not been downloaded.
+        UsageError: If the index lacks clips of the protocol, or LiteRT is not installed.
+        SpfemError: If an edit fails.
+    """
+    clips = read_index(data)
+    tasks = [task for asking in askings for task in plan_edits(clips, edits=edits, asking=asking)]
+    acted = acted_clips(clips)
+    bench = Bench.load(clips, cache)
+    total, done = len(acted) + len(tasks) * len(rows), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, total)
+
+    ceiling = []
+    for clip in acted:
+        ceiling.append(bench.score_acted(clip, clips))
+        step()
+    scores = []
+    for name, models in rows.items():
+        counted: set[Path] = set()
+        for task in tasks:
+            is_first = task.source.path not in counted
+            counted.add(task.source.path)
+            scores.append(
+                bench.score(name, models, task, folder, intensity=intensity, count_outside=is_first)
+            )
+            step()
+    return Evaluation(tuple(rows), tuple(scores), tuple(ceiling), intensity)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The instruments, and what they have seen of real clips."""
+
+    reader: Reader
+    content: ContentModels
+    prior: SpeechPrior
+    region: RealExpressions
+    cache: Path
+    _seen: dict[Path, Sight]
+
+    @classmethod
+    def load(cls, clips: Sequence[Clip], cache: Path) -> "Bench":
+        """The default weights measure, whichever generator is measured."""
+        models, content = load_models(), load_content()
+        reader = Reader(models, load_judge(), IdentityEncoder(find_weights("identity")))
+        region = learn_region(list(prepare_clips(region_clips(clips), models, cache)))
+        return cls(reader, content, open_prior(content.prior), region, cache, {})
+
+    def score(
+        self,
+        row: str,
+        models: Models | None,
+        task: Task,
+        folder: Path,
+        *,
+        intensity: float,
+        count_outside: bool,
+    ) -> Score:
+        """Make one edit and measure it."""
+        source = self._look(task.source)
+        target = None if task.target is None else self._look(task.target)
+        options = edit_options(task, intensity=intensity)
+        path, output, edit_s, outside = task.source.path, source, 0.0, None
+        if models is not None:
+            name = f"{task.name}{task.source.path.suffix}"
+            edited = make_edit(task, models, options, folder / slug(row) / name)
+            path, edit_s = edited.path, edited.edit_s
+        began = perf_counter()
+        if models is not None:
+            output = self._read(replace(task.source, path=path), kept=False)
+            if count_outside:
+                outside = count_changed_outside(task, models, options)
+        before, after = in_common(source.footage, output.footage)
+        apertures = [measures.lip_aperture(one.landmarks_xyz) for one in (before, after)]
+        closed_below = measures.closed_threshold(apertures[0])
+        cosines = measures.cosines(before.identity, after.identity)
+        both = _at_same_times(source.prepared, output.prepared)
+        return Score(
+            row=row,
+            task=task,
+            path=path,
+            judged=measures.judged_emotion(after.probabilities),
+            frame_hits=measures.frame_accuracy(after.probabilities, task.emotion),
+            probability_rise=measures.probability_rise(
+                before.probabilities, after.probabilities, task.emotion
+            ),
+            lip_correlation=measures.correlation(*apertures),
+            closure_f1=measures.closure_f1(*(one < closed_below for one in apertures)),
+            identity=float(cosines.mean()),
+            identity_low=float(np.percentile(cosines, measures.LOW_PERCENTILE)),
+            jerkiness=measures.jerkiness(after.landmarks_xyz),
+            jerkiness_source=measures.jerkiness(before.landmarks_xyz),
+            change=measures.expression_change(*both),
+            inside=float(self.region.contains(output.prepared.expression).mean()),
+            target=None if target is None else self._score_target(source, output, target),
+            sync=self._sync(output.take),
+            sync_source=self._sync(source.take),
+            faces=after.identity,
+            faces_source=before.identity,
+            changed_outside=outside,
+            edit_s=edit_s,
+            measure_s=perf_counter() - began,
+        )
+
+    def score_acted(self, clip: Clip, clips: Sequence[Clip]) -> Acted:
+        """Measure a real emotional clip."""
+        assert clip.emotion is not None
+        sight = self._look(clip)
+        neutral = [
+            self._look(other).prepared.expression.mean(axis=0)
+            for other in clips
+            if other.emotion is Emotion.NEUTRAL
+            and (other.identity, other.dataset) == (clip.identity, clip.dataset)
+        ]
+        change = sight.prepared.expression.mean(axis=0) - np.mean(neutral, axis=0)
+        return Acted(
+            clip=clip,
+            judged=measures.judged_emotion(sight.footage.probabilities),
+            frame_hits=measures.frame_accuracy(sight.footage.probabilities, clip.emotion),
+            inside=float(self.region.contains(sight.prepared.expression).mean()),
+            change=float(np.linalg.norm(change)),
+        )
+
+    def _look(self, clip: Clip) -> Sight:
+        """What is seen of a clip of the data, looked at once."""
+        if clip.path not in self._seen:
+            self._seen[clip.path] = self._read(clip, kept=True)
+        return self._seen[clip.path]
+
+    def _read(self, clip: Clip, *, kept: bool) -> Sight:
+        if kept:
+            footage = self.reader.read_kept(clip, self.cache / "footage")
+            prepared = next(prepare_clips([clip], self.reader.models, self.cache), None)
+        else:
+            footage = self.reader.read(clip.path)
+            prepared = prepare_clip(clip, self.reader.models)
+        takes = (
+            [] if prepared is None else read_takes([prepared], self.prior, self.cache / "speech")
+        )
+        take = next(iter(takes), None)
+        if prepared is None or take is None:
+            raise NoFaceError(f"{clip.path}: no face to measure")
+        return Sight(footage, prepared, take)
+
+    def _score_target(self, source: Sight, output: Sight, target: Sight) -> TargetScore:
+        # The words are the source's in both, so one alignment serves both.
+        moment = align(source.take.speech, target.take.speech)
+        said_s, acted_s = source.take.time_s, target.take.time_s[moment]
+        real = self._in_head(target.footage, acted_s)
+        return TargetScore(
+            landmarks=measures.landmark_error(self._in_head(output.footage, said_s), real),
+            landmarks_source=measures.landmark_error(self._in_head(source.footage, said_s), real),
+            identity=target.footage.identity,
+        )
+
+    def _in_head(
+        self, footage: Footage, time_s: Float[np.ndarray, " moments"]
+    ) -> Float[np.ndarray, "moments 468 3"]:
+        """The landmarks seen nearest to some moments, without the head's pose."""
+        nearest = np.abs(footage.time_s - time_s[:, None]).argmin(axis=1)
+        frames, where = np.unique(nearest, return_inverse=True)
+        return measures.head_space(footage.landmarks_xyz[frames], self.reader.models.head)[where]
+
+    def _sync(self, take: Take) -> float | None:
+        """How much nearer a mouth is to its own speech than to other moments' of the clip."""
+        frames = self.content.content.config.frames
+        if not take.has_speech or len(take.starts(frames)) < SYNC_WINDOWS:
+            return None
+        windows = Windows.spread(take, frames, SYNC_WINDOWS)
+        with torch.inference_mode():
+            heard = self.content.speech(windows.speech)
+            seen = self.content.content.encode_views(windows.crops, windows.coefficients)["both"]
+            likeness = seen @ heard.T
+        own = torch.eye(len(likeness), dtype=torch.bool)
+        return float(likeness[own].mean() - likeness[~own].mean())
+
+
+def slug(row: str) -> str:
+    """A row's name as the name of its folder."""
+    return row.replace(" ", "-")
+
+
+def _at_same_times(
+    one: PreparedClip, other: PreparedClip
+) -> tuple[Float32[np.ndarray, "frames 52"], Float32[np.ndarray, "frames 52"]]:
+    """Coefficients of the frames that show a face in both."""
+    _, here, there = np.intersect1d(_microseconds(one), _microseconds(other), return_indices=True)
+    return one.expression[here], other.expression[there]
+
+
+def _microseconds(prepared: PreparedClip) -> Int[np.ndarray, " frames"]:
+    return np.round(prepared.time_s * 1e6).astype(int)

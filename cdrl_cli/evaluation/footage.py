@@ -1,0 +1,138 @@
+"""What is read in a clip, edited or not, before anything is compared."""
+
+import zlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.data.clips import Clip
+from cdrl_cli.errors import NoFaceError
+from cdrl_cli.evaluation.judges import CROP_MARGIN, Judge, cut_tight
+from cdrl_cli.face.identity import IdentityEncoder
+from cdrl_cli.face.tracking import DETECTION_SIDE_PX
+from cdrl_cli.media import open_video
+
+JUDGED_FRAMES = 24
+"""Of a clip, at even distances: so many are shown to the judge and asked who they are."""
+
+_FEWEST_FRAMES = 3
+"""With a face, for anything to move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """The largest face of each frame, as found there.
+
+    Not smoothed: a trembling edit must not be calmed by looking at it.
+    """
+
+    frame: Int[np.ndarray, " frames"]
+    """Index of each frame that shows a face."""
+    time_s: Float[np.ndarray, " frames"]
+    landmarks_xyz: Float32[np.ndarray, "frames 478 3"]
+    """Square pixels."""
+    expression: Float32[np.ndarray, "frames 52"]
+    judged: Int[np.ndarray, " judged"]
+    """Indices of the frames that were judged."""
+    probabilities: Float32[np.ndarray, "judged 7"]
+    """By the judge, in the order of :class:`~cdrl_cli.emotion.Emotion`."""
+    identity: Float32[np.ndarray, "judged dim"]
+    """Unit vectors: who is seen."""
+
+    def part(
+        self, frames: Int[np.ndarray, " some"], judged: Int[np.ndarray, " others"]
+    ) -> "Footage":
+        """What was seen in some frames, and judged in others."""
+        kept, asked = np.isin(self.frame, frames), np.isin(self.judged, judged)
+        return Footage(
+            self.frame[kept],
+            self.time_s[kept],
+            self.landmarks_xyz[kept],
+            self.expression[kept],
+            self.judged[asked],
+            self.probabilities[asked],
+            self.identity[asked],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The networks that read clips; none of them belongs to what is being evaluated."""
+
+    models: Models
+    """The landmarker and the head model."""
+    judge: Judge
+    identity: IdentityEncoder
+
+    def read(self, path: Path) -> Footage:
+        """Read a file.
+
+        Raises:
+            NoFaceError: If hardly any frame shows a face.
+            UnreadableInputError: If it cannot be decoded.
+        """
+        frames, times, landmarks, expressions = [], [], [], []
+        asked, crops, identities = [], [], []
+        chosen = _chosen_frames(path)
+        with open_video(path) as video, self.models.open_landmarker(max_faces=1) as landmarker:
+            for frame in video:
+                picture = frame.picture(DETECTION_SIDE_PX)
+                for face in landmarker.detect(picture):
+                    frames.append(frame.index)
+                    times.append(float(frame.time))
+                    landmarks.append(face.landmarks_xyz)
+                    expressions.append(face.expression)
+                    if frame.index in chosen:
+                        asked.append(frame.index)
+                        crops.append(cut_tight(picture, face.landmarks_xyz, self.judge.side_px))
+                        identities.append(self.identity.embed(picture, face.landmarks_xyz))
+        if len(frames) < _FEWEST_FRAMES or not asked:
+            raise NoFaceError(f"{path}: a face in {len(frames)} frames only, too few to measure")
+        return Footage(
+            frame=np.array(frames),
+            time_s=np.array(times),
+            landmarks_xyz=np.stack(landmarks),
+            expression=np.stack(expressions),
+            judged=np.array(asked),
+            probabilities=self.judge.probabilities(crops).astype(np.float32),
+            identity=np.stack(identities),
+        )
+
+    def read_kept(self, clip: Clip, cache: Path) -> Footage:
+        """Read a clip of the data, or what was read of it before.
+
+        Args:
+            clip: Its file's size and time are part of the name under which it is kept.
+            cache: Folder.
+        """
+        state = clip.path.stat()
+        facts = (clip.path.resolve(), state.st_size, state.st_mtime_ns)
+        asked = (self.judge.name, CROP_MARGIN, JUDGED_FRAMES)
+        key = zlib.crc32(repr((facts, asked)).encode())
+        kept = cache / f"{clip.path.stem}-{key:08x}.npz"
+        if not kept.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            footage = self.read(clip.path)
+            part = kept.with_suffix(".part.npz")
+            np.savez(
+                part, **{field.name: getattr(footage, field.name) for field in fields(Footage)}
+            )
+            part.replace(kept)
+        with np.load(kept) as found:
+            return Footage(**found)
+
+
+def in_common(one: Footage, other: Footage) -> tuple[Footage, Footage]:
+    """Both, in the frames where both show a face, so that rows are partners."""
+    frames = np.intersect1d(one.frame, other.frame)
+    judged = np.intersect1d(one.judged, other.judged)
+    return one.part(frames, judged), other.part(frames, judged)
+
+
+def _chosen_frames(path: Path) -> set[int]:
+    with open_video(path) as video:
+        count = sum(1 for _ in video)  # what a container says may be wrong
+    return set(np.unique(np.linspace(0, count - 1, JUDGED_FRAMES).astype(int)).tolist())

@@ -1,0 +1,168 @@
+"""The whole evaluation, on short cuts of the sample clips that stand in for the validation set."""
+
+import csv
+import json
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sample_clips
+from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.cli.app import run
+from cdrl_cli.data.clips import Clip, read_index
+from cdrl_cli.editing import EditOptions
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import WeightsError
+from cdrl_cli.evaluation import rows
+from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS, HELD_OUT_PEOPLE, Task
+from cdrl_cli.evaluation.rows import count_changed_outside, make_edit
+
+LENGTH_S = Fraction(1, 2)
+
+
+@pytest.fixture(scope="module")
+def cuts(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a second each of the man at rest, and of the actress in joy and in grief."""
+    folder = tmp_path_factory.mktemp("data")
+    for name, source in (("man", "single_face"), ("joy", "joy"), ("grief", "grief")):
+        sample_clips.cut_clip(
+            clips / f"{source}.mp4", folder / f"{name}.mp4", start=Fraction(0), end=LENGTH_S
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(cuts: Path) -> Path:
+    """An index that gives the few cuts the names of the protocol's people."""
+
+    def row(file, dataset, person, emotion, sentence):
+        return {"path": f"{file}.mp4", "audio": "", "dataset": dataset, "licence_class": "research",
+                "identity": person, "emotion": emotion, "label_certain": "1", "sentence": sentence,
+                "split": "val"}  # fmt: skip
+
+    found = []
+    for person in ("J01", "J03", "J05", "J07"):
+        dataset = "Java-SED (full frame)" if person == "J05" else "Java-SED"
+        found += [row("man", dataset, person, "neutral", f"S0{n}") for n in range(1, 5)]
+        found.append(row("joy", dataset, person, "happy", "S04"))
+    found += [
+        row("joy" if emotion == "happy" else "grief", "MEAD", person, emotion, "001")
+        for person in ("MEAD_W009", "MEAD_M030")
+        for emotion in EDITED_EMOTIONS
+    ]
+    found.append(row("man", "MEAD", "MEAD_W009", "neutral", "001"))
+    with (cuts / "index.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, found[0])
+        writer.writeheader()
+        writer.writerows(found)
+    return cuts
+
+
+@pytest.fixture(scope="module")
+def judging() -> None:
+    """The optional parts that an evaluation needs."""
+    try:
+        for name in ("judge", "identity", "speech-model"):
+            find_weights(name)
+    except WeightsError:
+        pytest.skip("spfem download-weights judge identity speech")
+
+
+def task_of(cuts: Path) -> Task:
+    def clip(name, emotion):
+        return Clip(cuts / f"{name}.mp4", None, "made up", "permissive", name, emotion, True, None,
+                    "val")  # fmt: skip
+
+    return Task(
+        clip("man", Emotion.NEUTRAL), Emotion.HAPPY, "label", clip("joy", Emotion.HAPPY), None
+    )
+
+
+def test_an_edit_is_made_once_and_again_when_anything_differs(cuts, models, tmp_path):
+    task, output = task_of(cuts), tmp_path / "row" / "edit.mp4"
+    first = make_edit(task, models, EditOptions(emotion="happy"), output)
+    written = output.stat().st_mtime_ns
+    assert make_edit(task, load_models(), EditOptions(emotion="happy"), output) == first
+    assert output.stat().st_mtime_ns == written
+    make_edit(task, models, EditOptions(emotion="happy", intensity=0.5), output)
+    again = output.stat().st_mtime_ns
+    assert again != written
+    make_edit(task, load_models("research"), EditOptions(emotion="happy", intensity=0.5), output)
+    assert output.stat().st_mtime_ns != again
+
+
+def test_an_edit_that_is_cut_off_leaves_no_note(cuts, models, tmp_path, monkeypatch):
+    task, output = task_of(cuts), tmp_path / "edit.mp4"
+    make_edit(task, models, EditOptions(emotion="happy"), output)
+
+    def cut_off(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rows, "edit_video", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        make_edit(task, models, EditOptions(emotion="sad"), output)
+    assert not output.with_suffix(".json").exists()
+
+
+@pytest.mark.parametrize("note", ["", "[]", "{}", '{"digest": 1}'])
+def test_a_damaged_note_makes_the_edit_anew(cuts, models, tmp_path, note):
+    output = tmp_path / "edit.mp4"
+    output.write_bytes(b"what was there before")
+    output.with_suffix(".json").write_text(note)
+    make_edit(task_of(cuts), models, EditOptions(emotion="happy"), output)
+    assert output.stat().st_size > 1000
+
+
+def test_nothing_changes_outside_the_mask_and_the_mask_leaves_much_outside(cuts, models):
+    changed, outside = count_changed_outside(
+        task_of(cuts), models, EditOptions(emotion="happy", intensity=2.0)
+    )
+    assert changed == 0
+    assert outside > 100_000
+
+
+@pytest.mark.weights
+@pytest.mark.usefixtures("judging")
+def test_the_command_measures_files_that_were_written_and_shows_them(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["evaluate", "edits", "--data", data, "--cache", tmp_path / "cache", "--edits", "6"]
+    assert run([*map(str, words), "--by", "reference", "-o", str(out)]) == 0
+    page, _ = capsys.readouterr()
+    assert "## Asked by reference, 6 edits a row, intensity 1" in page
+    assert "## Ceiling" in page
+    assert (out / "report.md").read_text() == page
+    assert len(list((out / "core-only").glob("*.mp4"))) == 6
+
+    facts = json.loads((out / "report.json").read_text())
+    nothing, core = facts["rows"]
+    assert (nothing["row"], core["row"], len(facts["edits"])) == ("no edit", "core only", 12)
+    assert np.sum(nothing["confusion"]) == np.sum(core["confusion"]) == 6
+    for name in ("lips: correlation of aperture", "identity (SFace), mean"):
+        assert nothing["values"][name]["value"] == pytest.approx(1, abs=1e-6)
+        assert 0.5 < core["values"][name]["value"] < 1
+    assert nothing["values"]["change of coefficients (L2)"]["value"] == 0
+    assert core["values"]["change of coefficients (L2)"]["value"] > 0.05
+    assert core["values"]["colour values changed outside the mask, share"]["value"] == 0
+    # The one real take is of happiness; half a second is too short for the speech.
+    target = "distance to the real take: landmarks, times the source's"
+    assert core["values"][target]["count"] == 1
+    assert core["values"]["audio-visual sync, times the source's margin"] is None
+    assert {one["person"] for one in facts["ceiling"]} == {*HELD_OUT_PEOPLE, "all"}
+
+    gallery = (out / "index.html").read_text()
+    links = re.findall(r'<video src="([^"]+)"', gallery)
+    assert len(links) == 6 * 3 + 1
+    assert all((out / link).is_file() for link in links)
+
+
+def test_the_index_must_have_the_protocols_clips(tmp_path, capsys):
+    (tmp_path / "index.csv").write_text(
+        "path,audio,dataset,licence_class,identity,emotion,label_certain,sentence,split\n"
+    )
+    assert read_index(tmp_path) == []
+    assert run(["evaluate", "edits", "--data", str(tmp_path)]) == 2
+    assert "the index has no clip of J05, neutral, sentence S04" in capsys.readouterr().err
