@@ -133,17 +133,9 @@ def interpolate(
     Returns:
         The values (0 where there is no triangle), and where there is one.
     """
-    corners = points_xy[triangles]
-    order = np.argsort(-depth[triangles].mean(axis=1), kind="stable")
-    drawn = order[np.abs(signed_areas(points_xy, triangles))[order] > _LEAST_AREA_PX]
-
-    planes = _planes(corners[drawn], values[triangles[drawn]])
+    planes = _planes(points_xy[triangles], values[triangles])
     planes = np.concatenate([np.zeros((1, *planes.shape[1:])), planes]).astype(np.float32)
-
-    owner = np.zeros((size, size), np.int32)  # 0: no triangle
-    polygons = np.round(corners[drawn] * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    for number, polygon in enumerate(polygons, start=1):
-        cv2.fillConvexPoly(owner, polygon, number, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+    owner = draw_owners(points_xy, triangles, depth, size=size)
 
     x = np.arange(size, dtype=np.float32)
     spread = np.empty((size, size, values.shape[1]), np.float32)
@@ -154,12 +146,40 @@ def interpolate(
     return spread, owner > 0
 
 
+def draw_owners(
+    points_xy: Float[np.ndarray, "points 2"],
+    triangles: Int32[np.ndarray, "triangles 3"],
+    depth: Float[np.ndarray, " points"],
+    *,
+    size: int,
+) -> Int32[np.ndarray, "size size"]:
+    """Which triangle each pixel of a grid lies in: its index plus one, 0 where there is none.
+
+    Args:
+        points_xy: Pixels of the grid.
+        triangles: Corners of each triangle; one without an area is not drawn.
+        depth: Distance from the camera of each point; nearer triangles hide farther ones.
+        size: Side of the grid, pixels.
+    """
+    order = np.argsort(-depth[triangles].mean(axis=1), kind="stable")
+    drawn = order[np.abs(signed_areas(points_xy, triangles))[order] > _LEAST_AREA_PX]
+    owner = np.zeros((size, size), np.int32)
+    polygons = np.round(points_xy[triangles] * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    for index in drawn.tolist():
+        cv2.fillConvexPoly(
+            owner, polygons[index], index + 1, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS
+        )
+    return owner
+
+
 def _planes(
     corners_xy: Float[np.ndarray, "triangles 3 2"],
     values: Float[np.ndarray, "triangles 3 channels"],
 ) -> Float[np.ndarray, "triangles 3 channels"]:
     """Slopes in x and y and the value at the origin of the plane over each triangle."""
     matrix = np.concatenate([corners_xy, np.ones((*corners_xy.shape[:2], 1))], axis=2)
+    flat = np.abs(np.linalg.det(matrix)) <= _LEAST_AREA_PX  # never drawn
+    matrix[flat] = np.eye(3)
     planes = np.linalg.solve(matrix, values)
     # A pixel drawn for a triangle may lie up to a pixel outside it. There the plane of a triangle
     # seen almost edge-on has run far away: such a one slopes along its longest side alone.
