@@ -57,6 +57,10 @@ class FaceCrop:
         )
         return crop if crop.dtype == np.uint8 else (crop // 256).astype(np.uint8)
 
+    def thumbnail(self, side: int) -> UInt8[np.ndarray, "side side 3"]:
+        """The same, shrunk to so many pixels."""
+        return cv2.resize(self.image(), (side, side), interpolation=cv2.INTER_AREA)
+
 
 def crop_face(
     frame: VideoFrame, face: Face, head: Similarity, *, sample_aspect: Fraction = Fraction(1)

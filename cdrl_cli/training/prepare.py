@@ -1,7 +1,7 @@
 """Training clips, run through the same landmarker, tracker and aligner as an edit."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.crops import ClipCrops, load_crops, save_crops
 from cdrl_cli.data.prepared import (
     FACE_SIDE,
     MOUTH_SIDE,
@@ -19,9 +20,13 @@ from cdrl_cli.data.prepared import (
 )
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.face.alignment import FaceCrop, crop_face
+from cdrl_cli.face.landmarks import Face
 from cdrl_cli.face.tracking import track_faces
 from cdrl_cli.media import open_video
 from cdrl_cli.media.audio import Sound, read_sound
+
+CROPS_A_CLIP = 14
+"""Frames of a clip that are kept at full size."""
 
 MOUTH_LANDMARKS = (13, 14)
 MOUTH_REACH_PX = 48
@@ -45,8 +50,7 @@ def prepare_clips(
     """
     cache.mkdir(parents=True, exist_ok=True)
     for done, clip in enumerate(clips, start=1):
-        key = zlib.crc32(str(clip.path.resolve()).encode())
-        kept = cache / f"{clip.path.stem}-{key:08x}.npz"
+        kept = _place(clip, cache)
         if not kept.exists():
             save_prepared(prepare_clip(clip, models), kept)
         prepared = load_prepared(clip, kept)
@@ -69,9 +73,7 @@ def prepare_clip(clip: Clip, models: Models) -> PreparedClip:
                 times.append(float(tracked.frame.time))
                 landmarks.append(seen.face.landmarks_xyz)
                 expressions.append(seen.face.expression)
-                faces.append(
-                    cv2.resize(image, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
-                )
+                faces.append(crop.thumbnail(FACE_SIDE))
                 mouths.append(cut_mouth(image, _mouth_xy(crop, models)))
     sound = _sound(clip)
     return PreparedClip(
@@ -84,6 +86,58 @@ def prepare_clip(clip: Clip, models: Models) -> PreparedClip:
         sound=np.round(sound.samples.clip(-1, 1) * 32767).astype(np.int16),
         sound_start_s=sound.start_s,
     )
+
+
+def prepare_crops(
+    prepared: Iterable[PreparedClip], models: Models, cache: Path
+) -> Iterator[ClipCrops]:
+    """Cut full-size crops out of prepared clips, or read them from the cache.
+
+    Args:
+        prepared: What was found in the clips.
+        models: The head model.
+        cache: Folder of the cache; a cut run goes on where it stopped.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    for one in prepared:
+        kept = _place(one.clip, cache)
+        if not kept.exists():
+            save_crops(cut_crops(one, models), kept)
+        yield load_crops(one.clip, kept)
+
+
+def cut_crops(prepared: PreparedClip, models: Models) -> ClipCrops:
+    """Read some frames again and cut the face out of them as an edit does."""
+    chosen = np.linspace(0, len(prepared.time_s) - 1, CROPS_A_CLIP).round().astype(int)
+    wanted = {prepared.time_s[i]: i for i in np.unique(chosen)}
+    times, crops = [], []
+    with open_video(prepared.clip.path) as video:
+        aspect = video.info.sample_aspect
+        for frame in video:
+            found = wanted.pop(float(frame.time), None)
+            if found is None:
+                continue
+            times.append(float(frame.time))
+            face = Face(prepared.landmarks_xyz[found], prepared.expression[found])
+            crops.append(crop_face(frame, face, models.head.locate(face), sample_aspect=aspect))
+            if not wanted:
+                break
+    poses = [crop.crop_from_head for crop in crops]
+    return ClipCrops(
+        clip=prepared.clip,
+        time_s=np.array(times),
+        image=np.stack([crop.image() for crop in crops]),
+        landmarks_xyz=np.stack([crop.landmarks_xyz for crop in crops]).astype(np.float32),
+        crop_from_head=np.stack(
+            [np.column_stack([pose.scale * pose.rotation, pose.translation]) for pose in poses]
+        ).astype(np.float32),
+        expression=np.stack([crop.expression for crop in crops]).astype(np.float32),
+    )
+
+
+def _place(clip: Clip, cache: Path) -> Path:
+    key = zlib.crc32(str(clip.path.resolve()).encode())
+    return cache / f"{clip.path.stem}-{key:08x}.npz"
 
 
 def cut_mouth(

@@ -1,0 +1,52 @@
+"""Face crops of training clips at full size, with their geometry: what the renderer learns from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64, UInt8
+
+from cdrl_cli.data.clips import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class ClipCrops:
+    """Some frames of one clip, evenly spread over it."""
+
+    clip: Clip
+    time_s: Float64[np.ndarray, " frames"]
+    """Presentation times."""
+    image: UInt8[np.ndarray, "frames 256 256 3"]
+    """Aligned crop, sRGB (:meth:`~cdrl_cli.face.alignment.FaceCrop.image`)."""
+    landmarks_xyz: Float32[np.ndarray, "frames 478 3"]
+    """Crop pixels."""
+    crop_from_head: Float32[np.ndarray, "frames 3 4"]
+    """Linear part and translation of the pose: head space to crop pixels."""
+    expression: Float32[np.ndarray, "frames 52"]
+
+
+def save_crops(crops: ClipCrops, path: Path) -> None:
+    """Write the crops of a clip; they appear under their name when whole."""
+    part = path.with_suffix(".part.npz")
+    np.savez(
+        part,
+        time_s=crops.time_s,
+        image=crops.image,
+        landmarks_xyz=crops.landmarks_xyz,
+        crop_from_head=crops.crop_from_head,
+        expression=crops.expression,
+    )
+    part.replace(path)
+
+
+def load_crops(clip: Clip, path: Path) -> ClipCrops:
+    """Read what :func:`save_crops` wrote."""
+    with np.load(path) as kept:
+        return ClipCrops(
+            clip=clip,
+            time_s=kept["time_s"],
+            image=kept["image"],
+            landmarks_xyz=kept["landmarks_xyz"],
+            crop_from_head=kept["crop_from_head"],
+            expression=kept["expression"],
+        )
