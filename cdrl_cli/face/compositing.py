@@ -21,15 +21,23 @@ class Rendering:
     """For each pixel of the crop, its source's position minus its own, crop pixels."""
     mask: Float32[np.ndarray, "256 256"]
     """0 where the source must stay, 1 where the rendering counts."""
+    colour: Float32[np.ndarray, "256 256 3"] | None = None
+    """Added to the moved pixels, -1..1 of the range, sRGB; None adds nothing."""
 
 
 def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> VideoFrame:
     """The frame with the rendering in it.
 
     The source's own pixels are warped at native resolution; nothing is enlarged from the crop
-    but the flow and the mask, which are smooth. Outside the mask the frame keeps its bits.
+    but the flow, the mask and the change of colour, which are smooth. Outside the mask the frame
+    keeps its bits.
     """
     box, matrix = crop.box_xyxy, crop.crop_from_frame
     flow = resample_flow(rendering.flow, matrix, box)
     mask = resample(rendering.mask, matrix, box)
-    return frame.with_patch(box, warp(crop.pixels, flow), mask)
+    pixels = warp(crop.pixels, flow)
+    if rendering.colour is not None:
+        white = np.iinfo(pixels.dtype).max
+        changed = pixels + white * resample(rendering.colour, matrix, box)
+        pixels = np.rint(changed).clip(0, white).astype(pixels.dtype)
+    return frame.with_patch(box, pixels, mask)

@@ -18,7 +18,7 @@ _MIDDLE_PAIRS = np.array(
      (408, 307), (12, 15), (38, 86), (41, 179), (42, 89), (183, 96), (268, 316), (271, 403),
      (272, 319), (407, 325)]
 )  # fmt: skip
-_PAIRS = np.concatenate([INNER_PAIRS, _OUTER_PAIRS, _MIDDLE_PAIRS])
+PAIRS = np.concatenate([INNER_PAIRS, _OUTER_PAIRS, _MIDDLE_PAIRS])
 """All of the red of the lips: what parts them moves as a whole or it would be torn."""
 
 APERTURE_CHANGE = 0.15
@@ -42,7 +42,7 @@ def keep_aperture(
     moved = displacement_xyz.copy()
     inner_upper, inner_lower = landmarks_xyz[INNER_PAIRS.T, :2]
     allowed = APERTURE_CHANGE * float(np.linalg.norm(inner_lower - inner_upper, axis=1).mean())
-    upper, lower = _PAIRS.T
+    upper, lower = PAIRS.T
     # The outer lips never touch, so their difference gives the direction even when g is 0.
     down = landmarks_xyz[17] - landmarks_xyz[0]
     down = down / np.linalg.norm(down)

@@ -1,14 +1,15 @@
 """Which pixels: an expression to show and a face to show it on, and how its pixels change.
 
-Today the one renderer is :class:`WarpRenderer`, exact geometry without learned parts.
+:class:`WarpRenderer`, the core, is exact geometry without learned parts; :class:`LearnedRenderer`
+asks the network of :mod:`cdrl_cli.generator.unet` what the warp cannot show.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.compositing import Rendering
@@ -26,13 +27,28 @@ SOFTNESS_PX = 1.5
 FADE_PX = 8.0
 """And over so many pixels inside the ring it is brought to exactly zero."""
 
+FLOW_UNIT_PX = 8.0
+"""The network is told the flow in units of so many crop pixels."""
+
 
 @runtime_checkable
 class Renderer(Protocol):
     """What shows an expression on a face."""
 
-    def __call__(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Rendering:
-        """How the crop's pixels change when the face shows these coefficients."""
+    def __call__(
+        self,
+        crop: FaceCrop,
+        expression: Float[np.ndarray, " 52"],
+        emotion: Float[np.ndarray, " 7"],
+    ) -> Rendering:
+        """How the crop's pixels change.
+
+        Args:
+            crop: The face as it is.
+            expression: The coefficients that it should show.
+            emotion: How much of each emotion is asked for, by its likelihood times the intensity;
+                0 for neutral.
+        """
         ...
 
 
@@ -44,20 +60,50 @@ class ExpressionBasis:
     """Head space (see :class:`~cdrl_cli.face.head.HeadModel`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A face's mesh, moved."""
+
+    flow: Float32[np.ndarray, "256 256 2"]
+    """For each pixel of the crop, its source's position minus its own, crop pixels."""
+    mask: Float32[np.ndarray, "256 256"]
+    """0 outside the ring around the face, 1 inside."""
+    position: Float32[np.ndarray, "256 256 3"]
+    """Where on the canonical face a pixel lies, head space; 0 outside."""
+
+
 class WarpRenderer:
     """Moves the mesh by the linear basis, carries it through the head pose, warps what lies on it.
 
     DESIGN: landmark displacement = J (b' - b), kept at the lips, unfolded, spread over the
     triangles, zero from the ring outwards.
+
+    Args:
+        basis: What one unit of each coefficient does.
+        mesh: The face mesh.
+        canonical_xyz: Canonical face, head space.
     """
 
-    def __init__(self, basis: ExpressionBasis, mesh: FaceMesh) -> None:
+    def __init__(
+        self, basis: ExpressionBasis, mesh: FaceMesh, canonical_xyz: Float[np.ndarray, "478 3"]
+    ) -> None:
         self._basis = basis
         self._mesh = mesh
         self._triangles = mesh.with_ring()
+        self._positions = ring_positions(mesh, canonical_xyz)
 
-    def __call__(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Rendering:
+    def __call__(
+        self,
+        crop: FaceCrop,
+        expression: Float[np.ndarray, " 52"],
+        emotion: Float[np.ndarray, " 7"],  # noqa: ARG002 - a warp shows no more than coefficients
+    ) -> Rendering:
         """See :class:`Renderer`."""
+        movement = self.move(crop, expression)
+        return Rendering(flow=movement.flow, mask=movement.mask)
+
+    def move(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Movement:
+        """Where each pixel of the crop comes from when the face shows these coefficients."""
         shift = expression - crop.expression
         in_head = np.tensordot(shift, self._basis.displacement, axes=1)
         in_crop = crop.crop_from_head.apply_direction(in_head)
@@ -71,15 +117,71 @@ class WarpRenderer:
 
         # Drawn where the points arrive: each pixel of the output then knows where it came from.
         arrived = points + moves
-        flow, _ = interpolate(arrived, -moves, self._triangles, depth, size=CROP_SIZE)
-        inside_px = _depth_inside(arrived[MESH_LANDMARKS:])
+        values = np.concatenate([-moves, self._positions], axis=1)
+        spread, _ = interpolate(arrived, values, self._triangles, depth, size=CROP_SIZE)
+        inside_px = depth_inside(arrived[MESH_LANDMARKS:])
         # The motion, not the picture, fades: blending two pictures would double the contours.
         fade = np.minimum(inside_px / FADE_PX, 1.0)
-        flow = cv2.GaussianBlur(flow, (0, 0), SOFTNESS_PX) * fade[..., None]
-        return Rendering(flow=flow, mask=np.minimum(inside_px, 1.0))
+        flow = cv2.GaussianBlur(spread[..., :2], (0, 0), SOFTNESS_PX) * fade[..., None]
+        return Movement(flow, np.minimum(inside_px, 1.0), spread[..., 2:])
 
 
-def _depth_inside(ring_xy: Float[np.ndarray, "rim 2"]) -> Float32[np.ndarray, "256 256"]:
+class LearnedRenderer:
+    """The warp, and what a trained :class:`~cdrl_cli.generator.unet.RendererNet` adds to it.
+
+    Args:
+        warp: The core.
+        network: Its ONNX copy, as a session of ONNX Runtime.
+    """
+
+    def __init__(self, warp: WarpRenderer, network: Any) -> None:
+        self._warp = warp
+        self._network = network
+
+    def __call__(
+        self,
+        crop: FaceCrop,
+        expression: Float[np.ndarray, " 52"],
+        emotion: Float[np.ndarray, " 7"],
+    ) -> Rendering:
+        """See :class:`Renderer`."""
+        movement = self._warp.move(crop, expression)
+        condition = np.concatenate([crop.expression, expression - crop.expression, emotion])
+        finer, colour = self._network.run(
+            None,
+            {
+                "picture": network_input(crop.image(), movement)[None],
+                "condition": condition.astype(np.float32)[None],
+            },
+        )
+        return Rendering(
+            flow=movement.flow + finer[0].transpose(1, 2, 0),
+            mask=movement.mask,
+            colour=np.ascontiguousarray(colour[0].transpose(1, 2, 0)),
+        )
+
+
+def network_input(
+    image: UInt8[np.ndarray, "256 256 3"], movement: Movement
+) -> Float32[np.ndarray, "9 256 256"]:
+    """What the network sees (:data:`~cdrl_cli.generator.unet.CHANNELS`)."""
+    x = movement.flow[..., 0] + np.arange(CROP_SIZE, dtype=np.float32)
+    y = movement.flow[..., 1] + np.arange(CROP_SIZE, dtype=np.float32)[:, None]
+    warped = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = np.dstack(
+        [warped / 127.5 - 1, movement.flow / FLOW_UNIT_PX, movement.mask, movement.position]
+    )
+    return np.ascontiguousarray(seen.transpose(2, 0, 1), np.float32)
+
+
+def ring_positions(
+    mesh: FaceMesh, canonical_xyz: Float[np.ndarray, "478 3"]
+) -> Float[np.ndarray, "points 3"]:
+    """The canonical face with the ring around it."""
+    return np.concatenate([canonical_xyz[:MESH_LANDMARKS], RING_REACH * canonical_xyz[mesh.oval]])
+
+
+def depth_inside(ring_xy: Float[np.ndarray, "rim 2"]) -> Float32[np.ndarray, "256 256"]:
     """How far inside a ring each pixel lies, pixels; 0 outside and on the crop's border."""
     filled = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
     cv2.fillPoly(filled, [np.round(ring_xy).astype(np.int32)], 1)

@@ -106,3 +106,25 @@ def test_a_face_that_has_left_the_picture_changes_nothing(place):
     flow = np.full((CROP_SIZE, CROP_SIZE, 2), 9.0, np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
     np.testing.assert_array_equal(pasted, frame.pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_change_of_colour_is_added_under_the_mask_and_nowhere_else(dtype):
+    white = np.iinfo(dtype).max
+    frame = ArrayFrame(np.full((HEIGHT, WIDTH, 3), white // 2, dtype))
+    crop = crop_toy(frame, {"scale": 60, "at": (130, 100)})
+    colour = np.broadcast_to(np.array([0.1, 0.0, -0.1], np.float32), (CROP_SIZE, CROP_SIZE, 3))
+    still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    pasted = paste_face(frame, crop, Rendering(still, disc(), np.ascontiguousarray(colour)))
+    change = (pasted.pixels[100, 130].astype(float) - white // 2) / white
+    np.testing.assert_allclose(change, [0.1, 0.0, -0.1], atol=1 / 255)
+    outside = ~mask_on_frame(crop, disc())
+    np.testing.assert_array_equal(pasted.pixels[outside], frame.pixels[outside])
+
+
+def test_colours_end_at_black_and_white():
+    frame = ArrayFrame(np.full((HEIGHT, WIDTH, 3), 250, np.uint8))
+    crop = crop_toy(frame, {"scale": 60, "at": (130, 100)})
+    still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    brighter = np.full((CROP_SIZE, CROP_SIZE, 3), 0.3, np.float32)
+    assert paste_face(frame, crop, Rendering(still, disc(), brighter)).pixels[100, 130, 0] == 255

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdrl_cli.generator.lips import _PAIRS, APERTURE_CHANGE, INNER_PAIRS, keep_aperture
+from cdrl_cli.generator.lips import APERTURE_CHANGE, INNER_PAIRS, PAIRS, keep_aperture
 from heads import pose, rotation, toy_head
 
 SEEDS = st.integers(0, 2**32 - 1)
 OPENINGS = st.floats(0.0, 0.4)
-LIPS = _PAIRS.ravel()
+LIPS = PAIRS.ravel()
 
 
 def mouth(opening):
@@ -47,7 +47,7 @@ def test_an_open_mouth_keeps_most_of_its_opening(opening, seed):
 def test_what_both_lips_do_together_stays(opening, seed):
     face, wish = mouth(opening), random_displacement(seed)
     kept = keep_aperture(face, wish)
-    upper, lower = _PAIRS.T
+    upper, lower = PAIRS.T
     np.testing.assert_allclose(kept[upper] + kept[lower], wish[upper] + wish[lower], atol=1e-12)
 
 
@@ -96,7 +96,7 @@ def test_closed_lips_stay_closed_on_a_nodding_head_too(pitch, generator):
     face = mouth(0.0) @ rotation(pitch_deg=pitch).T
     wish = generator.normal(0, 0.1, (478, 3)) @ rotation(pitch_deg=pitch).T
     kept = keep_aperture(face, wish)
-    upper, lower = _PAIRS.T
+    upper, lower = PAIRS.T
     down = (face[17] - face[0]) / np.linalg.norm(face[17] - face[0])
     np.testing.assert_allclose((kept[lower] - kept[upper]) @ down, 0, atol=1e-12)
 
@@ -104,12 +104,12 @@ def test_closed_lips_stay_closed_on_a_nodding_head_too(pitch, generator):
 def test_every_lip_has_one_partner_and_lies_above_it():
     assert len(set(LIPS)) == len(LIPS)
     face = toy_head().canonical_xyz
-    upper, lower = _PAIRS.T
+    upper, lower = PAIRS.T
     assert (face[upper, 1] < face[lower, 1]).all()
     np.testing.assert_allclose(face[upper, 0], face[lower, 0], atol=0.1)
 
 
 def test_a_mirror_turns_pairs_into_pairs():
     mirror = toy_head().mirror
-    pairs = {tuple(pair) for pair in _PAIRS}
+    pairs = {tuple(pair) for pair in PAIRS}
     assert {(mirror[u], mirror[v]) for u, v in pairs} == pairs

@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX, crop_face
 from cdrl_cli.face.compositing import paste_face
-from cdrl_cli.generator.lips import _PAIRS, APERTURE_CHANGE, INNER_PAIRS, keep_aperture
-from cdrl_cli.generator.renderer import RING_REACH, ExpressionBasis, WarpRenderer
+from cdrl_cli.generator.lips import APERTURE_CHANGE, INNER_PAIRS, PAIRS, keep_aperture
+from cdrl_cli.generator.renderer import (
+    RING_REACH,
+    ExpressionBasis,
+    LearnedRenderer,
+    WarpRenderer,
+)
 from cdrl_cli.geometry.mesh import add_ring
 from cdrl_cli.geometry.similarity import Similarity
 from heads import coefficients, pose, toy_head
@@ -28,8 +33,14 @@ POSES = st.builds(
 )
 
 
+CALM = np.zeros(7)
+
+
 def renderer():
-    return WarpRenderer(toy_head().expression_basis, toy_head().mesh)
+    """The core, on the toy head, asked for no emotion."""
+    toy = toy_head()
+    core = WarpRenderer(toy.expression_basis, toy.mesh, toy.canonical_xyz)
+    return lambda crop, expression: core(crop, expression, CALM)
 
 
 def crop_of(head, expression=None):
@@ -163,7 +174,8 @@ def renderer_of(displacement):
     """A renderer whose jawOpen moves the landmarks so."""
     basis = np.zeros((52, 478, 3))
     basis[JAW] = displacement
-    return WarpRenderer(ExpressionBasis(basis), toy_head().mesh)
+    core = WarpRenderer(ExpressionBasis(basis), toy_head().mesh, toy_head().canonical_xyz)
+    return lambda crop, expression: core(crop, expression, CALM)
 
 
 def test_the_motion_shows_where_the_landmarks_arrive():
@@ -182,7 +194,7 @@ def test_the_motion_shows_where_the_landmarks_arrive():
 def test_lips_pulled_apart_move_together():
     crop = crop_of(pose(scale=EYE_DISTANCE_PX, at=(150, 150)))
     displacement = np.zeros((478, 3))
-    displacement[_PAIRS[:, 1], 1] = 6 / EYE_DISTANCE_PX
+    displacement[PAIRS[:, 1], 1] = 6 / EYE_DISTANCE_PX
     flow = renderer_of(displacement)(crop, coefficients(jawOpen=1.0)).flow
     upper, lower = crop.landmarks_xyz[INNER_PAIRS.T, :2]
     allowed = APERTURE_CHANGE * np.linalg.norm(lower - upper, axis=1).mean()
@@ -199,3 +211,59 @@ def test_an_impossible_expression_does_not_fold_the_face(seed):
     (dxx, dxy), (dyx, dyy) = (np.gradient(flow[..., k], axis=(1, 0)) for k in (0, 1))
     turned = (1 + dxx) * (1 + dyy) - dxy * dyx < 0
     assert turned.mean() < 0.002
+
+
+class FakeNetwork:
+    """Answers like the renderer's ONNX session: the same everywhere inside the mask."""
+
+    def __init__(self, flow_px=0.0, colour=0.0):
+        self.flow_px, self.colour = flow_px, colour
+        self.told = {}
+
+    def run(self, outputs, told):
+        assert outputs is None
+        self.told = told
+        mask = told["picture"][:, 5:6]
+        return [self.flow_px * np.repeat(mask, 2, 1), self.colour * np.repeat(mask, 3, 1)]
+
+
+def learned(network):
+    toy = toy_head()
+    return LearnedRenderer(WarpRenderer(toy.expression_basis, toy.mesh, toy.canonical_xyz), network)
+
+
+def test_the_network_adds_to_the_warp():
+    crop = crop_of(pose(scale=60, at=(150, 150)))
+    target = random_expression(3)
+    core, full = renderer()(crop, target), learned(FakeNetwork(1.5, 0.1))(crop, target, CALM)
+    np.testing.assert_array_equal(full.mask, core.mask)
+    np.testing.assert_allclose(full.flow - core.flow, 1.5 * np.dstack([core.mask] * 2), atol=1e-6)
+    np.testing.assert_allclose(full.colour, 0.1 * np.dstack([core.mask] * 3), atol=1e-6)
+
+
+def test_a_silent_network_is_the_core():
+    crop = crop_of(pose(yaw_deg=15, scale=60, at=(150, 150)))
+    target = random_expression(4)
+    full = paste_face(FRAME, crop, learned(FakeNetwork())(crop, target, CALM))
+    core = paste_face(FRAME, crop, renderer()(crop, target))
+    np.testing.assert_array_equal(full.pixels, core.pixels)
+
+
+def test_the_network_is_told_what_is_asked():
+    network = FakeNetwork()
+    crop = crop_of(pose(scale=60, at=(150, 150)), coefficients(jawOpen=0.3))
+    asked = np.linspace(0, 0.6, 7)
+    target = crop.expression + coefficients(browInnerUp=0.5)
+    learned(network)(crop, target, asked)
+    (told,) = network.told["condition"]
+    np.testing.assert_allclose(told[:52], crop.expression, atol=1e-6)
+    np.testing.assert_allclose(told[52:104], coefficients(browInnerUp=0.5), atol=1e-6)
+    np.testing.assert_allclose(told[104:], asked, atol=1e-6)
+    (seen,) = network.told["picture"]
+    assert seen.shape == (9, CROP_SIZE, CROP_SIZE)
+    assert -1 <= seen[:3].min() < seen[:3].max() <= 1
+    # Where the canonical nose is, the position map says so.
+    nose_xy = np.rint(crop.landmarks_xyz[1, :2]).astype(int)
+    np.testing.assert_allclose(
+        seen[6:, nose_xy[1], nose_xy[0]], toy_head().canonical_xyz[1], atol=0.05
+    )

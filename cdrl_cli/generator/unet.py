@@ -1,0 +1,134 @@
+"""The renderer's network: what a warp cannot show. Torch, for training; an edit runs its ONNX copy.
+
+It sees the warped crop and says how to go on: a finer flow (a wrinkled nose, raised cheeks), a
+change of colour (folds, shade, teeth) and where each may show.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.face.landmarks import COEFFICIENTS
+
+CONDITION = 2 * COEFFICIENTS + len(Emotion)
+"""Length of the condition: the source's coefficients, their change, the emotion."""
+
+CHANNELS = 9
+"""Warped RGB (-1..1), flow / 8 px (x, y), mask (0..1), position on the canonical face (x, y, z in
+head space)."""
+
+MAX_FLOW_PX = 2.0
+"""Finer flow, at most; crop pixels. With 6, emotion nets are pleased by eyes squeezed shut."""
+
+MAX_SHADE = 0.09
+"""Change of brightness, at most; of the range 0..1. Folds and shadows are less, paint is more."""
+
+MAX_TINT = 0.03
+"""Change of each colour beside it, at most."""
+
+FULL_GATE = 0.15
+"""Length of the condition's change from which the network's word counts in full (63 %)."""
+
+
+LIPS_Y = 0.77
+LIPS_REACH = (0.22, 0.06)
+"""Middle and half-axes of the ellipse around the meeting lips on the canonical face, head space:
+there the finer flow is 0."""
+
+_OUTPUTS = 6
+"""Of the last layer: finer flow (x, y), shade, tint (r, g, b)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UNetConfig:
+    """Size of the network."""
+
+    widths: tuple[int, ...] = (24, 48, 96, 128)
+    """Channels at half, quarter, ... of the crop's side; multiples of 8."""
+
+
+class RendererNet(nn.Module):
+    """U-Net, first layer at half the side (pixel-unshuffle), every block told the condition.
+
+    The output is times a gate that is 0 where neither expression nor emotion changes: nothing
+    asked, nothing touched.
+    """
+
+    def __init__(self, config: UNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or UNetConfig()
+        widths = self.config.widths
+        self.first = nn.Conv2d(4 * CHANNELS, widths[0], 3, 1, 1)
+        self.condition = nn.Sequential(nn.Linear(CONDITION, 96), nn.SiLU(), nn.Linear(96, 96))
+        inputs = (widths[0], *widths[:-1])
+        self.halve = nn.ModuleList(
+            _Block(into, out, stride=1 + (level > 0))
+            for level, (into, out) in enumerate(zip(inputs, widths, strict=True))
+        )
+        self.refine = nn.ModuleList(_Block(width, width) for width in widths)
+        self.up = nn.ModuleList(
+            _Block(widths[k] + widths[k - 1], widths[k - 1]) for k in range(len(widths) - 1, 0, -1)
+        )
+        self.last = nn.Conv2d(widths[0], 4 * _OUTPUTS, 3, 1, 1)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+
+    def forward(
+        self,
+        picture: Float[Tensor, "batch 9 256 256"],
+        condition: Float[Tensor, "batch 111"],
+    ) -> tuple[Float[Tensor, "batch 2 256 256"], Float[Tensor, "batch 3 256 256"]]:
+        """How to change the warped crop.
+
+        Args:
+            picture: See :data:`CHANNELS`.
+            condition: The source's coefficients, the target's minus those, and the likelihood of
+                each emotion times the intensity (0 for neutral).
+
+        Returns:
+            Finer flow, crop pixels, added to the warp's; change of colour, -1..1 of the range.
+        """
+        told = self.condition(condition)
+        x = self.first(functional.pixel_unshuffle(picture, 2))
+        kept = []
+        for halve, refine in zip(self.halve, self.refine, strict=True):
+            x = refine(halve(x, told), told)
+            kept.append(x)
+        x = kept.pop()
+        for block in self.up:
+            x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = block(torch.cat([x, kept.pop()], dim=1), told)
+        out = functional.pixel_shuffle(self.last(x), 2)
+        change = condition[:, COEFFICIENTS:]
+        gate = 1 - torch.exp(-(change.square().sum(dim=1) + 1e-12).sqrt() / FULL_GATE)
+        shown = gate.view(-1, 1, 1, 1) * picture[:, 5:6]
+        flow = MAX_FLOW_PX * torch.tanh(out[:, :2]) * shown * _off_the_lips(picture[:, 6:8])
+        colour = (MAX_SHADE * torch.tanh(out[:, 2:3]) + MAX_TINT * torch.tanh(out[:, 3:])) * shown
+        return flow, colour
+
+
+def _off_the_lips(
+    position: Float[Tensor, "batch 2 256 256"],
+) -> Float[Tensor, "batch 1 256 256"]:
+    """0 where the lips meet, 1 from half an ellipse further out: what closes stays closed."""
+    x, y = position[:, :1] / LIPS_REACH[0], (position[:, 1:] - LIPS_Y) / LIPS_REACH[1]
+    return ((x.square() + y.square() - 1) / 1.25).clamp(0, 1)
+
+
+class _Block(nn.Module):
+    """Convolution, norm, scaled and shifted by the condition (FiLM)."""
+
+    def __init__(self, into: int, out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(into, out, 3, stride, 1)
+        self.norm = nn.GroupNorm(8, out)
+        self.film = nn.Linear(96, 2 * out)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        scale, shift = self.film(told)[:, :, None, None].chunk(2, dim=1)
+        return functional.silu(self.norm(self.convolution(x)) * (1 + scale) + shift)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+
+from cdrl_cli.generator.unet import (
+    CHANNELS,
+    CONDITION,
+    MAX_FLOW_PX,
+    MAX_SHADE,
+    MAX_TINT,
+    RendererNet,
+    UNetConfig,
+)
+from cdrl_cli.nn.onnx import open_network
+
+
+def network(strength=0.5):
+    """Small, with weights that say something."""
+    torch.manual_seed(0)
+    net = RendererNet(UNetConfig((8, 16)))
+    with torch.no_grad():
+        net.last.weight.normal_(0, strength)
+    return net.eval()
+
+
+def picture(count=1):
+    torch.manual_seed(1)
+    seen = torch.rand(count, CHANNELS, 256, 256)
+    seen[:, 5] = 0
+    seen[:, 5, 64:192, 64:192] = 1
+    return seen
+
+
+def change(size, count=1):
+    condition = torch.zeros(count, CONDITION)
+    condition[:, :52] = 0.3
+    condition[:, 60] = size
+    return condition
+
+
+def test_nothing_asked_nothing_touched():
+    with torch.no_grad():
+        flow, colour = network()(picture(), change(0.0))
+    # The gate's root has a floor so that its slope is finite; a millionth of a pixel is nothing.
+    assert flow.abs().max() < 1e-4
+    assert colour.abs().max() < 1e-5
+
+
+def test_a_new_network_is_the_core():
+    with torch.no_grad():
+        flow, colour = RendererNet(UNetConfig((8, 16)))(picture(), change(0.8))
+    assert not flow.any()
+    assert not colour.any()
+
+
+def test_outside_the_mask_nothing_changes_and_inside_it_is_bounded():
+    with torch.no_grad():
+        flow, colour = network(strength=20.0)(picture(), change(1.0))
+    outside = picture()[:, 5] == 0
+    assert not flow[:, :, outside[0]].any()
+    assert not colour[:, :, outside[0]].any()
+    assert 0 < flow.abs().max() <= MAX_FLOW_PX
+    assert 0 < colour.abs().max() <= MAX_SHADE + MAX_TINT
+
+
+@pytest.mark.parametrize("smaller", [0.02, 0.1])
+def test_the_gate_opens_with_the_change(smaller):
+    with torch.no_grad():
+        little, _ = network()(picture(), change(smaller))
+        much, _ = network()(picture(), change(0.5))
+    assert little.abs().mean() < 0.7 * much.abs().mean()
+
+
+def test_the_onnx_copy_equals_the_network(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="of the extra [train]")
+    from cdrl_cli.checkpoints.renderer import write_renderer
+
+    net, seen, told = network(), picture(), change(0.7)
+    write_renderer(tmp_path / "renderer.onnx", net, facts={"licence_class": "permissive"})
+    answers = open_network(tmp_path / "renderer.onnx").run(
+        None, {"picture": seen.numpy(), "condition": told.numpy()}
+    )
+    with torch.no_grad():
+        for own, other in zip(net(seen, told), answers, strict=True):
+            np.testing.assert_allclose(other, own.numpy(), atol=1e-4)
+    stored = onnx.load(tmp_path / "renderer.onnx")
+    assert {one.key: one.value for one in stored.metadata_props}["licence_class"] == "permissive"
+    assert list(tmp_path.iterdir()) == [tmp_path / "renderer.onnx"]
+
+
+def test_the_finer_flow_leaves_the_meeting_lips_alone():
+    seen = picture()
+    x, y = torch.meshgrid(
+        torch.linspace(-0.5, 0.5, 256), torch.linspace(0.4, 1.1, 256), indexing="xy"
+    )
+    seen[0, 5], seen[0, 6], seen[0, 7] = 1, x, y
+    with torch.no_grad():
+        flow, _ = network()(seen, change(1.0))
+    lips = ((x / 0.22) ** 2 + ((y - 0.77) / 0.06) ** 2) < 1
+    assert not flow[0, :, lips].any()
+    assert flow[0, :, y < 0.6].abs().mean() > 0.01
