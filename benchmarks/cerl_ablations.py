@@ -18,6 +18,8 @@ from cdrl_cli.training.cerl import read_wording, train_cerl
 from cdrl_cli.training.config import CerlConfig, read_config
 from cdrl_cli.training.prepare import prepare_clips
 
+LEAKS = ("person", "sentence")
+
 ROWS = {
     "full": [],
     "no emotion-augmented sets": ["sampling.emotion_augmented=false"],
@@ -48,7 +50,8 @@ def main() -> None:
             trained = train_cerl(recipe, performances, neutrals, wording, run=Path(run)).models
         asked = unknown_performances(trained, performances)
         own, prior = measure_accuracy(trained, asked, neutrals)[:2]
-        person, sentence = measure_leaks(trained, asked, neutrals)
+        leaks = {one.name: one for one in measure_leaks(trained, asked, neutrals)}
+        person, sentence = (leaks[f"{leak}, from the own neutral"] for leak in LEAKS)
         cells = [
             f"{one.accuracy.value:.2f} ({one.accuracy.low:.2f} to {one.accuracy.high:.2f})"
             for one in (own, prior)

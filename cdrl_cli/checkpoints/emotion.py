@@ -1,22 +1,30 @@
-"""The emotion representation in a file: encoder, prompt tower, labels, and known phrases."""
+"""The emotion representation in files: encoder, prompt tower, labels, phrases; and appearance."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional
 
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
+from cdrl_cli.representation.appearance import AppearanceReader
 from cdrl_cli.representation.emotion import EmotionConfig, EmotionEncoder
 from cdrl_cli.representation.prior import PromptTower, SentenceEncoder
+
+APPEARANCE_SHARE = 0.5
+"""Of the evidence in the pixels that is believed, beside all of that in the coefficients."""
+
+LOOKS = 16
+"""Frames of a clip, spread over it, whose pixels are looked at; a look takes some 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +43,40 @@ class EmotionModels:
     """Who was learned from: nobody that a proof may use."""
     temperature: float
     """Of the contrast it was trained with: turns similarities into probabilities."""
+    appearance: AppearanceReader | None = None
+    """Reads pixels; None where only coefficients are read, as in training."""
 
     def embed(
         self,
         expressions: Float32[np.ndarray, "frames 52"],
         neutral: Float32[np.ndarray, " 52"] | None = None,
+        faces: UInt8[np.ndarray, "looks side side 3"] | None = None,
     ) -> Float[Tensor, " dimension"]:
-        """What a clip shows, as a unit vector.
+        r"""What a clip shows, as a unit vector.
+
+        With pixels, the embedding :math:`v` of the coefficients moves so that each label
+        :math:`t_k` gains what they speak for it, :math:`\ell_k` nats: the shortest such move is
+
+        .. math:: v' \propto v + T^{+} \, \tau \beta \ell
+
+        with the labels :math:`T`, the temperature :math:`\tau` and :math:`\beta`
+        = :data:`APPEARANCE_SHARE`: a product of experts (Hinton 2002) inside the one space.
 
         Args:
             expressions: Its coefficients.
             neutral: The person's own neutral face, if known.
+            faces: Aligned crops of the same clip, sRGB; as many as there are, at most
+                :data:`LOOKS` are looked at. They help most where ``neutral`` is not known.
         """
         differences = expressions - (self.neutral if neutral is None else neutral)
         with torch.inference_mode():
-            return self.encoder(torch.from_numpy(differences).float()[None])[0]
+            embedding: Tensor = self.encoder(torch.from_numpy(differences).float()[None])[0]
+            if faces is None or self.appearance is None or not len(faces):
+                return embedding
+            looks = np.unique(np.linspace(0, len(faces) - 1, LOOKS).round().astype(int))
+            evidence = self.appearance(torch.from_numpy(faces[looks]))
+            gain = self.temperature * APPEARANCE_SHARE * evidence
+            return functional.normalize(embedding + torch.linalg.pinv(self.labels) @ gain, dim=0)
 
     def embed_text(self, sentence: str, encoder: SentenceEncoder) -> Float[Tensor, " dimension"]:
         """What a sentence names, as a unit vector in the same space."""
@@ -71,13 +98,14 @@ class EmotionModels:
 
 
 def load_emotion(weight_set: str = WEIGHT_SETS[0]) -> EmotionModels:
-    """The embedded encoder and prompts.
+    """The embedded encoder and prompts, and the reader of appearance.
 
     Raises:
         UsageError: If there is no such set.
-        WeightsError: If the file is missing or damaged.
+        WeightsError: If a file is missing or damaged.
     """
-    return read_emotion(find_weights(name_in_set("cerl", weight_set)))
+    models = read_emotion(find_weights(name_in_set("cerl", weight_set)))
+    return replace(models, appearance=read_appearance(find_weights("appearance")))
 
 
 def open_sentence_encoder() -> SentenceEncoder:
@@ -144,3 +172,32 @@ def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]
         "temperature": str(models.temperature),
     }
     save_file(tensors, path, metadata={**facts, **described})
+
+
+def read_appearance(path: Path) -> AppearanceReader:
+    """A reader from a file that :func:`write_appearance` wrote; frozen, in evaluation mode.
+
+    Raises:
+        WeightsError: If it is no such file.
+    """
+    try:
+        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+        usual = tensors.pop("usual")
+        reader = AppearanceReader(tensors)
+        reader.usual.copy_(usual)
+    except Exception as error:  # safetensors and torch raise a dozen kinds
+        raise WeightsError(f"{path}: no reader of appearance ({error})") from error
+    return reader.requires_grad_(requires_grad=False).eval()
+
+
+def write_appearance(path: Path, reader: AppearanceReader, *, facts: Mapping[str, str]) -> None:
+    """Write the reader, its net in half precision.
+
+    Args:
+        path: ``appearance.safetensors``.
+        reader: The net, and what it usually says.
+        facts: Sources, licence, data digest and the like.
+    """
+    tensors = {name: tensor.half().contiguous() for name, tensor in reader.net.weights.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({**tensors, "usual": reader.usual}, path, metadata=dict(facts))

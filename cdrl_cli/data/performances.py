@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, UInt8
 
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.clips import Clip
@@ -35,6 +35,8 @@ class Performance:
 
     clip: Clip
     expression: Float32[np.ndarray, "frames 52"]
+    faces: UInt8[np.ndarray, "looks side side 3"] | None = None
+    """Aligned crops of frames spread over the clip, where pixels are asked for."""
 
     @property
     def label(self) -> int:
@@ -57,15 +59,34 @@ class Neutrals:
         return self.own.get(clip.identity, self.prior)
 
 
-def read_performances(prepared: Iterable[PreparedClip]) -> list[Performance]:
-    """The clips whose emotion is known; other framings of the same take are left out."""
+def read_performances(prepared: Iterable[PreparedClip], *, looks: int = 0) -> list[Performance]:
+    """The clips whose emotion is known; other framings of the same take are left out.
+
+    Args:
+        prepared: All.
+        looks: So many crops of each clip are kept, at most.
+    """
     return [
-        Performance(one.clip, one.expression)
+        Performance(one.clip, one.expression, spread_faces(one, looks) if looks else None)
         for one in prepared
         if one.clip.emotion is not None
         and (one.clip.label_certain or one.clip.emotion is Emotion.NEUTRAL)
         and "full frame" not in one.clip.dataset
     ]
+
+
+def spread_faces(one: PreparedClip, looks: int) -> UInt8[np.ndarray, "looks side side 3"]:
+    """Aligned crops of at most so many frames at even distances over a clip."""
+    return one.face[np.unique(np.linspace(0, len(one.face) - 1, looks).round().astype(int))]
+
+
+def acted_clips(clips: Sequence[Clip]) -> list[Clip]:
+    """Those of data sets that act: with certain labels, of three emotions or more."""
+    labelled = [one for one in clips if one.emotion is not None and one.label_certain]
+    emotions: dict[str, set[Emotion | None]] = defaultdict(set)
+    for one in labelled:
+        emotions[one.dataset].add(one.emotion)
+    return [one for one in labelled if len(emotions[one.dataset]) >= ACTED_EMOTIONS]
 
 
 def find_neutrals(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from cdrl_cli.checkpoints.content import ContentModels
 from cdrl_cli.data.takes import Take, Windows, mean_codes
@@ -139,6 +140,40 @@ def measure_readability(
             generator=np.random.default_rng(0),
         )
         rows.append(Readability(name, accuracy, 1 / len(np.unique(true))))
+    return rows
+
+
+def measure_window_readability(
+    models: ContentModels, takes: Sequence[Take], *, asked: Container[str] | None = None
+) -> list[Readability]:
+    """:func:`measure_readability` of single windows: one row a view.
+
+    A clip's mean code tells its pace: a mean over more, or slower, windows lies elsewhere. Windows
+    have one length, and clips have :data:`CANDIDATES` of them each at most. The interval is over
+    clips, whose windows are no independent witnesses.
+    """
+    frames = models.content.config.frames
+    labelled = [t for t in takes if t.clip.emotion is not None and len(t.starts(frames))]
+    windows = [Windows.spread(take, frames, CANDIDATES) for take in labelled]
+    with torch.inference_mode():
+        codes = [models.content.encode_views(w.crops, w.coefficients) for w in windows]
+    clip_of = np.repeat(np.arange(len(labelled)), [len(one.crops) for one in windows])
+    true = np.array([_class_of(take.clip.emotion) for take in labelled])[clip_of]
+    people = [labelled[clip].clip.identity for clip in clip_of]
+    known = np.array([asked is None or person in asked for person in people])
+    places = [np.flatnonzero(known & (clip_of == clip)) for clip in np.unique(clip_of[known])]
+    rows = []
+    for view in VIEWS:
+        features = np.concatenate([code[view].numpy() for code in codes])
+        read = probe_across_people(features, true, people, asked=asked)
+
+        def score(drawn: Int[np.ndarray, " clips"], read: Int[np.ndarray, " all"] = read) -> float:
+            chosen = np.concatenate([places[clip] for clip in drawn])
+            return balanced_accuracy(read[chosen], true[chosen])
+
+        accuracy = bootstrap(len(places), score, generator=np.random.default_rng(0))
+        chance = 1 / len(np.unique(true[known]))
+        rows.append(Readability(f"one window's {view}", accuracy, chance))
     return rows
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from cdrl_cli.checkpoints.emotion import EmotionModels
 from cdrl_cli.data.performances import Neutrals, Performance
@@ -39,6 +40,22 @@ FEWEST_CLIPS = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How a clip is read."""
+
+    name: str
+    own_neutral: bool
+    pixels: bool
+
+
+WAYS = (
+    Way("own neutral", own_neutral=True, pixels=False),
+    Way("neutral prior", own_neutral=False, pixels=False),
+    Way("neutral prior and pixels", own_neutral=False, pixels=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class EmotionScore:
     """A share of clips, and what chance would give."""
 
@@ -66,18 +83,19 @@ def measure_accuracy(
 ) -> list[EmotionScore]:
     """Clips whose embedding lies nearest to the prompt of their label, among those of their set.
 
-    Measured from the person's own neutral, and from the prior; no classifier is fitted. Beside
-    them, for comparison, a logistic model of raw coefficients, fitted to the other people asked.
+    Measured from the person's own neutral, and from the prior, which is how a reference is read:
+    by its coefficients, and by its pixels too; no classifier is fitted. Beside them, for
+    comparison, a logistic model of raw coefficients, fitted to the other people asked.
     """
     present = _emotions(performances)
     rows = []
-    for name, own in (("own neutral", True), ("neutral prior", False)):
+    for way in WAYS:
         hits = [
-            _nearest_label(models, one, neutrals if own else None, present[one.clip.dataset])
+            _nearest_label(models, _embed(models, one, neutrals, way), present[one.clip.dataset])
             is one.clip.emotion
             for one in performances
         ]
-        rows.append(_share(f"emotion, from the {name}", np.array(hits, float), performances))
+        rows.append(_share(f"emotion, from the {way.name}", np.array(hits, float), performances))
     labels = np.array([one.label for one in performances])
     people = [one.clip.identity for one in performances]
     for name, own in (("own neutral", True), ("neutral prior", False)):
@@ -92,9 +110,6 @@ def measure_leaks(
     models: EmotionModels, performances: Sequence[Performance], neutrals: Neutrals
 ) -> list[EmotionScore]:
     """What else can be read from embeddings: the person, and the sentence (should be chance)."""
-    embeddings = np.stack(
-        [models.embed(one.expression, neutrals.of(one.clip)).numpy() for one in performances]
-    )
     rows = []
     for name, of in (
         ("person", [one.clip.identity for one in performances]),
@@ -102,10 +117,13 @@ def measure_leaks(
     ):
         count = Counter(of)
         kept = [i for i, value in enumerate(of) if value and count[value] >= FEWEST_CLIPS]
-        if len({of[i] for i in kept}) > 1:
-            values = sorted({str(of[i]) for i in kept})
-            labels = np.array([values.index(str(of[i])) for i in kept])
-            rows.append(_recognition(name, embeddings[kept], labels))
+        values = sorted({str(of[i]) for i in kept})
+        if len(values) < 2:  # noqa: PLR2004 - nobody to be taken for
+            continue
+        labels = np.array([values.index(str(of[i])) for i in kept])
+        for way in WAYS:
+            shown = [_embed(models, performances[i], neutrals, way).numpy() for i in kept]
+            rows.append(_recognition(f"{name}, from the {way.name}", np.stack(shown), labels))
     return rows
 
 
@@ -119,11 +137,20 @@ def measure_free_text(models: EmotionModels, encoder: SentenceEncoder) -> Emotio
     return EmotionScore("free text", interval, 1 / len(Emotion))
 
 
+def _embed(
+    models: EmotionModels, one: Performance, neutrals: Neutrals, way: Way
+) -> Float[Tensor, " dimension"]:
+    return models.embed(
+        one.expression,
+        neutrals.of(one.clip) if way.own_neutral else None,
+        one.faces if way.pixels else None,
+    )
+
+
 def _nearest_label(
-    models: EmotionModels, one: Performance, neutrals: Neutrals | None, present: set[Emotion]
+    models: EmotionModels, embedding: Float[Tensor, " dimension"], present: set[Emotion]
 ) -> Emotion:
-    neutral = None if neutrals is None else neutrals.of(one.clip)
-    probabilities = models.probabilities(models.embed(one.expression, neutral))
+    probabilities = models.probabilities(embedding)
     return max(present, key=lambda emotion: probabilities[emotion])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdrl_cli.checkpoints.content import load_content, open_prior
-from cdrl_cli.checkpoints.emotion import load_emotion, open_sentence_encoder
+from cdrl_cli.checkpoints.emotion import LOOKS, load_emotion, open_sentence_encoder
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.data.clips import read_index, read_london
 from cdrl_cli.data.performances import find_neutrals, read_performances
@@ -15,6 +15,7 @@ from cdrl_cli.evaluation.content import (
     measure_following,
     measure_readability,
     measure_retrieval,
+    measure_window_readability,
     unknown_people,
 )
 from cdrl_cli.evaluation.emotion import (
@@ -59,7 +60,7 @@ def evaluate_emotion(
     models, sentences = load_emotion(weight_set), open_sentence_encoder()
     clips = [*read_index(data), *read_london(data / "london")]
     prepared = prepare_clips(clips, load_models(weight_set), cache, progress=progress)
-    performances = read_performances(prepared)
+    performances = read_performances(prepared, looks=LOOKS)
     neutrals = find_neutrals(performances, models.neutral)
     asked = unknown_performances(models, performances)
     scores = [
@@ -109,7 +110,10 @@ def evaluate_content(
         ),
         *(
             Row(f"CCRL: emotion read from {read.features}", read.accuracy, read.chance)
-            for read in measure_readability(models, takes)
+            for read in (
+                *measure_readability(models, takes),
+                *measure_window_readability(models, takes),
+            )
         ),
         Row("CCRL: cosine of a mouth and its own speech", following.own, None),
         Row("CCRL: cosine of another mouth and that speech", following.other_image, None),

@@ -11,6 +11,7 @@ from cdrl_cli.evaluation.content import (
     measure_following,
     measure_readability,
     measure_retrieval,
+    measure_window_readability,
     unknown_people,
     unknown_sentences,
 )
@@ -69,6 +70,23 @@ def test_a_smile_is_read_from_coefficients_and_not_from_codes(models, generator)
     assert rows["raw coefficients"].accuracy.value > 0.95
     assert rows["raw coefficients"].chance == 0.5
     assert abs(rows["coefficients"].accuracy.value - 0.5) < 0.25
+
+
+@pytest.mark.parametrize(("moves", "low", "high"), [(0.0, 0.9, 1.0), (1.0, 0.2, 0.75)])
+def test_one_window_tells_how_a_mouth_moves_not_what_it_always_does(models, moves, low, high):
+    """Half the clips smile throughout; the first time they also keep still."""
+    generator = np.random.default_rng(0)
+    takes = []
+    for person in range(5):
+        for emotion, smile in ((Emotion.HAPPY, 0.4), (Emotion.SAD, 0.0)):
+            clip = make_clip(identity=f"P{person}", emotion=emotion)
+            shown = movement(30, generator) * (moves if smile else 1)
+            takes.append(make_take(clip, shown, generator, smile=smile))
+    rows = {row.features: row for row in measure_window_readability(models, takes, asked={"P0"})}
+    assert rows["one window's coefficients"].chance == 0.5
+    assert rows["one window's coefficients"].accuracy.count == 2
+    everyone = {row.features: row for row in measure_window_readability(models, takes)}
+    assert low <= everyone["one window's coefficients"].accuracy.value <= high
 
 
 def test_mean_codes_do_not_know_the_sound(models):

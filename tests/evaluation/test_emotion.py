@@ -39,8 +39,8 @@ def test_textbook_actors_are_read_right_and_not_recognised():
     own = measure_accuracy(models, performances, neutrals)[0]
     assert own.accuracy.value > 0.9
     assert own.chance == pytest.approx(1 / 7)
-    (person,) = measure_leaks(models, performances, neutrals)
-    assert person.name == "person"
+    person = measure_leaks(models, performances, neutrals)[0]
+    assert person.name == "person, from the own neutral"
     assert person.accuracy.value < person.chance + 0.25
 
 

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.performances import Performance, SetSampler, code_performances, find_neutrals
+from cdrl_cli.data.performances import (
+    Performance,
+    SetSampler,
+    acted_clips,
+    code_performances,
+    find_neutrals,
+)
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.representation.prior import make_phrases
@@ -140,3 +146,10 @@ def test_made_up_performances_move_what_the_textbook_moves():
 
 def _fields(value):
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def test_only_data_sets_that_act_say_what_is_usual():
+    stills = [perform(p, e, np.zeros((1, 52)), "stills").clip for p in "xy"
+              for e in (Emotion.HAPPY, Emotion.NEUTRAL)]  # fmt: skip
+    acted = [perform("a", e, np.zeros((1, 52)), "acted").clip for e in Emotion]
+    assert acted_clips(stills + acted) == acted

@@ -1,0 +1,40 @@
+"""CERL's view of pixels: face-api's net, and what it says of everybody."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cdrl_cli.checkpoints.emotion import LOOKS
+from cdrl_cli.data.performances import spread_faces
+from cdrl_cli.data.prepared import PreparedClip
+from cdrl_cli.representation.appearance import AppearanceReader
+from cdrl_cli.training.guides import read_face_api
+
+
+def make_appearance(face_api: Path, prepared: Iterable[PreparedClip]) -> AppearanceReader:
+    """The reader, with the mean of its opinions as its usual one.
+
+    Args:
+        face_api: Folder of face-api's expression net.
+        prepared: Acted clips with labels; each person counts alike, and of a person's clips each
+            emotion.
+
+    Raises:
+        WeightsError: If the folder does not hold the net.
+    """
+    reader = AppearanceReader(read_face_api(face_api)).eval()
+    told: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
+    with torch.inference_mode():
+        for one in prepared:
+            assert one.clip.emotion is not None
+            opinion = reader.opinion(torch.from_numpy(spread_faces(one, LOOKS)))
+            told[one.clip.identity][one.clip.emotion.value].append(opinion)
+    people = [
+        torch.stack([torch.stack(opinions).mean(dim=0) for opinions in by_emotion.values()])
+        for by_emotion in told.values()
+    ]
+    reader.usual.copy_(torch.stack([one.mean(dim=0) for one in people]).mean(dim=0))
+    return reader
