@@ -173,6 +173,50 @@ def cerl(
 
 
 @app.command()
+def appearance(
+    config: Config,
+    *,
+    data: Data,
+    output: Output,
+    cache: Cache = Path("runs/prepared"),
+    quiet: Quiet = False,
+) -> None:
+    """Give the emotion representation its view of pixels: a published net, frozen.
+
+    What the net says of everybody is measured on the acted clips of the recipe. Needs the optional
+    part guides.
+    """
+    from cdrl_cli.checkpoints.emotion import write_appearance
+    from cdrl_cli.checkpoints.load import find_weights
+    from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.data.clips import read_index
+    from cdrl_cli.data.performances import acted_clips
+    from cdrl_cli.training.appearance import make_appearance
+    from cdrl_cli.training.checkpoint import code_commit
+    from cdrl_cli.training.config import CerlConfig, read_config
+    from cdrl_cli.training.prepare import prepare_clips
+    from cdrl_cli.training.split import is_learned_from
+
+    recipe = read_config(config, CerlConfig).data
+    find_weights("guide-face-api-layout")
+    net = find_weights("guide-face-api").parent
+    clips = acted_clips([one for one in read_index(data) if is_learned_from(one, recipe)])
+    with count_progress("looking at clips", quiet=quiet) as progress:
+        reader = make_appearance(
+            net, prepare_clips(clips, load_models(core=True), cache, progress=progress)
+        )
+    facts = {
+        "recipe": "spfem train appearance",
+        "licence_class": recipe.licence,
+        "commit": code_commit(),
+        "clips": str(len(clips)),
+    }
+    write_appearance(output, reader, facts=facts)
+    if not quiet:
+        say(f"{output}: {len(clips)} clips")
+
+
+@app.command()
 def motion(
     config: Config,
     *,
@@ -218,3 +262,52 @@ def motion(
     write_motion(output, result.editor, facts=result.facts)
     if not quiet:
         say(f"{output}: step {result.best_step} of {result.steps}, score {result.score:.3f}")
+
+
+@app.command()
+def renderer(
+    config: Config,
+    *,
+    data: Data,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for renderer.onnx and the fine-tuned motion.safetensors.",
+            show_default=False,
+        ),
+    ],
+    motion: Annotated[
+        Path,
+        typer.Option(help="The motion editor: what spfem train motion wrote.", show_default=False),
+    ],
+    cache: Cache = Path("runs/prepared"),
+    run: Run = Path("runs/renderer"),
+    resume: Resume = False,
+    change: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Learn which pixels, and fine-tune which expression, under CERL and CCRL.
+
+    Needs the optional part guides (spfem download-weights guides). A run that was cut goes on, with
+    --resume, as if it had not been.
+    """
+    from cdrl_cli.checkpoints.models import GENERATOR_FILES
+    from cdrl_cli.checkpoints.motion import read_motion, write_motion
+    from cdrl_cli.checkpoints.renderer import write_renderer
+    from cdrl_cli.training.config import RendererTrainingConfig, read_config
+    from cdrl_cli.training.renderer import prepare_training
+
+    recipe = read_config(config, RendererTrainingConfig, changes=change or ())
+    with count_progress("preparing clips", quiet=quiet) as progress:
+        training = prepare_training(
+            recipe, data, cache, read_motion(motion), run=run, going_on=resume, progress=progress
+        )
+    with count_progress("training", quiet=quiet) as progress:
+        result = training.train(progress=progress)
+    expression, picture = (output / name for name in GENERATOR_FILES)
+    write_motion(expression, result.editor, facts=result.facts)
+    write_renderer(picture, result.renderer, facts=result.facts)
+    if not quiet:
+        say(f"{output}: {result.steps} steps")

@@ -199,7 +199,7 @@ class MotionLossConfig:
     """The mean change is that of actors who act the emotion clearly."""
     units: float = 0.3
     """Share of the textbook's action units in that change, against the actors' 1."""
-    strength: float = 1.1
+    strength: float = 1.6
     """Its length: what strong actors do (0.6 to 1.3); a face's limits take some of it."""
     emotion: float = 0.3
     """CERL: the output moves from neutral to the condition."""
@@ -308,3 +308,65 @@ def _merge(table: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any
         both = isinstance(value, Mapping) and isinstance(below, Mapping)
         merged[key] = _merge(below, value) if both else value  # type: ignore[arg-type]
     return merged
+
+
+@dataclass(frozen=True, slots=True)
+class RendererModelConfig:
+    """Sizes and rates of the generator's parts."""
+
+    widths: tuple[int, ...] = (24, 48, 96, 128)
+    """Channels of the U-Net at half, quarter, ... of the crop's side."""
+    motion_rate: float = 1e-3
+    """Learning rate of the motion editor at its highest; it has been trained before."""
+    motion_share: float = 0.5
+    """Of its fine-tuning that the editor keeps, between 0 and 1 (weights interpolated, Wortsman et
+    al. 2022): guides forget emotions that they do not know."""
+    motion_gain: float = 1.6
+    """Afterwards its changes are made so many times as large: read again from the output, a face
+    answers with half of what it is asked."""
+    critic_rate: float = 4e-4
+    """Of the discriminator."""
+    reader_steps: int = 800
+    """Of the reader of coefficients, which is made first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RendererSamplingConfig:
+    """What a batch consists of, beside the moments of one clip to be edited."""
+
+    pairs: int = 4
+    """Frames to be moved to another of the same person."""
+
+
+@dataclass(frozen=True, slots=True)
+class RendererLossConfig:
+    """Weights of the terms; those on the picture are of their gradients' lengths on it."""
+
+    picture: float = 1.0
+    """Reenactment."""
+    guide: float = 2.0
+    """Published emotion nets see the emotion asked for."""
+    emotion: float = 1.0
+    """CERL reads the reference's embedding from the output; 0 is the ablation."""
+    content: float = 0.3
+    """CCRL reads the same speech from the output's mouth; 0 is the ablation."""
+    keep: float = 0.3
+    """Coefficients read from the output change as the motion editor said, speech not at all."""
+    adversarial: float = 0.5
+    sparse: float = 0.04
+    """Change of colour and finer flow, L1: what is not needed is not touched."""
+    smooth: float = 0.005
+    lips: float = 3.0
+    motion: float = 30.0
+    """How far the motion editor strays from what it learned from actors."""
+
+
+@dataclass(frozen=True, slots=True)
+class RendererTrainingConfig:
+    """Recipe of the generator."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: RendererModelConfig = field(default_factory=RendererModelConfig)
+    sampling: RendererSamplingConfig = field(default_factory=RendererSamplingConfig)
+    loss: RendererLossConfig = field(default_factory=RendererLossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

@@ -1,0 +1,31 @@
+"""What ``spfem evaluate`` and ``spfem train`` say to wrong words, before any work."""
+
+import pytest
+
+from cdrl_cli.cli.app import run
+
+
+@pytest.mark.parametrize("row", ["nothing", "=folder", "without CERL=nowhere"])
+def test_a_row_without_a_generator_is_refused(tmp_path, capsys, row):
+    assert run(["evaluate", "edits", "--data", str(tmp_path), "--row", row]) == 2
+    error = capsys.readouterr().err
+    assert "no such generator" in error
+    assert "Traceback" not in error
+
+
+def test_training_without_a_motion_editor_says_so(tmp_path, capsys):
+    recipe = tmp_path / "renderer.toml"
+    recipe.write_text("[schedule]\nsteps = 1\n")
+    command = ["train", "renderer", "--config", str(recipe), "--data", str(tmp_path)]
+    missing = str(tmp_path / "none.safetensors")
+    assert run([*command, "--motion", missing, "-o", str(tmp_path / "out")]) == 4
+    assert "no motion editor" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_key_of_the_recipe_is_named(tmp_path, capsys):
+    recipe = tmp_path / "renderer.toml"
+    recipe.write_text("[loss]\nbeauty = 1.0\n")
+    command = ["train", "renderer", "--config", str(recipe), "--data", str(tmp_path)]
+    assert run([*command, "--motion", str(recipe), "-o", str(tmp_path / "out")]) == 2
+    assert "loss.beauty" in capsys.readouterr().err

@@ -1,0 +1,231 @@
+"""The generator's training, on faces made of numbers."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cdrl_cli.checkpoints.content import load_content
+from cdrl_cli.checkpoints.emotion import load_emotion
+from cdrl_cli.checkpoints.motion import load_motion
+from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.crops import ClipCrops, load_crops, save_crops
+from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceClip, FaceSampler, Light
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UsageError
+from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.training.chain import Chain, Geometry
+from cdrl_cli.training.config import (
+    RendererLossConfig,
+    RendererModelConfig,
+    RendererSamplingConfig,
+    RendererTrainingConfig,
+    ScheduleConfig,
+)
+from cdrl_cli.training.guides import Guide
+from cdrl_cli.training.reader import Reader
+from cdrl_cli.training.renderer import GeneratorTraining, Supervision, ask, cut_mouths
+from heads import pose, toy_head
+from pictures import ArrayFrame, waves
+
+pytestmark = pytest.mark.weights
+
+
+class BrightnessGuide(Guide):
+    """Takes a bright face for a happy one."""
+
+    side = 32
+    order = tuple(emotion.value for emotion in Emotion)
+
+    def read(self, picture):
+        happy = 4 * picture.mean(dim=(1, 2, 3))
+        rest = picture.new_zeros(len(picture), len(Emotion))
+        return rest.index_fill(1, torch.tensor([Emotion.HAPPY.class_index]), 1.0) * happy[:, None]
+
+
+def face_clip(identity, emotion, seed, frames=6):
+    """A toy head that talks for two seconds."""
+    rng, toy = np.random.default_rng(seed), toy_head()
+    expression = np.clip(rng.uniform(0, 0.3, (1, 52)) + rng.normal(0, 0.05, (50, 52)), 0, 1)
+    place = np.linspace(2, 47, frames).astype(int)
+    picture = ArrayFrame(waves(256, 256))
+    crops, owners, depths = [], [], []
+    for i in place:
+        face = toy.face(pose(yaw_deg=3 * rng.normal(), scale=70, at=(128, 128)), expression[i])
+        crop = crop_face(picture, face, toy.model.locate(face))
+        crops.append(crop)
+        geometry = Geometry.of(crop.landmarks_xyz, toy.mesh)
+        owners.append(geometry.owner)
+        depths.append(geometry.inside_px)
+    poses = [crop.crop_from_head for crop in crops]
+    clip = Clip(Path("toy.mp4"), None, "toy", "permissive", identity, emotion, True, None, "train")
+    return FaceClip(
+        ClipCrops(
+            clip,
+            place / 25,
+            np.stack([crop.image() for crop in crops]),
+            np.stack([crop.landmarks_xyz for crop in crops]).astype(np.float32),
+            np.stack(
+                [np.column_stack([p.scale * p.rotation, p.translation]) for p in poses]
+            ).astype(np.float32),
+            np.stack([crop.expression for crop in crops]).astype(np.float32),
+        ),
+        np.stack(owners),
+        np.stack(depths),
+        expression.astype(np.float32),
+        rng.integers(0, 255, (50, 32, 32)).astype(np.uint8),
+        place,
+    )
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return [
+        face_clip(identity, emotion, seed)
+        for seed, (identity, emotion) in enumerate(
+            [("a", Emotion.NEUTRAL), ("a", Emotion.HAPPY), ("b", Emotion.NEUTRAL)]
+        )
+    ]
+
+
+def train(faces, run, *, steps, stop=None, going_on=False, loss=None):
+    toy = toy_head()
+    recipe = RendererTrainingConfig(
+        model=RendererModelConfig(widths=(8, 16)),
+        sampling=RendererSamplingConfig(pairs=2),
+        loss=loss or RendererLossConfig(),
+        schedule=ScheduleConfig(steps=steps, validate_every=2, threads=1),
+    )
+    torch.manual_seed(0)
+    reader = Reader().requires_grad_(requires_grad=False).eval()
+    trust = dict.fromkeys(Emotion, 1.0)
+    training = GeneratorTraining(
+        recipe,
+        faces,
+        Chain(toy.mesh, toy.canonical_xyz, toy.basis),
+        load_motion(),
+        Supervision(load_emotion(), load_content(), reader, [(BrightnessGuide(), trust)]),
+        run=run,
+        going_on=going_on,
+    )
+    if stop is not None:
+        for _ in range(stop):
+            training.learn()
+        training.save()
+        return training
+    training.train()
+    return training
+
+
+def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(faces, tmp_path):
+    whole = train(faces, tmp_path / "whole", steps=4)
+    train(faces, tmp_path / "cut", steps=4, stop=2)
+    rest = train(faces, tmp_path / "cut", steps=4, going_on=True)
+    assert rest.step == 4
+    for part in ("renderer", "average", "editor", "discriminator"):
+        for own, other in zip(
+            getattr(whole, part).parameters(), getattr(rest, part).parameters(), strict=True
+        ):
+            torch.testing.assert_close(own, other, atol=1e-6, rtol=1e-4)
+    with (tmp_path / "whole/log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "4"]
+    assert {"picture", "guide", "emotion", "content", "warp"} <= set(rows[0])
+
+
+def test_every_part_learns_and_the_frozen_ones_do_not(faces, tmp_path):
+    before = load_motion().state_dict()
+    training = train(faces, tmp_path, steps=3)
+    assert training.average.last.weight.abs().max() > 0
+    moved = [
+        (value - before[name]).abs().max() for name, value in training.editor.state_dict().items()
+    ]
+    assert max(moved) > 0
+    fresh = load_emotion().encoder.state_dict()
+    for name, value in training.frozen.emotion.encoder.state_dict().items():
+        torch.testing.assert_close(value, fresh[name])
+
+
+@pytest.mark.parametrize("term", ["emotion", "content"])
+def test_an_ablation_has_the_term_no_more(faces, tmp_path, term):
+    loss = replace(RendererLossConfig(), **{term: 0.0})
+    values = train(faces, tmp_path, steps=2, stop=1, loss=loss).learn()
+    assert term not in values
+    assert "guide" in values
+
+
+def test_another_recipe_does_not_go_on(faces, tmp_path):
+    train(faces, tmp_path, steps=2, stop=1)
+    with pytest.raises(UsageError, match="another recipe"):
+        train(faces, tmp_path, steps=3, going_on=True)
+
+
+def test_pairs_are_of_one_person_and_turned_alike(faces):
+    sampler = FaceSampler(faces, np.random.default_rng(0))
+    others = 0
+    for _ in range(50):
+        (one, i), (other, j) = sampler.draw_pair()
+        assert one.clip.identity == other.clip.identity
+        assert one is not other or i != j
+        others += one is not other
+        lines = [clip.crops.crop_from_head[k, 2, :3] for clip, k in ((one, i), (other, j))]
+        lines = [line / np.linalg.norm(line) for line in lines]
+        assert np.linalg.norm(lines[0] - lines[1]) < 0.15
+    assert others > 5
+
+
+def test_moments_follow_each_other(faces):
+    moments = FaceSampler(faces, np.random.default_rng(0)).draw_moments()
+    clips, places = zip(*moments, strict=True)
+    assert len(moments) == MOMENTS
+    assert all(clip is clips[0] for clip in clips)
+    assert np.diff(places).tolist() == [1] * (MOMENTS - 1)
+    batch = FaceBatch.of(moments)
+    assert batch.image.shape == (MOMENTS, 3, 256, 256)
+    assert 0 <= batch.image.min() < batch.image.max() <= 1
+
+
+def test_another_light_changes_colours_and_nothing_else(faces):
+    batch = FaceBatch.of([(faces[0], 0), (faces[1], 0)])
+    other = batch.relit(Light.draw(4, np.random.default_rng(0)))
+    assert (other.image - batch.image).abs().mean() > 0.01
+    assert 0 <= other.image.min() < other.image.max() <= 1
+    # What was brighter stays so.
+    order = batch.image[0, 1].flatten().argsort()
+    assert (other.image[0, 1].flatten()[order].diff() >= -1e-6).all()
+    assert other.landmarks is batch.landmarks
+
+
+def test_what_is_asked_of_the_renderer_is_the_label_and_never_neutral():
+    emotions = load_emotion()
+    for emotion in Emotion:
+        asked = ask(emotions, emotions.labels[emotion.class_index])
+        assert asked[Emotion.NEUTRAL.class_index] == 0
+        if emotion is not Emotion.NEUTRAL:
+            assert int(asked.argmax()) == emotion.class_index
+        else:
+            assert asked.sum() < 0.5
+
+
+def test_the_mouth_is_cut_as_prepared_clips_hold_it(faces):
+    from cdrl_cli.training.prepare import cut_mouth
+
+    batch = FaceBatch.of([(faces[0], 0)])
+    mouth = torch.from_numpy(toy_head().canonical_xyz[[13, 14]].mean(axis=0)).float()
+    found = cut_mouths(batch.image, batch.crop_from_head, mouth)[0].numpy()
+    middle = batch.crop_from_head[0, :2, :3] @ mouth + batch.crop_from_head[0, :2, 3]
+    kept = cut_mouth(faces[0].crops.image[0], middle.double().numpy()).astype(float) / 255
+    smaller = kept.reshape(32, 2, 32, 2).mean(axis=(1, 3))
+    assert np.abs(found - smaller).mean() < 0.03
+
+
+def test_crops_are_read_as_they_were_written(faces, tmp_path):
+    crops = faces[0].crops
+    save_crops(crops, tmp_path / "a.npz")
+    again = load_crops(crops.clip, tmp_path / "a.npz")
+    np.testing.assert_array_equal(again.image, crops.image)
+    np.testing.assert_array_equal(again.time_s, crops.time_s)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
