@@ -7,10 +7,10 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from cdrl_cli import __version__
-from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.checkpoints.models import Looks, Models, load_models
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
 from cdrl_cli.face.alignment import crop_face
@@ -21,6 +21,7 @@ from cdrl_cli.face.tracking import (
     RAMP_S,
     TrackedFace,
     TrackedFrame,
+    find_faces,
     track_faces,
 )
 from cdrl_cli.generator.motion import (
@@ -28,7 +29,7 @@ from cdrl_cli.generator.motion import (
     Condition,
     ConditionTrack,
     Window,
-    pick_expressive,
+    find_expressive,
 )
 from cdrl_cli.media import VideoWriter, open_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
@@ -45,6 +46,9 @@ FOLLOW_WINDOW_S = 1.5
 
 FOLLOW_STEP_S = 0.5
 """one in so many seconds: they overlap, so that the emotion moves smoothly."""
+
+LOOK_SIDE = 112
+"""Side of the crops that are looked at, pixels."""
 
 REFERENCE_FACE_SHARE = 0.1
 """In more than so many of the looks there must be a face: a cloud passes for one now and then."""
@@ -238,7 +242,8 @@ class FaceEditor:
         expression = models.motion(face.expression, window, condition, intensity=intensity)
         crop = crop_face(frame, face, head, sample_aspect=self._sample_aspect)
         self.numbers_edited.add(tracked.number)
-        return paste_face(frame, crop, models.renderer(crop, expression))
+        rendering = models.renderer(crop, expression, intensity * condition.likelihood)
+        return paste_face(frame, crop, rendering)
 
     def check_found(self, source: Path) -> None:
         """Refuse an edit that changed nothing although it was asked to.
@@ -281,29 +286,37 @@ def read_reference(path: Path, models: Models, *, follow: bool = False) -> Condi
         UnreadableInputError: If it cannot be decoded.
     """
     times: list[float] = []
-    shown: list[Float32[np.ndarray, " 52"]] = []
+    expressions: list[Float32[np.ndarray, " 52"]] = []
+    faces: list[UInt8[np.ndarray, "side side 3"]] = []
     looks = 0
     begun: Fraction | None = None
     with open_video(path) as video, models.open_landmarker() as landmarker:
+        aspect = video.info.sample_aspect
         for frame in _sample(video, REFERENCE_STEP, REFERENCE_SECONDS):
             looks += 1
             begun = frame.time if begun is None else begun
-            for face in landmarker.detect(frame.picture(DETECTION_SIDE_PX))[:1]:
+            picture = frame.picture(DETECTION_SIDE_PX)
+            for face in find_faces(picture, frame, landmarker, float(aspect))[:1]:
+                head = models.head.locate(face)
                 times.append(float(frame.time - begun))
-                shown.append(face.expression)
-    if len(shown) <= REFERENCE_FACE_SHARE * looks:
+                expressions.append(face.expression)
+                faces.append(
+                    crop_face(frame, face, head, sample_aspect=aspect).thumbnail(LOOK_SIDE)
+                )
+    if len(faces) <= REFERENCE_FACE_SHARE * looks:
         raise NoFaceError(
             f"{path}: no face in the reference",
             hint="give a clip or image that shows one face, large and turned to the camera",
         )
-    times_s, expressions = np.array(times), np.stack(shown)
+    shown = Looks(np.stack(expressions), np.stack(faces))
     if not follow:
-        half = pick_expressive(expressions, models.neutral.mean)
+        half = shown.where(find_expressive(shown.expressions, models.neutral.mean))
         return ConditionTrack(np.zeros(1), models.read_conditions([half]))
+    times_s = np.array(times)
     moments_s = np.arange(0.0, times_s[-1] + FOLLOW_STEP_S, FOLLOW_STEP_S)
     near = np.abs(times_s - moments_s[:, None]) <= FOLLOW_WINDOW_S / 2
     seen = near.any(axis=1)
-    conditions = models.read_conditions([expressions[inside] for inside in near[seen]])
+    conditions = models.read_conditions([shown.where(inside) for inside in near[seen]])
     return ConditionTrack(moments_s[seen], conditions)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Float32, UInt8
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
@@ -21,8 +22,27 @@ from cdrl_cli.generator.motion import (
     Motion,
     NeutralPrior,
 )
-from cdrl_cli.generator.renderer import ExpressionBasis, Renderer, WarpRenderer
+from cdrl_cli.generator.renderer import (
+    ExpressionBasis,
+    LearnedRenderer,
+    Renderer,
+    WarpRenderer,
+)
 from cdrl_cli.geometry.mesh import FaceMesh
+from cdrl_cli.nn.onnx import open_network
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """A face, looked at several times."""
+
+    expressions: Float32[np.ndarray, "looks 52"]
+    faces: UInt8[np.ndarray, "looks side side 3"]
+    """Aligned crops, sRGB."""
+
+    def where(self, chosen: Bool[np.ndarray, " looks"]) -> "Looks":
+        """Some of the looks."""
+        return Looks(self.expressions[chosen], self.faces[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +52,8 @@ class Models:
     weight_set: str
     landmarker_file: Path
     head: HeadModel
+    mesh: FaceMesh
+    basis: ExpressionBasis
     neutral: NeutralPrior
     motion: Motion
     renderer: Renderer
@@ -39,6 +61,8 @@ class Models:
     """Coefficients of each emotion minus neutral, in the order of :class:`Emotion`."""
     labels: Float[np.ndarray, "7 dimension"]
     """CERL's embedding of each label, in the same order."""
+    temperature: float
+    """Turns cosines with them into likelihoods."""
 
     def open_landmarker(self, *, max_faces: int = 4) -> Landmarker:
         """A landmarker for one clip."""
@@ -46,20 +70,22 @@ class Models:
 
     def emotion_condition(self, emotion: Emotion) -> Condition:
         """The condition that a label sets."""
-        return Condition(self.differences[emotion.class_index], self.labels[emotion.class_index])
+        return self._condition(
+            self.differences[emotion.class_index], self.labels[emotion.class_index]
+        )
 
-    def read_conditions(self, shown: Sequence[Float[np.ndarray, "_ 52"]]) -> tuple[Condition, ...]:
-        """The conditions that faces set: each is a clip's coefficients, or a part of one."""
+    def read_conditions(self, looks: Sequence[Looks]) -> tuple[Condition, ...]:
+        """The conditions that faces set, each by what was seen of a clip or of a part of one."""
         # Imported here: a label needs no torch.
         from cdrl_cli.checkpoints.emotion import load_emotion
 
         emotions = load_emotion(self.weight_set)
         return tuple(
-            Condition(
-                SHARES * (one.mean(axis=0) - self.neutral.mean),
-                emotions.embed(one.astype(np.float32)).numpy(),
+            self._condition(
+                SHARES * (one.expressions.mean(axis=0) - self.neutral.mean),
+                emotions.embed(one.expressions, faces=one.faces).numpy(),
             )
-            for one in shown
+            for one in looks
         )
 
     def text_condition(self, words: str) -> Condition:
@@ -84,15 +110,27 @@ class Models:
         embedding = emotions.embed_text(words, encoder)
         shares = emotions.probabilities(embedding)
         difference = np.array([shares[emotion] for emotion in Emotion]) @ self.differences
-        return Condition(difference, embedding.numpy())
+        return self._condition(difference, embedding.numpy())
+
+    def _condition(
+        self, difference: Float[np.ndarray, " 52"], embedding: Float[np.ndarray, " dimension"]
+    ) -> Condition:
+        cosines = self.labels @ embedding / self.temperature
+        likelihood = np.exp(cosines - cosines.max())
+        likelihood /= likelihood.sum()
+        likelihood[Emotion.NEUTRAL.class_index] = 0
+        return Condition(difference, embedding, likelihood)
 
 
-def load_models(weight_set: str = WEIGHT_SETS[0], *, core: bool = False) -> Models:
+def load_models(
+    weight_set: str = WEIGHT_SETS[0], *, core: bool = False, generator: Path | None = None
+) -> Models:
     """Verify and load the embedded weights.
 
     Args:
         weight_set: ``permissive`` or ``research`` (see ``weights/README.md``).
-        core: The geometric core alone: fixed rules instead of the learned motion.
+        core: The geometric core alone: fixed rules instead of learned networks.
+        generator: A folder that ``spfem train renderer`` wrote, instead of the embedded networks.
 
     Raises:
         WeightsError: If a file is missing or damaged.
@@ -101,16 +139,45 @@ def load_models(weight_set: str = WEIGHT_SETS[0], *, core: bool = False) -> Mode
     numbers = load_file(find_weights(name_in_set("core", weight_set)))
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
+    basis = ExpressionBasis(numbers["basis"])
+    warp = WarpRenderer(basis, mesh, numbers["canonical_xyz"])
+    labels, temperature = _read_labels(find_weights(name_in_set("cerl", weight_set)))
     motion: Motion = DifferenceMotion(neutral)
+    renderer: Renderer = warp
     if not core:
-        motion = LearnedMotion(load_file(find_weights(name_in_set("motion", weight_set))))
+        # One renderer serves both sets: it was learned from permissive clips.
+        embedded = (name_in_set("motion", weight_set), name_in_set("renderer", WEIGHT_SETS[0]))
+        files = [
+            generator / name if generator else find_weights(entry)
+            for entry, name in zip(embedded, GENERATOR_FILES, strict=True)
+        ]
+        for file in files:
+            if not file.exists():
+                raise WeightsError(
+                    f"{file}: no such file", hint="spfem train renderer writes it: -o FOLDER"
+                )
+        motion = LearnedMotion(load_file(files[0]))
+        renderer = LearnedRenderer(warp, open_network(files[1]))
     return Models(
         weight_set=weight_set,
         landmarker_file=find_weights("face-landmarker"),
         head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
+        mesh=mesh,
+        basis=basis,
         neutral=neutral,
         motion=motion,
-        renderer=WarpRenderer(ExpressionBasis(numbers["basis"]), mesh),
+        renderer=renderer,
         differences=numbers["differences"],
-        labels=load_file(find_weights(name_in_set("cerl", weight_set)))["labels"],
+        labels=labels,
+        temperature=temperature,
     )
+
+
+GENERATOR_FILES = ("motion.safetensors", "renderer.onnx")
+"""What ``spfem train renderer`` writes into a folder."""
+
+
+def _read_labels(path: Path) -> tuple[Float[np.ndarray, "7 dimension"], float]:
+    """CERL's embeddings of the labels, and its temperature."""
+    with safe_open(path, framework="numpy") as file:
+        return file.get_tensor("labels"), float(file.metadata()["temperature"])

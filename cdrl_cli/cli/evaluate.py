@@ -9,6 +9,7 @@ from cdrl_cli.cli.console import print_json, say, to_json
 from cdrl_cli.cli.options import Intensity, Json, Quiet, Weights
 from cdrl_cli.cli.progress import count_progress
 from cdrl_cli.cli.train import Cache, Data
+from cdrl_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from cdrl_cli.checkpoints.models import Models
@@ -69,6 +70,14 @@ def edits(
     by: Annotated[
         Literal["reference", "label", "both"], typer.Option(help="How the emotion is asked for.")
     ] = "both",
+    row: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="One more row: a generator that spfem train renderer wrote. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     intensity: Intensity = 1.0,
     output: Annotated[
         Path | None,
@@ -94,9 +103,17 @@ def edits(
 
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.evaluation.edits import evaluate_edits
-    from cdrl_cli.evaluation.report import draw_report, report_facts, write_gallery
+    from cdrl_cli.evaluation.report import draw_report, report_facts, summarise, write_gallery
 
-    rows: dict[str, Models | None] = {"no edit": None, "core only": load_models(weights)}
+    rows: dict[str, Models | None] = {
+        "no edit": None,
+        "core only": load_models(weights, core=True),
+        **{
+            name: load_models(weights, generator=folder)
+            for name, folder in map(_parse_row, row or ())
+        },
+        "full": load_models(weights),
+    }
     askings: list[Asking] = ["reference", "label"] if by == "both" else [by]
     with (
         TemporaryDirectory() as temporary,
@@ -112,8 +129,9 @@ def edits(
             intensity=intensity,
             progress=progress,
         )
-    page = "\n".join(draw_report(evaluation))
-    facts = {"weights": weights, **report_facts(evaluation)}
+    reports = summarise(evaluation)
+    page = "\n".join(draw_report(evaluation, reports))
+    facts = {"weights": weights, **report_facts(evaluation, reports)}
     if output is not None:
         gallery = write_gallery(evaluation, output)
         (output / "report.md").write_text(page + "\n", "utf-8")
@@ -124,3 +142,10 @@ def edits(
         print_json(facts)
     else:
         typer.echo(page)
+
+
+def _parse_row(words: str) -> tuple[str, Path]:
+    name, _, folder = words.partition("=")
+    if not name or not folder or not Path(folder).is_dir():
+        raise UsageError(f"--row {words}: no such generator", hint="--row 'without CERL=FOLDER'")
+    return name, Path(folder)

@@ -172,10 +172,10 @@ def evaluate_edits(
         step()
     scores = []
     for name, models in rows.items():
-        counted: set[Path] = set()
+        counted: set[tuple[Asking, Path]] = set()
         for task in tasks:
-            is_first = task.source.path not in counted
-            counted.add(task.source.path)
+            is_first = (task.asking, task.source.path) not in counted
+            counted.add((task.asking, task.source.path))
             scores.append(
                 bench.score(name, models, task, folder, intensity=intensity, count_outside=is_first)
             )

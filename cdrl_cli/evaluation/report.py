@@ -173,9 +173,13 @@ def summarise_ceiling(acted: Sequence[Acted]) -> list[CeilingReport]:
     return [_summarise_acted(name, of) for name, of in [*groups, ("all", list(acted))]]
 
 
-def draw_report(evaluation: Evaluation) -> Iterator[str]:
-    """The page in Markdown."""
-    reports = summarise(evaluation)
+def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterator[str]:
+    """The page in Markdown.
+
+    Args:
+        evaluation: What was measured.
+        reports: Of :func:`summarise`, which takes a while.
+    """
     for asking in dict.fromkeys(report.asking for report in reports):
         block = [report for report in reports if report.asking == asking]
         count = sum(s.row == block[0].row and s.task.asking == asking for s in evaluation.scores)
@@ -232,7 +236,7 @@ def draw_report(evaluation: Evaluation) -> Iterator[str]:
     )
 
 
-def report_facts(evaluation: Evaluation) -> dict[str, object]:
+def report_facts(evaluation: Evaluation, reports: Sequence[RowReport]) -> dict[str, object]:
     """The page for programs: rows, the ceiling, and every single edit."""
     return {
         "intensity": evaluation.intensity,
@@ -246,7 +250,7 @@ def report_facts(evaluation: Evaluation) -> dict[str, object]:
                 "edit_s": report.edit_s,
                 "measure_s": report.measure_s,
             }
-            for report in summarise(evaluation)
+            for report in reports
         ],
         "ceiling": summarise_ceiling(evaluation.acted),
         "edits": [_edit_facts(score) for score in evaluation.scores],

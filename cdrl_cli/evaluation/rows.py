@@ -104,8 +104,13 @@ class _Witness:
         self._renderer = renderer
         self._masks: list[tuple[FaceCrop, Rendering]] = []
 
-    def __call__(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Rendering:
-        rendering = self._renderer(crop, expression)
+    def __call__(
+        self,
+        crop: FaceCrop,
+        expression: Float[np.ndarray, " 52"],
+        emotion: Float[np.ndarray, " 7"],
+    ) -> Rendering:
+        rendering = self._renderer(crop, expression, emotion)
         self._masks.append((crop, rendering))
         return rendering
 

@@ -99,6 +99,23 @@ def track_faces(
         yield _conclude(window, waiting.popleft(), len(waiting), at_end=True)
 
 
+def find_faces(
+    picture: UInt8[np.ndarray, "height width 3"],
+    frame: VideoFrame,
+    landmarker: Landmarker,
+    sample_aspect: float,
+) -> list[Face]:
+    """The faces in a small picture of a frame, in square pixels of the frame itself."""
+    scale = frame.height / picture.shape[0]
+    # The picture was rounded to whole pixels, so its two scales differ by a hair.
+    across = frame.width * sample_aspect / picture.shape[1]
+    to_square = np.array([across, scale, across], np.float32)
+    return [
+        replace(face, landmarks_xyz=face.landmarks_xyz * to_square)
+        for face in landmarker.detect(picture)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What one frame showed."""
@@ -131,14 +148,7 @@ class _Follower:
         if self._is_cut(frame.index, picture):
             self._shot += 1
             self._last.clear()
-        scale = frame.height / picture.shape[0]
-        # The picture was rounded to whole pixels, so its two scales differ by a hair.
-        across = frame.width * sample_aspect / picture.shape[1]
-        to_square = np.array([across, scale, across], np.float32)
-        faces = [
-            replace(face, landmarks_xyz=face.landmarks_xyz * to_square)
-            for face in landmarker.detect(picture)
-        ]
+        faces = find_faces(picture, frame, landmarker, sample_aspect)
         return _Seen(float(frame.time), self._shot, self._number(faces, float(frame.time)))
 
     def _is_cut(self, index: int, picture: UInt8[np.ndarray, "height width 3"]) -> bool:

@@ -11,25 +11,33 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 
 MAX_INTENSITY = 2.0
 
-MAX_SHIFT = 1.3
-"""Longest change of the coefficients (L2) at intensity 1: what real actors move from neutral to an
-emotion is 0.6 to 1.3; beyond it faces turn grotesque. Grows with the intensity."""
+MAX_SHIFT = 2.6
+"""Longest change of the coefficients (L2) that is asked of the face at intensity 1. Read again from
+the output, half of it is found; what real actors move from neutral to an emotion is 0.6 to 1.3, and
+beyond that faces turn grotesque. Grows with the intensity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The emotion asked for, as a motion model needs it."""
+    """The emotion asked for, as motion models and renderers need it."""
 
     difference: Float[np.ndarray, " 52"]
     """Coefficients of the emotion minus those of a neutral face, times :data:`SHARES`."""
     embedding: Float[np.ndarray, " dimension"]
     """The emotion as CERL reads or names it, a unit vector."""
+    likelihood: Float[np.ndarray, " 7"]
+    """Of each emotion by that embedding; 0 for neutral, which asks for nothing."""
+
+    @property
+    def amount(self) -> float:
+        """1 where it is an emotion rather than none; falls to 0 with the likelihood of any."""
+        return min(1.0, 2.0 * float(self.likelihood.sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class ConditionTrack:
         return Condition(
             (1 - share) * one.difference + share * other.difference,
             embedding / max(float(np.linalg.norm(embedding)), 1e-9),
+            (1 - share) * one.likelihood + share * other.likelihood,
         )
 
 
@@ -147,7 +156,8 @@ class DifferenceMotion:
 class LearnedMotion:
     """Runs a trained :class:`~cdrl_cli.generator.motion_network.MotionEditor`.
 
-    Equal to it, frame by frame, but for the last bits of a sum.
+    Equal to it, frame by frame, but for the last bits of a sum; and what is hardly an emotion
+    (:attr:`Condition.amount`) asks for hardly anything.
 
     Args:
         weights: Its state, by name.
@@ -178,7 +188,8 @@ class LearnedMotion:
         mixed = _silu((1 + gain) * self._linear("mix", self._rhythm(seen, now)) + shift)
         mixed = _silu((1 + gain_again) * self._linear("mix_again", mixed) + shift_again)
         let_go = 1 / (1 + np.exp(-self._linear("let_go", heard)))
-        change = SHARES * (np.tanh(self._linear("feel", mixed)) - let_go * own)
+        felt = condition.amount * np.tanh(self._linear("feel", mixed))
+        change = float(self._weights["gain"]) * SHARES * (felt - let_go * own)
         change = _spare_blinks(change, expression)
         length = float(np.linalg.norm(change)) + 1e-12
         change *= intensity * MAX_SHIFT * np.tanh(length / MAX_SHIFT) / length
@@ -211,8 +222,15 @@ def pick_expressive(
     expressions: Float[np.ndarray, "frames 52"], neutral: Float[np.ndarray, " 52"]
 ) -> Float[np.ndarray, "half 52"]:
     """The more expressive half of a clip: acted ones begin and end near neutral."""
+    return expressions[find_expressive(expressions, neutral)]
+
+
+def find_expressive(
+    expressions: Float[np.ndarray, "frames 52"], neutral: Float[np.ndarray, " 52"]
+) -> Bool[np.ndarray, " frames"]:
+    """Where that half is."""
     strength = np.linalg.norm(SHARES * (expressions - neutral), axis=1)
-    return expressions[strength >= np.median(strength)]
+    return strength >= np.median(strength)
 
 
 def _silu(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
