@@ -321,9 +321,9 @@ class RendererModelConfig:
     motion_share: float = 0.5
     """Of its fine-tuning that the editor keeps, between 0 and 1 (weights interpolated, Wortsman et
     al. 2022): guides forget emotions that they do not know."""
-    motion_gain: float = 1.6
-    """Afterwards its changes are made so many times as large: read again from the output, a face
-    answers with half of what it is asked."""
+    motion_gain: float = 1.0
+    """Afterwards its changes are made so many times as large: a face answers with half of what it
+    is asked. At 1.6 identity and stability miss their goals, and the judge sees no more."""
     critic_rate: float = 4e-4
     """Of the discriminator."""
     reader_steps: int = 800
