@@ -19,5 +19,11 @@ def import_quietly() -> Any:
 
 
 def open_network(path: Path) -> Any:
-    """A session (``onnxruntime.InferenceSession``) on the CPU."""
-    return import_quietly().InferenceSession(path, providers=["CPUExecutionProvider"])
+    """A session (``onnxruntime.InferenceSession``) on the CPU.
+
+    Its threads wait asleep: another one of ours follows the faces meanwhile.
+    """
+    runtime = import_quietly()
+    options = runtime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
