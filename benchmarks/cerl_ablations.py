@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("configs/cerl.toml"))
     words = parser.parse_args()
 
-    models = load_models()
+    models = load_models(core=True)
     clips = [*read_index(words.data), *read_london(words.data / "london")]
     performances = read_performances(prepare_clips(clips, models, words.cache))
     neutrals = find_neutrals(performances, models.neutral.mean)

@@ -11,6 +11,7 @@ from jaxtyping import Float32, UInt8
 
 from cdrl_cli import __version__
 from cdrl_cli.checkpoints.models import Looks, Models, load_models
+from cdrl_cli.data.prepared import FACE_SIDE
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
 from cdrl_cli.face.alignment import crop_face
@@ -46,9 +47,6 @@ FOLLOW_WINDOW_S = 1.5
 
 FOLLOW_STEP_S = 0.5
 """one in so many seconds: they overlap, so that the emotion moves smoothly."""
-
-LOOK_SIDE = 112
-"""Side of the crops that are looked at, pixels."""
 
 REFERENCE_FACE_SHARE = 0.1
 """In more than so many of the looks there must be a face: a cloud passes for one now and then."""
@@ -301,7 +299,7 @@ def read_reference(path: Path, models: Models, *, follow: bool = False) -> Condi
                 times.append(float(frame.time - begun))
                 expressions.append(face.expression)
                 faces.append(
-                    crop_face(frame, face, head, sample_aspect=aspect).thumbnail(LOOK_SIDE)
+                    crop_face(frame, face, head, sample_aspect=aspect).thumbnail(FACE_SIDE)
                 )
     if len(faces) <= REFERENCE_FACE_SHARE * looks:
         raise NoFaceError(

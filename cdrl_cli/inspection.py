@@ -56,7 +56,7 @@ def inspect_video(
         UnreadableInputError: If the file cannot be decoded.
         WeightsError: If weights are missing or damaged.
     """
-    models = models or load_models()
+    models = models or load_models(core=True)
     selector = FaceSelector("largest")
     sightings: dict[int, list[_Sighting]] = defaultdict(list)
     shots: list[Fraction] = []

@@ -83,10 +83,13 @@ class EmotionModels:
         with torch.inference_mode():
             return self.tower(torch.from_numpy(encoder.encode([sentence])))[0]
 
+    def likelihoods(self, embedding: Float[Tensor, " dimension"]) -> Float[Tensor, " 7"]:
+        """How likely each label is, in class order."""
+        return torch.softmax(self.labels @ embedding / self.temperature, dim=0)
+
     def probabilities(self, embedding: Float[Tensor, " dimension"]) -> dict[Emotion, float]:
-        """How likely each label is."""
-        shares = torch.softmax(self.labels @ embedding / self.temperature, dim=0)
-        return dict(zip(Emotion, shares.tolist(), strict=True))
+        """The same by label."""
+        return dict(zip(Emotion, self.likelihoods(embedding).tolist(), strict=True))
 
     def nearest_phrases(
         self, embedding: Float[Tensor, " dimension"], *, count: int = 5

@@ -53,7 +53,7 @@ def core(
     from cdrl_cli.training.core import ClipLandmarks, save_core
     from cdrl_cli.training.prepare import prepare_clips
 
-    models = load_models()
+    models = load_models(core=True)
     clips = read_training_clips(data, licence_class=licence)
     with count_progress("preparing clips", quiet=quiet) as progress:
         prepared = prepare_clips(clips, models, cache, progress=progress)
@@ -80,7 +80,9 @@ def prepare(
 
     clips = [*read_index(data), *read_london(data / "london")]
     with count_progress("preparing clips", quiet=quiet) as progress:
-        found = sum(1 for _ in prepare_clips(clips, load_models(), cache, progress=progress))
+        found = sum(
+            1 for _ in prepare_clips(clips, load_models(core=True), cache, progress=progress)
+        )
     if not quiet:
         say(f"{cache}: {found} of {len(clips)} clips show a face")
 
@@ -118,7 +120,7 @@ def ccrl(
         if is_learned_from(clip, recipe.data) or is_validation(clip, recipe.data)
     ]
     with count_progress("listening to clips", quiet=quiet) as progress:
-        prepared = prepare_clips(clips, load_models(), cache, progress=progress)
+        prepared = prepare_clips(clips, load_models(core=True), cache, progress=progress)
         late_s = recipe.data.sound_late_s
         takes = list(read_takes(prepared, prior, cache / "speech", sound_late_s=late_s))
     with count_progress("training", quiet=quiet) as progress:
@@ -156,7 +158,7 @@ def cerl(
     from cdrl_cli.training.prepare import prepare_clips
 
     recipe = read_config(config, CerlConfig, changes=change or ())
-    models = load_models(recipe.data.licence)
+    models = load_models(recipe.data.licence, core=True)
     clips = [*read_index(data), *read_london(data / "london")]
     with count_progress("preparing clips", quiet=quiet) as progress:
         prepared = prepare_clips(clips, models, cache, progress=progress)

@@ -13,10 +13,11 @@ from torch import Tensor
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.pairs import align
+from cdrl_cli.data.performances import has_known_emotion
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import time_grid
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.generator.motion import RHYTHM, SHARES
+from cdrl_cli.generator.motion import RATE_HZ, RHYTHM, SHARES
 
 CLEARLY_ACTED = 0.3
 """Change of the coefficients (L2) under which an actor's emotion is taken as not shown."""
@@ -32,8 +33,6 @@ speech on the same person's neutral face. The others are any clip with any emoti
 LOW_PASS_S = 0.2
 """Standard deviation of the smoothing of takes that were aligned by warping: nearer the two
 cannot be brought."""
-
-_RATE_HZ = 25
 
 Choice = TypeVar("Choice")
 
@@ -78,13 +77,7 @@ class AlignedTakes:
 
 def read_motion_takes(prepared: Iterable[PreparedClip]) -> list[MotionTake]:
     """Clips that show a known emotion, of people whose neutral face is known; no stills."""
-    known = [
-        one
-        for one in prepared
-        if one.clip.emotion is not None
-        and (one.clip.label_certain or one.clip.emotion is Emotion.NEUTRAL)
-        and "full frame" not in one.clip.dataset
-    ]
+    known = [one for one in prepared if has_known_emotion(one.clip)]
     neutral: dict[str, list[Float[np.ndarray, " 52"]]] = defaultdict(list)
     for one in known:
         if one.clip.emotion is Emotion.NEUTRAL:
@@ -314,7 +307,7 @@ def _resample(one: PreparedClip) -> Float32[np.ndarray, "frames 52"]:
 
 
 def _low_pass(values: Float[np.ndarray, "frames 52"]) -> Float[np.ndarray, "frames 52"]:
-    places = np.arange(len(values)) / _RATE_HZ
+    places = np.arange(len(values)) / RATE_HZ
     weights = np.exp(-0.5 * ((places[:, None] - places) / LOW_PASS_S) ** 2)
     return (weights / weights.sum(axis=1, keepdims=True)) @ values
 

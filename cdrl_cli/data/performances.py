@@ -69,10 +69,17 @@ def read_performances(prepared: Iterable[PreparedClip], *, looks: int = 0) -> li
     return [
         Performance(one.clip, one.expression, spread_faces(one, looks) if looks else None)
         for one in prepared
-        if one.clip.emotion is not None
-        and (one.clip.label_certain or one.clip.emotion is Emotion.NEUTRAL)
-        and "full frame" not in one.clip.dataset
+        if has_known_emotion(one.clip)
     ]
+
+
+def has_known_emotion(clip: Clip) -> bool:
+    """It shows an emotion that is sure, and is not another framing of a take there is."""
+    return (
+        clip.emotion is not None
+        and (clip.label_certain or clip.emotion is Emotion.NEUTRAL)
+        and "full frame" not in clip.dataset
+    )
 
 
 def spread_faces(one: PreparedClip, looks: int) -> UInt8[np.ndarray, "looks side side 3"]:

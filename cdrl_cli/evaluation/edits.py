@@ -197,7 +197,7 @@ class Bench:
     @classmethod
     def load(cls, clips: Sequence[Clip], cache: Path) -> "Bench":
         """The default weights measure, whichever generator is measured."""
-        models, content = load_models(), load_content()
+        models, content = load_models(core=True), load_content()
         reader = Reader(models, load_judge(), IdentityEncoder(find_weights("identity")))
         region = learn_region(list(prepare_clips(region_clips(clips), models, cache)))
         return cls(reader, content, open_prior(content.prior), region, cache, {})

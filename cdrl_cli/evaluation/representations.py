@@ -59,7 +59,7 @@ def evaluate_emotion(
     """
     models, sentences = load_emotion(weight_set), open_sentence_encoder()
     clips = [*read_index(data), *read_london(data / "london")]
-    prepared = prepare_clips(clips, load_models(weight_set), cache, progress=progress)
+    prepared = prepare_clips(clips, load_models(weight_set, core=True), cache, progress=progress)
     performances = read_performances(prepared, looks=LOOKS)
     neutrals = find_neutrals(performances, models.neutral)
     asked = unknown_performances(models, performances)
@@ -90,7 +90,7 @@ def evaluate_content(
         for clip in read_index(data)
         if "full frame" not in clip.dataset and clip.path.stem not in recipe.left_out
     ]
-    prepared = prepare_clips(clips, load_models(weight_set), cache, progress=progress)
+    prepared = prepare_clips(clips, load_models(weight_set, core=True), cache, progress=progress)
     takes = unknown_people(
         models,
         list(

@@ -9,7 +9,6 @@ discriminator keeps what all of them ask for photographic.
 """
 
 import copy
-import csv
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.alignment import CROP_SIZE
+from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.lips import INNER_PAIRS
 from cdrl_cli.generator.motion import SHARES
 from cdrl_cli.generator.motion_network import MotionEditor
@@ -45,6 +45,7 @@ from cdrl_cli.training.checkpoint import (
 )
 from cdrl_cli.training.config import RendererTrainingConfig
 from cdrl_cli.training.guides import Guide, open_guides
+from cdrl_cli.training.log import Log
 from cdrl_cli.training.prepare import MOUTH_REACH_PX, prepare_clips, prepare_crops
 from cdrl_cli.training.reader import Reader, train_reader
 from cdrl_cli.training.split import is_learned_from
@@ -57,7 +58,6 @@ CALIBRATION_STEPS = 40
 
 _EMOTIONS = [emotion for emotion in Emotion if emotion is not Emotion.NEUTRAL]
 _SPEECH = np.flatnonzero(SHARES == 0)[1:].tolist()
-_FACE_POINTS = 468
 _SURE = 0.9
 """A guide that is as sure asks for no more."""
 
@@ -173,13 +173,13 @@ class GeneratorTraining:
             "critic": self._critic,
             "rate": self._rate,
         }
-        self._checkpoint, self._log = run / "last.pt", run / "log.csv"
-        run.mkdir(parents=True, exist_ok=True)
+        self._checkpoint = run / "last.pt"
         if going_on:
             self.step, notes = resume(
                 self._checkpoint, self._facts, parts=self._parts, generator=self.generator
             )
             self.scales = {name: float(value) for name, value in notes.items()}
+        self._log = Log(run / "log.csv", since=self.step)
         self._rows: list[dict[str, float]] = []
         self._embeddings = _clip_embeddings(clips, supervision.emotion)
 
@@ -455,12 +455,7 @@ class GeneratorTraining:
         names = list(self._rows[0])
         row = {name: float(np.mean([one[name] for one in self._rows])) for name in names}
         self._rows.clear()
-        new = not self._log.exists()
-        with self._log.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["step", *names])
-            if new:
-                writer.writeheader()
-            writer.writerow({"step": self.step} | {k: f"{v:.4f}" for k, v in row.items()})
+        self._log.write(step=self.step, **row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,7 +470,7 @@ class _Request:
 
 def ask(emotion: EmotionModels, embedding: Float[Tensor, " 64"]) -> Float[Tensor, " 7"]:
     """How an embedding is put to the renderer: the likelihood of each emotion, 0 for neutral."""
-    likely = torch.softmax(emotion.labels @ embedding / emotion.temperature, dim=0).clone()
+    likely = emotion.likelihoods(embedding).clone()
     likely[Emotion.NEUTRAL.class_index] = 0
     return likely
 
@@ -557,8 +552,8 @@ def _tight_crops(
     rng: np.random.Generator,
 ) -> Float[Tensor, "batch 3 112 112"]:
     """Squares around the face, a little off, in another light: what a guide sees."""
-    low = landmarks[:, :_FACE_POINTS, :2].amin(dim=1)
-    high = landmarks[:, :_FACE_POINTS, :2].amax(dim=1)
+    low = landmarks[:, :MESH_LANDMARKS, :2].amin(dim=1)
+    high = landmarks[:, :MESH_LANDMARKS, :2].amax(dim=1)
     count = len(image)
     jitter = torch.from_numpy(rng.normal(0, 1, (count, 3))).float()
     reach = (high - low).amax(dim=1) / 2 * (1.08 + 0.06 * jitter[:, 2])
@@ -579,7 +574,7 @@ def _patches(
     """A part of each face."""
     cut = []
     for one, points in zip(image, landmarks, strict=True):
-        x, y = points[int(rng.integers(_FACE_POINTS)), :2].tolist()
+        x, y = points[int(rng.integers(MESH_LANDMARKS)), :2].tolist()
         left = int(np.clip(x - 48 + rng.integers(-16, 17), 0, CROP_SIZE - 96))
         top = int(np.clip(y - 48 + rng.integers(-16, 17), 0, CROP_SIZE - 96))
         cut.append(one[:, top : top + 96, left : left + 96])

@@ -138,8 +138,10 @@ def test_the_command_measures_files_that_were_written_and_shows_them(data, tmp_p
     assert len(list((out / "core-only").glob("*.mp4"))) == 6
 
     facts = json.loads((out / "report.json").read_text())
-    nothing, core = facts["rows"]
-    assert (nothing["row"], core["row"], len(facts["edits"])) == ("no edit", "core only", 12)
+    nothing, core, full = facts["rows"]
+    assert [row["row"] for row in facts["rows"]] == ["no edit", "core only", "full"]
+    assert len(facts["edits"]) == 18
+    assert full["values"]["change of coefficients (L2)"]["value"] > 0.05
     assert np.sum(nothing["confusion"]) == np.sum(core["confusion"]) == 6
     for name in ("lips: correlation of aperture", "identity (SFace), mean"):
         assert nothing["values"][name]["value"] == pytest.approx(1, abs=1e-6)
@@ -155,7 +157,7 @@ def test_the_command_measures_files_that_were_written_and_shows_them(data, tmp_p
 
     gallery = (out / "index.html").read_text()
     links = re.findall(r'<video src="([^"]+)"', gallery)
-    assert len(links) == 6 * 3 + 1
+    assert len(links) == 6 * 4 + 1
     assert all((out / link).is_file() for link in links)
 
 
