@@ -14,6 +14,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.landmarks import Landmarker
+from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.motion import (
     SHARES,
     Condition,
@@ -157,7 +158,9 @@ def load_models(
                     f"{file}: no such file", hint="spfem train renderer writes it: -o FOLDER"
                 )
         motion = LearnedMotion(load_file(files[0]))
-        renderer = LearnedRenderer(warp, open_network(files[1]))
+        renderer = LearnedRenderer(
+            warp, FoldMaps.draw(numbers["canonical_xyz"]), open_network(files[1])
+        )
     return Models(
         weight_set=weight_set,
         landmarker_file=find_weights("face-landmarker"),

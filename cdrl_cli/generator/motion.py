@@ -189,7 +189,7 @@ class LearnedMotion:
         mixed = _silu((1 + gain_again) * self._linear("mix_again", mixed) + shift_again)
         let_go = 1 / (1 + np.exp(-self._linear("let_go", heard)))
         felt = condition.amount * np.tanh(self._linear("feel", mixed))
-        change = float(self._weights["gain"]) * SHARES * (felt - let_go * own)
+        change = SHARES * (felt - let_go * own)
         change = _spare_blinks(change, expression)
         length = float(np.linalg.norm(change)) + 1e-12
         change *= intensity * MAX_SHIFT * np.tanh(length / MAX_SHIFT) / length

@@ -46,22 +46,20 @@ class MotionEditor(nn.Module):
     r"""Source coefficients and an emotion embedding to target coefficients.
 
     .. math:: b' = b + r \tanh\bigl(a\, \beta(c) / r\bigr),
-              \qquad c = k\, w \odot (f(e, h) - g(e) \odot o)
+              \qquad c = w \odot (f(e, h) - g(e) \odot o)
 
     with intensity :math:`a`; channel shares :math:`w` (:data:`SHARES`: 0 for speech); :math:`o`
     the source's own emotion, what its last two seconds show beyond the neutral range; :math:`h`
     the rhythm of its speech, gaze and blinks, from a second of them (temporal convolutions);
     :math:`f` layers conditioned on the embedding :math:`e` (FiLM, Perez et al. 2018); :math:`g`
-    in 0..1; :math:`k` a gain, 1 in training and then set by how far faces answer; :math:`\beta`
-    the bound that keeps the change's length under :data:`MAX_SHIFT`; and :math:`r` the room that a
-    channel has before 0 or 1.
+    in 0..1; :math:`\beta` the bound that keeps the change's length under :data:`MAX_SHIFT`; and
+    :math:`r` the room that a channel has before 0 or 1.
 
     Every channel moves one way as the intensity grows. A frame's answer needs 1.9 s before it and
     .12 s after it at most; fewer at the ends of a clip.
     """
 
     neutral_high: Tensor
-    gain: Tensor
     scale: Tensor
     shares: Tensor
 
@@ -70,7 +68,6 @@ class MotionEditor(nn.Module):
         self.config = config or MotionConfig()
         width, hidden = self.config.width, self.config.hidden
         self.register_buffer("neutral_high", torch.zeros(COEFFICIENTS))
-        self.register_buffer("gain", torch.ones(()))
         self.register_buffer("scale", torch.ones(len(RHYTHM)))
         self.register_buffer("shares", torch.from_numpy(SHARES).float(), persistent=False)
         self.near = nn.Conv1d(len(RHYTHM), width, KERNEL)
@@ -116,7 +113,7 @@ class MotionEditor(nn.Module):
         mixed = functional.silu((1 + gain) * self.mix(rhythm) + shift)
         mixed = functional.silu((1 + gain_again) * self.mix_again(mixed) + shift_again)
         felt = torch.tanh(self.feel(mixed))
-        change = self.gain * self.shares * (felt - torch.sigmoid(self.let_go(heard)) * own)
+        change = self.shares * (felt - torch.sigmoid(self.let_go(heard)) * own)
         # A closed eye has no opening to widen: blinks stay whole.
         opened = torch.ones_like(source)
         opened[..., LIDS_LEFT] = 1 - source[..., BLINKS[0], None]

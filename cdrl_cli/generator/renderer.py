@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, UInt8
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.compositing import Rendering
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
+from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate, unfold
 
@@ -127,15 +128,17 @@ class WarpRenderer:
 
 
 class LearnedRenderer:
-    """The warp, and what a trained :class:`~cdrl_cli.generator.unet.RendererNet` adds to it.
+    """The warp, the folds, and what a trained :class:`~cdrl_cli.generator.unet.RendererNet` adds.
 
     Args:
         warp: The core.
+        folds: Of the skin.
         network: Its ONNX copy, as a session of ONNX Runtime.
     """
 
-    def __init__(self, warp: WarpRenderer, network: Any) -> None:
+    def __init__(self, warp: WarpRenderer, folds: FoldMaps, network: Any) -> None:
         self._warp = warp
+        self._folds = folds
         self._network = network
 
     def __call__(
@@ -147,17 +150,16 @@ class LearnedRenderer:
         """See :class:`Renderer`."""
         movement = self._warp.move(crop, expression)
         condition = np.concatenate([crop.expression, expression - crop.expression, emotion])
+        seen = network_input(crop.image(), movement)
         finer, colour = self._network.run(
-            None,
-            {
-                "picture": network_input(crop.image(), movement)[None],
-                "condition": condition.astype(np.float32)[None],
-            },
+            None, {"picture": seen[None], "condition": condition.astype(np.float32)[None]}
         )
+        shade = self._folds.shade(expression - crop.expression, movement.position)
+        folded = (seen[:3] / 2 + 0.5) * np.expm1(shade * movement.mask)
         return Rendering(
             flow=movement.flow + finer[0].transpose(1, 2, 0),
             mask=movement.mask,
-            colour=np.ascontiguousarray(colour[0].transpose(1, 2, 0)),
+            colour=np.ascontiguousarray((colour[0] + folded).transpose(1, 2, 0)),
         )
 
 

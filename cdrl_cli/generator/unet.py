@@ -21,13 +21,13 @@ CHANNELS = 9
 """Warped RGB (-1..1), flow / 8 px (x, y), mask (0..1), position on the canonical face (x, y, z in
 head space)."""
 
-MAX_FLOW_PX = 2.0
-"""Finer flow, at most; crop pixels. With 6, emotion nets are pleased by eyes squeezed shut."""
+MAX_FLOW_PX = 5.0
+"""Finer flow, at most; crop pixels."""
 
-MAX_SHADE = 0.09
-"""Change of brightness, at most; of the range 0..1. Folds and shadows are less, paint is more."""
+MAX_SHADE = 0.2
+"""Change of brightness, at most; of the range 0..1."""
 
-MAX_TINT = 0.03
+MAX_TINT = 0.05
 """Change of each colour beside it, at most."""
 
 FULL_GATE = 0.15
@@ -47,12 +47,14 @@ _OUTPUTS = 6
 class UNetConfig:
     """Size of the network."""
 
-    widths: tuple[int, ...] = (24, 48, 96, 128)
-    """Channels at half, quarter, ... of the crop's side; multiples of 8."""
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    """Channels at a quarter, an eighth, ... of the crop's side; multiples of 8."""
 
 
 class RendererNet(nn.Module):
-    """U-Net, first layer at half the side (pixel-unshuffle), every block told the condition.
+    """U-Net at half the crop's side, first layer at a quarter, every block told the condition.
+
+    What it adds is smooth: the picture's own pixels, at native resolution, carry what is sharp.
 
     The output is times a gate that is 0 where neither expression nor emotion changes: nothing
     asked, nothing touched.
@@ -94,7 +96,7 @@ class RendererNet(nn.Module):
             Finer flow, crop pixels, added to the warp's; change of colour, -1..1 of the range.
         """
         told = self.condition(condition)
-        x = self.first(functional.pixel_unshuffle(picture, 2))
+        x = self.first(functional.pixel_unshuffle(functional.avg_pool2d(picture, 2), 2))
         kept = []
         for halve, refine in zip(self.halve, self.refine, strict=True):
             x = refine(halve(x, told), told)
@@ -103,7 +105,10 @@ class RendererNet(nn.Module):
         for block in self.up:
             x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, kept.pop()], dim=1), told)
-        out = functional.pixel_shuffle(self.last(x), 2)
+        out = functional.interpolate(
+            functional.pixel_shuffle(self.last(x), 2),
+            scale_factor=2.0, mode="bilinear", align_corners=False,
+        )  # fmt: skip
         change = condition[:, COEFFICIENTS:]
         gate = 1 - torch.exp(-(change.square().sum(dim=1) + 1e-12).sqrt() / FULL_GATE)
         shown = gate.view(-1, 1, 1, 1) * picture[:, 5:6]

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from cdrl_cli.face.alignment import CROP_SIZE
-from cdrl_cli.face.landmarks import MESH_LANDMARKS
+from cdrl_cli.face.landmarks import COEFFICIENTS, MESH_LANDMARKS
+from cdrl_cli.generator.folds import MAP_HIGH, MAP_LOW, FoldMaps
 from cdrl_cli.generator.lips import APERTURE_CHANGE, INNER_PAIRS, PAIRS
 from cdrl_cli.generator.renderer import (
     FADE_PX,
@@ -75,6 +76,9 @@ class Chain:
         self.mouth: Float[Tensor, " 3"] = torch.from_numpy(mouth).float()
         """Where the canonical face has its mouth, head space."""
         self._positions = torch.from_numpy(ring_positions(mesh, canonical_xyz)).float()
+        folds = FoldMaps.draw(canonical_xyz)
+        self._folds = torch.from_numpy(folds.maps)
+        self._fold_weights = torch.from_numpy(folds.weights)
         grid = torch.arange(CROP_SIZE, dtype=torch.float32)
         self._y, self._x = torch.meshgrid(grid, grid, indexing="ij")
         reach = round(3 * SOFTNESS_PX)
@@ -130,7 +134,7 @@ class Chain:
         mask: Float[Tensor, "batch 1 256 256"],
         condition: Float[Tensor, "batch 111"],
     ) -> "Rendered":
-        """Warp, ask the network, warp finer, colour.
+        """Warp, ask the network, warp finer, fold, colour.
 
         Args:
             network: The renderer.
@@ -145,8 +149,20 @@ class Chain:
         with torch.autocast("cpu", torch.bfloat16):
             finer, colour = network(seen, condition)
         finer, colour = finer.float(), colour.float()
-        moved_finer = self.warp(image, flow + finer)
+        change = condition[:, COEFFICIENTS : 2 * COEFFICIENTS]
+        shade = self.fold(change, moved[:, 2:4]) * mask
+        moved_finer = self.warp(image, flow + finer) + warped * torch.expm1(shade)
         return Rendered(moved_finer + colour, warped, finer, colour)
+
+    def fold(
+        self, change: Float[Tensor, "batch 52"], position: Float[Tensor, "batch 2 256 256"]
+    ) -> Float[Tensor, "batch 1 256 256"]:
+        """See :meth:`FoldMaps.shade`."""
+        depth = 1 - torch.exp(-torch.relu(change @ self._fold_weights.T))
+        drawn = torch.einsum("bf,fhw->bhw", depth, self._folds)[:, None]
+        low, high = position.new_tensor(MAP_LOW), position.new_tensor(MAP_HIGH)
+        grid = 2 * (position.permute(0, 2, 3, 1) - low) / (high - low) - 1
+        return functional.grid_sample(drawn, grid, align_corners=True)
 
     def warp(
         self, image: Float[Tensor, "batch c 256 256"], flow: Float[Tensor, "batch 2 256 256"]

@@ -314,16 +314,15 @@ def _merge(table: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any
 class RendererModelConfig:
     """Sizes and rates of the generator's parts."""
 
-    widths: tuple[int, ...] = (24, 48, 96, 128)
-    """Channels of the U-Net at half, quarter, ... of the crop's side."""
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    """Channels of the U-Net at a quarter, an eighth, ... of the crop's side."""
     motion_rate: float = 1e-3
     """Learning rate of the motion editor at its highest; it has been trained before."""
-    motion_share: float = 0.5
+    motion_share: float = 1.0
     """Of its fine-tuning that the editor keeps, between 0 and 1 (weights interpolated, Wortsman et
-    al. 2022): guides forget emotions that they do not know."""
-    motion_gain: float = 1.0
-    """Afterwards its changes are made so many times as large: a face answers with half of what it
-    is asked. At 1.6 identity and stability miss their goals, and the judge sees no more."""
+    al. 2022)."""
+    editing_from: float = 0.75
+    """Share of the steps after which the motion editor learns too, through the renderer."""
     critic_rate: float = 4e-4
     """Of the discriminator."""
     reader_steps: int = 800
@@ -334,8 +333,8 @@ class RendererModelConfig:
 class RendererSamplingConfig:
     """What a batch consists of, beside the moments of one clip to be edited."""
 
-    pairs: int = 4
-    """Frames to be moved to another of the same person."""
+    pairs: int = 8
+    """Frames to be moved to another of the same person; half as many while edits are learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,14 +349,24 @@ class RendererLossConfig:
     """CERL reads the reference's embedding from the output; 0 is the ablation."""
     content: float = 0.3
     """CCRL reads the same speech from the output's mouth; 0 is the ablation."""
-    keep: float = 0.3
-    """Coefficients read from the output change as the motion editor said, speech not at all."""
+    keep: float = 0.1
+    """Speech read from the output is the source's."""
+    size: float = 10.0
+    """What guides ask for stays within actors' reach."""
+    steady: float = 1000.0
+    """The change does not tremble from frame to frame."""
+    closure: float = 200.0
+    """Closed lips stay closed."""
+    natural: float = 0.5
+    """The discriminator takes an edited face for a real one."""
     adversarial: float = 0.5
-    sparse: float = 0.04
+    flow: float = 0.1
+    """The finer flow is the optical one that is left between the warp and the real frame."""
+    sparse: float = 0.02
     """Change of colour and finer flow, L1: what is not needed is not touched."""
     smooth: float = 0.005
     lips: float = 3.0
-    motion: float = 30.0
+    motion: float = 10.0
     """How far the motion editor strays from what it learned from actors."""
 
 

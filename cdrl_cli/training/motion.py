@@ -225,10 +225,6 @@ def motion_terms(
     back = editor(output, neutral_name, whole)
     returned = _mean_of((back - batch.source)[..., _FELT].square().mean(dim=(1, 2)), calm)
 
-    opening = batch.source[..., _JAW_OPEN] - batch.source[..., _MOUTH_CLOSE]
-    closed = torch.exp(-opening.clamp(min=0) / CLOSED)
-    parted = (closed[..., None] * change[..., _LIPS]).square().mean()
-
     moves = (output.var(dim=1) + 1e-6).sqrt()
     wanted = frozen.spread[batch.labels]
     judged = functional_call(
@@ -247,10 +243,19 @@ def motion_terms(
             (judged - 1).square().mean() + (told - 1).square().mean() + fooled.square().mean()
         ),
         "cycle": returned,
-        "closure": parted,
+        "closure": part_closed_lips(batch.source, change),
         "spread": (moves - wanted)[:, _FELT].square().mean(),
         "smooth": (change[:, 2:] - 2 * change[:, 1:-1] + change[:, :-2]).square().mean(),
     }
+
+
+def part_closed_lips(
+    source: Float[Tensor, "*some 52"], change: Float[Tensor, "*some 52"]
+) -> Float[Tensor, ""]:
+    """How far a change of the coefficients moves lips that are closed in the source, squared."""
+    opening = source[..., _JAW_OPEN] - source[..., _MOUTH_CLOSE]
+    closed = torch.exp(-opening.clamp(min=0) / CLOSED)
+    return (closed[..., None] * change[..., _LIPS]).square().mean()
 
 
 def score_edits(

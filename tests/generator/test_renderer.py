@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX, crop_face
 from cdrl_cli.face.compositing import paste_face
+from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.lips import APERTURE_CHANGE, INNER_PAIRS, PAIRS, keep_aperture
 from cdrl_cli.generator.renderer import (
     RING_REACH,
@@ -227,9 +228,13 @@ class FakeNetwork:
         return [self.flow_px * np.repeat(mask, 2, 1), self.colour * np.repeat(mask, 3, 1)]
 
 
-def learned(network):
+SMOOTH = FoldMaps(np.zeros((1, 256, 256), np.float32), np.zeros((1, 52), np.float32))
+
+
+def learned(network, folds=SMOOTH):
     toy = toy_head()
-    return LearnedRenderer(WarpRenderer(toy.expression_basis, toy.mesh, toy.canonical_xyz), network)
+    core = WarpRenderer(toy.expression_basis, toy.mesh, toy.canonical_xyz)
+    return LearnedRenderer(core, folds, network)
 
 
 def test_the_network_adds_to_the_warp():
@@ -247,6 +252,18 @@ def test_a_silent_network_is_the_core():
     full = paste_face(FRAME, crop, learned(FakeNetwork())(crop, target, CALM))
     core = paste_face(FRAME, crop, renderer()(crop, target))
     np.testing.assert_array_equal(full.pixels, core.pixels)
+
+
+def test_folds_darken_what_lies_in_them_and_nothing_outside_the_mask():
+    crop = crop_of(pose(scale=60, at=(150, 150)))
+    target = crop.expression + coefficients(browDownLeft=0.8, browDownRight=0.8)
+    full = learned(FakeNetwork(), FoldMaps.draw(toy_head().canonical_xyz))(crop, target, CALM)
+    assert not full.colour[full.mask == 0].any()
+    darkest = full.colour.mean(axis=2).min()
+    assert -0.5 < darkest < -0.02
+    # As a share of what is there: black stays black.
+    lit = crop.image().astype(float) / 255
+    assert (np.abs(full.colour) <= 0.6 * lit.max() + 1e-6).all()
 
 
 def test_the_network_is_told_what_is_asked():

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.renderer import WarpRenderer
 from cdrl_cli.generator.unet import CONDITION, RendererNet, UNetConfig
 from cdrl_cli.training.chain import Chain, Geometry
@@ -80,6 +81,18 @@ def test_pixels_have_a_slope_towards_the_coefficients():
     assert shift.grad.abs().max() > 0
     assert net.last.weight.grad is not None
     assert net.last.weight.grad.abs().max() > 0
+
+
+def test_it_folds_as_the_shipped_path_does():
+    toy, rng = toy_head(), np.random.default_rng(2)
+    change = rng.uniform(-0.5, 0.8, 52)
+    position = rng.uniform(-0.8, 0.8, (256, 256, 3)).astype(np.float32)
+    shipped = FoldMaps.draw(toy.canonical_xyz).shade(change, position)
+    seen = torch.from_numpy(position[..., :2]).permute(2, 0, 1)[None]
+    found = chain().fold(torch.from_numpy(change).float()[None], seen)[0, 0].numpy()
+    assert np.abs(shipped).max() > 0.05
+    # OpenCV reads between pixels in steps of a 32nd.
+    np.testing.assert_allclose(found, shipped, atol=0.02)
 
 
 def test_no_shift_is_the_source_itself():

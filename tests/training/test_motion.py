@@ -27,7 +27,8 @@ from cdrl_cli.training.config import (
     MotionTrainingConfig,
     ScheduleConfig,
 )
-from cdrl_cli.training.motion import train_motion
+from cdrl_cli.training.motion import part_closed_lips, train_motion
+from heads import coefficients
 
 pytestmark = pytest.mark.weights
 
@@ -167,3 +168,11 @@ def test_speech_played_on_a_calm_face_keeps_its_time():
     speech = SHARES == 0
     np.testing.assert_array_equal(played[:, speech], takes["a-happy"][:, speech])
     np.testing.assert_array_equal(played[:, SHARES == 1], takes["a-neutral"][::-1][:, SHARES == 1])
+
+
+def test_lips_may_move_while_they_are_open_and_not_while_they_are_closed():
+    closed, opened = torch.zeros(1, 52), torch.from_numpy(coefficients(jawOpen=0.4)).float()[None]
+    lips = torch.from_numpy(coefficients(mouthUpperUpLeft=0.5, mouthFunnel=0.5)).float()[None]
+    brows = torch.from_numpy(coefficients(browInnerUp=1.0)).float()[None]
+    assert part_closed_lips(closed, brows) == 0
+    assert part_closed_lips(closed, lips) > 100 * part_closed_lips(opened, lips)

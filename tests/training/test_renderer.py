@@ -27,7 +27,13 @@ from cdrl_cli.training.config import (
 )
 from cdrl_cli.training.guides import Guide
 from cdrl_cli.training.reader import Reader
-from cdrl_cli.training.renderer import GeneratorTraining, Supervision, ask, cut_mouths
+from cdrl_cli.training.renderer import (
+    GeneratorTraining,
+    Supervision,
+    ask,
+    cut_mouths,
+    optical_flow,
+)
 from heads import pose, toy_head
 from pictures import ArrayFrame, waves
 
@@ -94,7 +100,7 @@ def faces():
 def train(faces, run, *, steps, stop=None, going_on=False, loss=None):
     toy = toy_head()
     recipe = RendererTrainingConfig(
-        model=RendererModelConfig(widths=(8, 16)),
+        model=RendererModelConfig(widths=(8, 16), editing_from=0.25),
         sampling=RendererSamplingConfig(pairs=2),
         loss=loss or RendererLossConfig(),
         schedule=ScheduleConfig(steps=steps, validate_every=2, threads=1),
@@ -208,6 +214,21 @@ def test_what_is_asked_of_the_renderer_is_the_label_and_never_neutral():
             assert int(asked.argmax()) == emotion.class_index
         else:
             assert asked.sum() < 0.5
+
+
+@pytest.mark.parametrize("moved", [(3, 0), (0, -2)])
+def test_optical_flow_says_where_a_pixel_comes_from(moved):
+    image = torch.from_numpy(waves(256, 256)).permute(2, 0, 1)[None].float() / 255
+    # What was at p is at p + moved, so a pixel's source lies at -moved from it.
+    target = image.roll(moved[::-1], dims=(2, 3))
+    found = optical_flow(image, target)[0, :, 32:-32, 32:-32]
+    for axis in (0, 1):
+        assert float((found[axis] + moved[axis]).abs().median()) < 0.3
+
+
+def test_nothing_moves_between_equal_pictures():
+    image = torch.from_numpy(waves(256, 256)).permute(2, 0, 1)[None].float() / 255
+    assert optical_flow(image, image).abs().max() < 0.1
 
 
 def test_the_mouth_is_cut_as_prepared_clips_hold_it(faces):
