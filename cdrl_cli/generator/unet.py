@@ -35,7 +35,7 @@ FULL_GATE = 0.15
 
 
 LIPS_Y = 0.77
-LIPS_REACH = (0.22, 0.06)
+LIPS_REACH = (0.30, 0.10)
 """Middle and half-axes of the ellipse around the meeting lips on the canonical face, head space:
 there the finer flow is 0."""
 
