@@ -4,8 +4,8 @@
 
 A frame of a neutral take is moved to one of the same person's emotional takes, in steps: by the
 real landmarks, by the optical flow that they leave, and by the real colours of the eyes and the
-skin, of the mouth, of all. Diagnosis, not selection: only people who are learned from. Ten minutes
-on two cores the first time; prints Markdown. Needs the optional weights `judge`.
+skin, of the mouth, of all. Diagnosis, not selection: only people who are learned from. One minute
+on two cores once clips are prepared; prints Markdown. Needs the optional weights `judge`.
 """
 
 import argparse
@@ -47,13 +47,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path("runs/prepared"))
-    parser.add_argument("--config", type=Path, default=Path("configs/renderer-research.toml"))
+    parser.add_argument("--config", type=Path, default=Path("configs/renderer.toml"))
     words = parser.parse_args()
 
     models, judge = load_models(core=True), load_judge()
     chain = Chain(models.mesh, models.head.canonical_xyz, models.basis.displacement)
     lips = models.head.canonical_xyz[MOUTH, :2]
-    recipe = read_config(words.config, RendererTrainingConfig)
+    recipe = read_config(words.config, RendererTrainingConfig, changes=['data.licence="research"'])
     right: dict[tuple[str, str, Emotion], list[bool]] = defaultdict(list)
     for dataset in DATASETS:
         for neutral, emotional in draw_pairs(read_faces(words, models, dataset, recipe.data)):
