@@ -144,9 +144,10 @@ def test_a_stopped_edit_leaves_nothing(clips, tmp_path, number, code):
         time.sleep(0.05)  # until the first frame has made it to the disk
     running.send_signal(number)
     _, err = running.communicate(timeout=60)
-    assert running.returncode == code, err
+    assert not list(tmp_path.iterdir()), (running.returncode, err)
+    # An exit by the signal itself, now and then Python's own on SIGINT, is the same to a shell.
+    assert running.returncode in (code, -number), err
     assert err == ""
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", [None, b"", b"this is no video"])
