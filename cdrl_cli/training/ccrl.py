@@ -115,7 +115,8 @@ def train_ccrl(
             frames=frames,
             generator=generator,
         )
-        windows = augment(Windows.of(batch.windows, frames), content, speech, generator)
+        heard = draw_sound(batch.windows, generator)
+        windows = augment(Windows.of(heard, frames), content, speech, generator)
         tau = temperature["log"].exp().clamp(min=LOWEST_TEMPERATURE)
         loss = ccrl_loss(
             content.encode_views(windows.crops, windows.coefficients),
@@ -143,6 +144,18 @@ def train_ccrl(
         facts=training.describe("spfem train ccrl", config.data.licence)
         | {"clips": str(len(learning))},
     )
+
+
+def draw_sound(
+    windows: Sequence[tuple[Take, int]], generator: torch.Generator
+) -> list[tuple[Take, int]]:
+    """The same windows, each heard in one of its take's versions."""
+    heard = []
+    for take, start in windows:
+        versions = take.versions
+        chosen = int(torch.randint(len(versions), (), generator=generator)) if take.noisy else 0
+        heard.append((versions[chosen], start))
+    return heard
 
 
 def ccrl_loss(
@@ -283,7 +296,9 @@ def _new_encoders(
 
 def _arrays(takes: Sequence[Take]) -> list[np.ndarray]:
     return [
-        array for take in takes for array in (take.crops, take.coefficients, take.speech, take.seen)
+        array
+        for take in takes
+        for array in (take.crops, take.coefficients, take.speech, take.seen, *take.noisy)
     ]
 
 

@@ -8,15 +8,23 @@ from cdrl_cli.checkpoints.content import ContentModels, read_content, write_cont
 from cdrl_cli.data.pairs import draw_batch
 from cdrl_cli.data.takes import Windows
 from cdrl_cli.errors import UsageError, WeightsError
-from cdrl_cli.evaluation.content import measure_following, measure_retrieval, unknown_people
-from cdrl_cli.representation.content import MOUTH_COEFFICIENTS
+from cdrl_cli.evaluation.content import (
+    measure_following,
+    measure_retrieval,
+    unknown_people,
+)
+from cdrl_cli.representation.content import (
+    MOUTH_COEFFICIENTS,
+)
 from cdrl_cli.representation.losses import info_nce
 from cdrl_cli.training.ccrl import (
     augment,
     ccrl_loss,
+    draw_sound,
     is_learned_from,
     is_validation,
     train_ccrl,
+    validate,
 )
 from cdrl_cli.training.config import (
     CcrlConfig,
@@ -92,6 +100,7 @@ def test_with_unrelated_images_nothing_can_be_learned(takes, tmp_path):
 
 @pytest.mark.parametrize("aware", [True, False])
 def test_a_resumed_run_equals_an_uninterrupted_one(takes, tmp_path, aware):
+    takes = [dataclasses.replace(take, noisy=(take.speech + 0.1,)) for take in takes]
     config = dataclasses.replace(
         MINIATURE,
         sampling=dataclasses.replace(MINIATURE.sampling, emotion_aware=aware),
@@ -179,6 +188,29 @@ def test_augmentation_mirrors_pictures_and_motion_alike(takes, learned):
         assert one.shape == other.shape
         assert torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1] > 0.6
     assert windows.coefficients.shape[2] == len(MOUTH_COEFFICIENTS)
+
+
+def test_each_version_of_the_sound_is_drawn_alike(takes):
+    noisy = (takes[0].speech + 1, takes[0].speech + 2)
+    take = dataclasses.replace(takes[0], noisy=noisy)
+    drawn = draw_sound([(take, 3)] * 600, torch.Generator().manual_seed(0))
+    lifted = np.array([round(float((one.speech - take.speech).mean())) for one, _ in drawn])
+    assert np.abs(np.bincount(lifted) - 200).max() < 40
+    assert {start for _, start in drawn} == {3}
+
+
+def test_clean_sound_takes_no_draw(takes):
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    assert draw_sound([(takes[0], 3)], generator) == [(takes[0], 3)]
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_validation_is_by_clean_sound(takes, learned):
+    result, _ = learned
+    deafened = [dataclasses.replace(take, noisy=(0 * take.speech,)) for take in takes]
+    clean, other = (validate(result.content, result.speech, some) for some in (takes, deafened))
+    assert clean == other
 
 
 def test_encoders_survive_their_file(learned, tmp_path, takes):
