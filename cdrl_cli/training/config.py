@@ -86,6 +86,8 @@ class ContentModelConfig:
 
     prior: Literal["whisper", "log-mel"] = "whisper"
     """What hears the speech."""
+    attention: Literal["none", "audio"] = "none"
+    """Who chooses where the content encoder looks: nobody, or what is heard (section 3.2)."""
     frames: int = 25
     """Of a window, at 25 Hz."""
     width: int = 128
