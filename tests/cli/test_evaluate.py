@@ -13,6 +13,14 @@ def test_a_row_without_a_generator_is_refused(tmp_path, capsys, row):
     assert "Traceback" not in error
 
 
+def test_a_file_without_content_encoders_is_named(tmp_path, capsys):
+    nothing = tmp_path / "nothing.safetensors"
+    nothing.write_bytes(b"nothing")
+    command = ["evaluate", "representations", "--data", str(tmp_path), "--content", str(nothing)]
+    assert run(command) == 4
+    assert "nothing.safetensors: no content encoders" in capsys.readouterr().err
+
+
 def test_training_without_a_motion_editor_says_so(tmp_path, capsys):
     recipe = tmp_path / "renderer.toml"
     recipe.write_text("[schedule]\nsteps = 1\n")
