@@ -133,7 +133,6 @@ def evaluate_content(
         raise UsageError(f"{missing[0]}: no clips, or the encoders learned from this person")
     noisy = [version for take in asked for version in take.versions[1:]]
     following = measure_following(models, asked)
-    leaks = [] if models.content.attention is None else measure_leak(models, asked)
     chance = 1 / CANDIDATES
     return [
         *(
@@ -148,7 +147,7 @@ def evaluate_content(
             )
             for found in measure_retrieval(models, noisy)
         ),
-        *(row for leak in leaks for row in _leak_rows(leak)),
+        *(row for leak in measure_leak(models, asked) for row in _leak_rows(leak)),
         *(
             Row(f"CCRL: emotion read from {read.features}", read.accuracy, read.chance)
             for read in (
