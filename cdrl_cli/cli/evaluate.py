@@ -14,6 +14,7 @@ from cdrl_cli.errors import UsageError
 if TYPE_CHECKING:
     from cdrl_cli.checkpoints.models import Models
     from cdrl_cli.evaluation.protocol import Asking
+    from cdrl_cli.evaluation.representations import Row
 
 app = typer.Typer(name="evaluate", help="Measure the shipped weights.", no_args_is_help=True)
 
@@ -36,6 +37,22 @@ def representations(
             show_default=False,
         ),
     ] = None,
+    content: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measure the content encoders that spfem train ccrl wrote, and nothing else.",
+            show_default=False,
+        ),
+    ] = None,
+    person: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Ask the content code about these people only: J05. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -48,12 +65,22 @@ def representations(
     from cdrl_cli.training.config import CcrlConfig, read_config
 
     known = None if recipe is None else read_config(recipe, CcrlConfig).data
-    with count_progress("reading faces", quiet=quiet) as progress:
-        rows = evaluate_emotion(data, cache, weight_set=weights, progress=progress)
+    rows: list[Row] = []
+    if content is None:
+        with count_progress("reading faces", quiet=quiet) as progress:
+            rows += evaluate_emotion(data, cache, weight_set=weights, progress=progress)
     with count_progress("listening to clips", quiet=quiet) as progress:
-        rows += evaluate_content(data, cache, weight_set=weights, recipe=known, progress=progress)
+        rows += evaluate_content(
+            data,
+            cache,
+            weight_set=weights,
+            weights=content,
+            recipe=known,
+            people=person or (),
+            progress=progress,
+        )
     if json:
-        print_json({"weights": weights, "rows": rows})
+        print_json({"weights": weights if content is None else str(content), "rows": rows})
     else:
         typer.echo("\n".join(draw_table(rows)))
 

@@ -103,9 +103,12 @@ def ccrl(
 
     A run that was cut goes on, with --resume, as if it had not been.
     """
+    from functools import partial
+
     from cdrl_cli.checkpoints.content import ContentModels, open_prior, write_content
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.data.clips import read_index
+    from cdrl_cli.data.noise import draw_noises
     from cdrl_cli.data.takes import read_takes
     from cdrl_cli.training.ccrl import train_ccrl
     from cdrl_cli.training.config import CcrlConfig, read_config
@@ -121,8 +124,15 @@ def ccrl(
     ]
     with count_progress("listening to clips", quiet=quiet) as progress:
         prepared = prepare_clips(clips, load_models(core=True), cache, progress=progress)
-        late_s = recipe.data.sound_late_s
-        takes = list(read_takes(prepared, prior, cache / "speech", sound_late_s=late_s))
+        takes = list(
+            read_takes(
+                prepared,
+                prior,
+                cache / "speech",
+                sound_late_s=recipe.data.sound_late_s,
+                noises=partial(draw_noises, count=recipe.sampling.noisy_sound),
+            )
+        )
     with count_progress("training", quiet=quiet) as progress:
         result = train_ccrl(recipe, takes, run=run, going_on=resume, progress=progress)
     models = ContentModels(

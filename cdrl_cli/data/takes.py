@@ -1,17 +1,18 @@
 """Prepared clips on one clock: mouth and speech side by side, 25 times a second."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int16, UInt8
 from torch import Tensor
 
 from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.noise import Noise, add_noise
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS, RATE_HZ, ContentEncoder
 from cdrl_cli.representation.speech import SAMPLE_RATE_HZ, SpeechPrior, features_at
@@ -40,6 +41,13 @@ class Take:
     """What the prior heard in the 40 ms around; no columns where the clip has no sound."""
     seen: Bool[np.ndarray, " frames"]
     """A face was found there."""
+    noisy: tuple[Float32[np.ndarray, "frames dim"], ...] = ()
+    """``speech`` as the prior heard it through noise."""
+
+    @property
+    def versions(self) -> list["Take"]:
+        """As it was recorded, and with each noisy speech for its speech."""
+        return [self, *(replace(self, speech=one, noisy=()) for one in self.noisy)]
 
     @property
     def has_speech(self) -> bool:
@@ -87,6 +95,7 @@ def read_takes(
     cache: Path,
     *,
     sound_late_s: Mapping[str, float] | None = None,
+    noises: Callable[[Int16[np.ndarray, " samples"]], Sequence[Noise]] = lambda _: (),
 ) -> Iterator[Take]:
     """Bring prepared clips to the grid and listen to them.
 
@@ -96,13 +105,18 @@ def read_takes(
         cache: Folder for them.
         sound_late_s: By the stem of a clip's file name, how much later than the picture its sound
             is; other clips are in time.
+        noises: For the sound of a clip, through what else it is heard.
     """
     cache.mkdir(parents=True, exist_ok=True)
     for one in prepared:
         grid_s = time_grid(one.time_s)
         if len(grid_s):
             late_s = (sound_late_s or {}).get(one.clip.path.stem, 0.0)
-            yield _on_grid(one, grid_s, _listen(one, grid_s + late_s, prior, cache))
+            clean, *noisy = (
+                _listen(one, grid_s + late_s, prior, cache, noise)
+                for noise in (None, *noises(one.sound))
+            )
+            yield replace(_on_grid(one, grid_s, clean), noisy=tuple(noisy))
 
 
 def time_grid(time_s: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, " grid"]:
@@ -157,13 +171,18 @@ def _listen(
     heard_s: Float64[np.ndarray, " frames"],
     prior: SpeechPrior,
     cache: Path,
+    noise: Noise | None,
 ) -> Float32[np.ndarray, "frames dim"]:
     if len(one.sound) < SHORTEST_SOUND_S * SAMPLE_RATE_HZ:
         return np.zeros((len(heard_s), 0), np.float32)
-    kept = cache / f"{prior.name}-{len(one.sound)}-{zlib.crc32(one.sound.tobytes()):08x}.npy"
+    label = "" if noise is None else f"-{noise.label}"
+    digest = f"{len(one.sound)}-{zlib.crc32(one.sound.tobytes()):08x}"
+    kept = cache / f"{prior.name}-{digest}{label}.npy"
     if not kept.exists():
-        part = kept.with_suffix(".part.npy")
-        np.save(part, prior.listen(one.sound.astype(np.float32) / 32767).astype(np.float16))
+        samples = one.sound.astype(np.float32) / 32767
+        heard = prior.listen(samples if noise is None else add_noise(samples, noise))
+        part = kept.with_name(f"{kept.stem}.part.npy")
+        np.save(part, heard.astype(np.float16))
         part.replace(kept)
     features = np.load(kept).astype(np.float32)
     return features_at(features, prior.rate_hz, heard_s - one.sound_start_s, duration_s=1 / RATE_HZ)

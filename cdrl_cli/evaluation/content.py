@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from cdrl_cli.checkpoints.content import ContentModels
 from cdrl_cli.data.takes import Take, Windows, mean_codes
@@ -55,6 +56,29 @@ class Following:
     """The same with another image of the clip under the same audio."""
 
 
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """What a content encoder repeats of the audio that it is given: the flaw of the objective.
+
+    One that does not listen repeats nothing: ``told`` and ``each`` are its retrieval, ``kept`` is 1
+    and ``still`` chance.
+    """
+
+    view: str
+    """What the content encoder sees beside the audio: ``crops`` or ``both``."""
+    told: Interval
+    """Top-1 of finding the right speech, which the encoder is given: what a leak makes easy."""
+    each: Interval
+    """Top-1 when the encoder is given each candidate in turn, so that being told helps none."""
+    kept: Interval
+    """Cosine of an image's code under its own and under another moment's audio: 1 is no leak."""
+    drawn: Interval
+    """Share of other moments' audio under which the image's code is nearer to that audio's code
+    than to its own speech's. Without a leak these are mere mistakes."""
+    still: Interval
+    """Top-1 of finding the speech that the encoder is given, when the mouth does not move."""
+
+
 def unknown_people(models: ContentModels, takes: Sequence[Take]) -> list[Take]:
     """Takes of people that the encoders never learned from."""
     return [take for take in takes if take.clip.identity not in models.identities]
@@ -87,11 +111,7 @@ def measure_retrieval(models: ContentModels, takes: Sequence[Take]) -> list[Retr
 def measure_following(
     models: ContentModels, takes: Sequence[Take], *, view: str = "crops"
 ) -> Following:
-    """Cosines within clips.
-
-    That the same image under other audio has the same code needs no measuring: the content
-    encoder is not given the audio.
-    """
+    """Cosines within clips; the content encoder is given no audio (:func:`measure_leak`)."""
     unlike, own, other = [], [], []
     for windows in _candidates(models, takes):
         with torch.inference_mode():
@@ -103,6 +123,33 @@ def measure_following(
         other.append(likeness[apart].mean().item())
         unlike.append((seen @ seen.T)[apart].mean().item())
     return Following(_mean(unlike), _mean(own), _mean(other))
+
+
+def measure_leak(models: ContentModels, takes: Sequence[Take]) -> list[Leak]:
+    """One row a view of pixels: each image of a clip under each of its moments' audio."""
+    clips: dict[str, list[dict[str, float]]] = {"crops": [], "both": []}
+    for windows in _candidates(models, takes):
+        count, frames = windows.crops.shape[:2]
+        middle = slice(frames // 2, frames // 2 + 1)
+        still_crops = windows.crops[:, middle].expand_as(windows.crops)
+        still_mouth = windows.coefficients[:, middle].expand_as(windows.coefficients)
+        with torch.inference_mode():
+            heard = models.speech(windows.speech)
+            still = models.content.encode_views(still_crops, still_mouth, windows.speech)
+            crossed = models.content.encode_views(
+                windows.crops.repeat_interleave(count, dim=0),
+                windows.coefficients.repeat_interleave(count, dim=0),
+                windows.speech.repeat(count, 1, 1),
+            )
+        for view, measured in clips.items():
+            found_still = found_first(still[view], heard).float().mean().item()
+            crossing = _compare(crossed[view].view(count, count, -1), heard)
+            measured.append(crossing | {"still": found_still})
+    names = ("told", "each", "kept", "drawn", "still")
+    return [
+        Leak(view, **{name: _mean([one[name] for one in measured]) for name in names})
+        for view, measured in clips.items()
+    ]
 
 
 def measure_readability(
@@ -175,6 +222,24 @@ def measure_window_readability(
         chance = 1 / len(np.unique(true[known]))
         rows.append(Readability(f"one window's {view}", accuracy, chance))
     return rows
+
+
+def _compare(
+    seen: Float[Tensor, "images sounds dim"], heard: Float[Tensor, "sounds dim"]
+) -> dict[str, float]:
+    """All of a clip's :class:`Leak` but ``still``."""
+    own = seen.diagonal().T
+    apart = ~torch.eye(len(seen), dtype=torch.bool)
+    with_own_speech = torch.einsum("ijd,id->ij", seen, heard)
+    with_given_speech = torch.einsum("ijd,jd->ij", seen, heard)
+    matched = with_given_speech.diagonal()
+    best_other = with_given_speech.masked_fill(~apart, -torch.inf).amax(dim=1)
+    return {
+        "told": found_first(own, heard).float().mean().item(),
+        "each": (matched > best_other).float().mean().item(),
+        "kept": torch.einsum("ijd,id->ij", seen, own)[apart].mean().item(),
+        "drawn": (with_given_speech > with_own_speech)[apart].float().mean().item(),
+    }
 
 
 def _candidates(models: ContentModels, takes: Sequence[Take]) -> list[Windows]:

@@ -1,18 +1,23 @@
 """Both representations on one page: what they are for, and what they are not to know."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from cdrl_cli.checkpoints.content import load_content, open_prior
+from cdrl_cli.checkpoints.content import load_content, open_prior, read_content
 from cdrl_cli.checkpoints.emotion import LOOKS, load_emotion, open_sentence_encoder
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.data.clips import read_index, read_london
+from cdrl_cli.data.noise import draw_noises
 from cdrl_cli.data.performances import find_neutrals, read_performances
 from cdrl_cli.data.takes import read_takes
+from cdrl_cli.errors import UsageError
 from cdrl_cli.evaluation.content import (
     CANDIDATES,
+    Leak,
     measure_following,
+    measure_leak,
     measure_readability,
     measure_retrieval,
     measure_window_readability,
@@ -27,6 +32,9 @@ from cdrl_cli.evaluation.emotion import (
 from cdrl_cli.metrics.bootstrap import Interval
 from cdrl_cli.training.config import DataConfig
 from cdrl_cli.training.prepare import prepare_clips
+
+NOISE_DB = 10.0
+"""Of speech over noise, white or pink, that retrieval is measured under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +84,29 @@ def evaluate_content(
     cache: Path,
     *,
     weight_set: str,
+    weights: Path | None = None,
     recipe: DataConfig | None = None,
+    people: Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
-    """CCRL on people never learned from; as :func:`evaluate_emotion`, with the part ``speech``.
+    """CCRL on people never learned from.
 
-    A ``recipe`` knows which clips came with late sound or somebody else's: the first are moved
-    back, the others are not asked about.
+    Args:
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        weight_set: ``permissive`` or ``research``.
+        weights: A file of encoders, instead of the set's.
+        recipe: Knows which clips came with late sound or somebody else's: the first are moved back,
+            the others are not asked about.
+        people: Only these are asked about, if any are named.
+        progress: Called with (clips done, clips in all).
+
+    Raises:
+        UsageError: If somebody of ``people`` is not in the data, or was learned from.
+        WeightsError: If weights are missing, also the optional part ``speech``.
     """
-    models, recipe = load_content(weight_set), recipe or DataConfig()
+    models = load_content(weight_set) if weights is None else read_content(weights)
+    recipe = recipe or DataConfig()
     clips = [
         clip
         for clip in read_index(data)
@@ -99,25 +121,53 @@ def evaluate_content(
                 open_prior(models.prior),
                 cache / "speech",
                 sound_late_s=recipe.sound_late_s,
+                noises=partial(
+                    draw_noises, count=1, gain_db=(0.0, 0.0), snr_db=(NOISE_DB, NOISE_DB)
+                ),
             )
         ),
     )
-    following = measure_following(models, takes)
+    asked = [take for take in takes if not people or take.clip.identity in people]
+    names = frozenset(take.clip.identity for take in asked)
+    if missing := sorted(set(people) - names):
+        raise UsageError(f"{missing[0]}: no clips, or the encoders learned from this person")
+    noisy = [version for take in asked for version in take.versions[1:]]
+    following = measure_following(models, asked)
+    chance = 1 / CANDIDATES
     return [
         *(
-            Row(f"CCRL: speech of a mouth by {found.view}", found.speech_of_mouth, 1 / CANDIDATES)
-            for found in measure_retrieval(models, takes)
+            Row(f"CCRL: speech of a mouth by {found.view}", found.speech_of_mouth, chance)
+            for found in measure_retrieval(models, asked)
         ),
+        *(
+            Row(
+                f"CCRL: the same under noise, {NOISE_DB:.0f} dB, by {found.view}",
+                found.speech_of_mouth,
+                chance,
+            )
+            for found in measure_retrieval(models, noisy)
+        ),
+        *(row for leak in measure_leak(models, asked) for row in _leak_rows(leak)),
         *(
             Row(f"CCRL: emotion read from {read.features}", read.accuracy, read.chance)
             for read in (
-                *measure_readability(models, takes),
-                *measure_window_readability(models, takes),
+                *measure_readability(models, takes, asked=names),
+                *measure_window_readability(models, takes, asked=names),
             )
         ),
         Row("CCRL: cosine of a mouth and its own speech", following.own, None),
         Row("CCRL: cosine of another mouth and that speech", following.other_image, None),
     ]
+
+
+def _leak_rows(leak: Leak) -> Iterator[Row]:
+    chance = 1 / CANDIDATES
+    view = f"by {leak.view}"
+    yield Row(f"CCRL: speech of a mouth {view}, told the right one", leak.told, chance)
+    yield Row(f"CCRL: speech of a mouth {view}, told each in turn", leak.each, chance)
+    yield Row(f"CCRL: speech of a still mouth {view}, told the right one", leak.still, chance)
+    yield Row(f"CCRL: cosine of a mouth under its own and other speech, {view}", leak.kept, None)
+    yield Row(f"CCRL: other speech draws the code of a mouth to its own, {view}", leak.drawn, None)
 
 
 def draw_table(rows: Sequence[Row]) -> Iterator[str]:

@@ -3,10 +3,12 @@
 The paper (section 3.2) attends from audio to image features and takes the result as the content
 code. Such a code can be a function of the audio alone, and its loss falls to 0 without a look at
 the mouth. Here image and speech have an encoder each, which meet only in the loss: the code of a
-mouth is a function of the mouth.
+mouth is a function of the mouth. :class:`AudioAttention` is the paper's way as an option: what is
+heard chooses where to look.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -33,6 +35,9 @@ VIEWS = ("crops", "coefficients", "both")
 
 _GROUPS = 8
 _POOL = 3
+_MAP_CHANNELS = 48
+_MAP_POSITIONS = (CROP_SIDE // 8) ** 2
+_KEY_WIDTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class ContentConfig:
     """Channels of the temporal layers."""
     dimension: int = 96
     """Length of a code."""
+    attention: Literal["none", "audio"] = "none"
+    """Who chooses where crops are looked at: nobody, or what is heard (:class:`AudioAttention`)."""
 
 
 class ContentEncoder(nn.Module):
@@ -63,10 +70,21 @@ class ContentEncoder(nn.Module):
         self.config = config or ContentConfig()
         width = self.config.width
         self.register_buffer("coefficient_scale", torch.ones(len(MOUTH_COEFFICIENTS)))
-        self.crop = nn.Sequential(
-            *_shrinking(1, 16), *_shrinking(16, 32), *_shrinking(32, 48),
-            nn.Flatten(), nn.Linear(48 * (CROP_SIDE // 8) ** 2, width),
-        )  # fmt: skip
+        self.attention: AudioAttention | None = None
+        if self.config.attention == "none":
+            self.crop = nn.Sequential(
+                *_shrinking(1, 16), *_shrinking(16, 32), *_shrinking(32, _MAP_CHANNELS),
+                nn.Flatten(), nn.Linear(_MAP_CHANNELS * _MAP_POSITIONS, width),
+            )  # fmt: skip
+        else:
+            # Zeros around a picture would mark its border in the map: even a blank one would then
+            # say where the audio looks.
+            self.crop = nn.Sequential(
+                *_shrinking(1, 16, "replicate"),
+                *_shrinking(16, 32, "replicate"),
+                *_shrinking(32, _MAP_CHANNELS, "replicate"),
+            )
+            self.attention = AudioAttention(self.config)
         self.coefficients = nn.Linear(len(MOUTH_COEFFICIENTS), width)
         self.time = TemporalEncoder(self.config)
 
@@ -74,12 +92,14 @@ class ContentEncoder(nn.Module):
         self,
         crops: Float[Tensor, "batch frames height width"] | None,
         coefficients: Float[Tensor, "batch frames mouth"] | None,
+        speech: Float[Tensor, "batch frames speech"] | None = None,
     ) -> Float[Tensor, "batch dimension"]:
         """Encode windows.
 
         Args:
             crops: Luma around the mouth, -1..1, square; None if only the motion is known.
             coefficients: Those of :data:`MOUTH_COEFFICIENTS`; None if only pixels are known.
+            speech: What a prior heard, for attention; an encoder without it does not listen.
 
         Returns:
             Unit vectors.
@@ -87,17 +107,18 @@ class ContentEncoder(nn.Module):
         Raises:
             ValueError: If both are None.
         """
-        return self.encode(*self.features(crops, coefficients))
+        return self.encode(*self.features(crops, coefficients, speech))
 
     def features(
         self,
         crops: Float[Tensor, "batch frames height width"] | None,
         coefficients: Float[Tensor, "batch frames mouth"] | None,
+        speech: Float[Tensor, "batch frames speech"] | None = None,
     ) -> list[Float[Tensor, "batch frames channels"]]:
         """Centred features of each modality that is there."""
         found = []
         if crops is not None:
-            found.append(self._look(crops))
+            found.append(self._look(crops, speech))
         if coefficients is not None:
             found.append(self.coefficients(coefficients / self.coefficient_scale))
         return [one - one.mean(dim=1, keepdim=True) for one in found]
@@ -114,17 +135,64 @@ class ContentEncoder(nn.Module):
         self,
         crops: Float[Tensor, "batch frames height width"],
         coefficients: Float[Tensor, "batch frames mouth"],
+        speech: Float[Tensor, "batch frames speech"] | None = None,
     ) -> dict[str, Float[Tensor, "batch dimension"]]:
         """The code of each of :data:`VIEWS`; the pictures are looked at once."""
-        pixels, motion = self.features(crops, coefficients)
+        pixels, motion = self.features(crops, coefficients, speech)
         codes = (self.encode(pixels), self.encode(motion), self.encode(pixels, motion))
         return dict(zip(VIEWS, codes, strict=True))
 
     def _look(
-        self, crops: Float[Tensor, "batch frames height width"]
+        self,
+        crops: Float[Tensor, "batch frames height width"],
+        speech: Float[Tensor, "batch frames speech"] | None,
     ) -> Float[Tensor, "batch frames channels"]:
         pictures = functional.adaptive_avg_pool2d(crops.flatten(0, 1)[:, None], CROP_SIDE)
-        return self.crop(pictures).unflatten(0, crops.shape[:2])
+        seen = self.crop(pictures).unflatten(0, crops.shape[:2])
+        return seen if self.attention is None else self.attention(seen.flatten(3), speech)
+
+
+class AudioAttention(nn.Module):
+    r"""What is heard chooses where to look, and says nothing else (the paper's section 3.2).
+
+    .. math:: A = \operatorname{softmax}(q^\top k / \sqrt d), \qquad f = W v A^\top
+
+    with a query for each position, as in the paper, made from what is heard in the frame; keys
+    :math:`k` of width :math:`d` from the map and a learned embedding of the position; and the map
+    itself as values :math:`v`: a matrix of their own would merge with :math:`W`.
+
+    Differs from the paper: the scale is that of the keys, in training as at use; the position is in
+    the keys alone, since in the values it would tell what was heard; and where nothing is heard a
+    learned query stands in.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: ContentConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(config.speech_features))
+        self.register_buffer("scale", torch.ones(config.speech_features))
+        self.query = nn.Linear(config.speech_features, _MAP_POSITIONS * _KEY_WIDTH)
+        self.silence = nn.Parameter(torch.randn(_MAP_POSITIONS, _KEY_WIDTH))
+        self.key = nn.Linear(_MAP_CHANNELS, _KEY_WIDTH)
+        self.position = nn.Parameter(torch.randn(_MAP_POSITIONS, _KEY_WIDTH))
+        self.output = nn.Linear(_MAP_CHANNELS * _MAP_POSITIONS, config.width)
+
+    def forward(
+        self,
+        seen: Float[Tensor, "batch frames channels positions"],
+        speech: Float[Tensor, "batch frames speech"] | None,
+    ) -> Float[Tensor, "batch frames width"]:
+        """Features of each frame's map, looked at where ``speech`` says."""
+        values = seen.transpose(2, 3)
+        keys = self.key(values) + self.position
+        queries = self.silence
+        if speech is not None:
+            heard = _standardise(speech, self.mean, self.scale)
+            queries = self.query(heard).unflatten(2, self.silence.shape)
+        where = (queries @ keys.transpose(2, 3) / _KEY_WIDTH**0.5).softmax(dim=3)
+        return self.output((where @ values).flatten(2))
 
 
 class SpeechEncoder(nn.Module):
@@ -145,8 +213,7 @@ class SpeechEncoder(nn.Module):
         self, speech: Float[Tensor, "batch frames speech"]
     ) -> Float[Tensor, "batch dimension"]:
         """Encode windows; returns unit vectors."""
-        # Whisper has a few features that leap; they are no reason to shout.
-        return self.time(self.input(((speech - self.mean) / self.scale).clamp(-5, 5)))
+        return self.time(self.input(_standardise(speech, self.mean, self.scale)))
 
 
 class TemporalEncoder(nn.Module):
@@ -174,10 +241,21 @@ class TemporalEncoder(nn.Module):
         return functional.normalize(self.head(pooled.flatten(1)), dim=1)
 
 
-def _shrinking(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+def _standardise(
+    speech: Float[Tensor, "batch frames speech"],
+    mean: Float[Tensor, " speech"],
+    scale: Float[Tensor, " speech"],
+) -> Float[Tensor, "batch frames speech"]:
+    # Whisper has a few features that leap; they are no reason to shout.
+    return ((speech - mean) / scale).clamp(-5, 5)
+
+
+def _shrinking(
+    inputs: int, outputs: int, padding: Literal["zeros", "replicate"] = "zeros"
+) -> tuple[nn.Module, ...]:
     """A convolution that halves the side."""
     return (
-        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, padding_mode=padding),
         nn.GroupNorm(_GROUPS, outputs),
         nn.GELU(),
     )

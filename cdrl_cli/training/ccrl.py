@@ -115,10 +115,11 @@ def train_ccrl(
             frames=frames,
             generator=generator,
         )
-        windows = augment(Windows.of(batch.windows, frames), content, speech, generator)
+        heard = draw_sound(batch.windows, generator)
+        windows = augment(Windows.of(heard, frames), content, speech, generator)
         tau = temperature["log"].exp().clamp(min=LOWEST_TEMPERATURE)
         loss = ccrl_loss(
-            content.encode_views(windows.crops, windows.coefficients),
+            encode_windows(content, windows, generator),
             speech(windows.speech),
             batch,
             temperature=tau,
@@ -143,6 +144,37 @@ def train_ccrl(
         facts=training.describe("spfem train ccrl", config.data.licence)
         | {"clips": str(len(learning))},
     )
+
+
+def draw_sound(
+    windows: Sequence[tuple[Take, int]], generator: torch.Generator
+) -> list[tuple[Take, int]]:
+    """The same windows, each heard in one of its take's versions."""
+    heard = []
+    for take, start in windows:
+        versions = take.versions
+        chosen = int(torch.randint(len(versions), (), generator=generator)) if take.noisy else 0
+        heard.append((versions[chosen], start))
+    return heard
+
+
+def encode_windows(
+    content: ContentEncoder, windows: Windows, generator: torch.Generator
+) -> dict[str, Float[Tensor, "batch dimension"]]:
+    """Content codes by view; an encoder that attends to audio is given that of half the windows.
+
+    The other half is what it meets inside the generator, where there is no sound.
+    """
+    crops, coefficients = windows.crops, windows.coefficients
+    if content.attention is None:
+        return content.encode_views(crops, coefficients)
+    order = torch.randperm(len(crops), generator=generator)
+    told, alone = order.tensor_split(2)
+    parts = (
+        content.encode_views(crops[told], coefficients[told], windows.speech[told]),
+        content.encode_views(crops[alone], coefficients[alone]),
+    )
+    return {view: torch.cat([part[view] for part in parts])[order.argsort()] for view in VIEWS}
 
 
 def ccrl_loss(
@@ -270,20 +302,25 @@ def _new_encoders(
         speech_features=speech_frames.shape[1],
         width=config.model.width,
         dimension=config.model.dimension,
+        attention=config.model.attention,
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.schedule.seed)
         content, speech = ContentEncoder(sizes), SpeechEncoder(sizes)
     # What hardly ever moves is not blown up to the size of the rest.
     content.coefficient_scale.copy_(torch.from_numpy(motion.std(axis=0) + 0.03))
-    speech.mean.copy_(torch.from_numpy(speech_frames.mean(axis=0)))
-    speech.scale.copy_(torch.from_numpy(speech_frames.std(axis=0) + 1e-3))
+    for listening in (speech, content.attention):
+        if listening is not None:
+            listening.mean.copy_(torch.from_numpy(speech_frames.mean(axis=0)))
+            listening.scale.copy_(torch.from_numpy(speech_frames.std(axis=0) + 1e-3))
     return content, speech
 
 
 def _arrays(takes: Sequence[Take]) -> list[np.ndarray]:
     return [
-        array for take in takes for array in (take.crops, take.coefficients, take.speech, take.seen)
+        array
+        for take in takes
+        for array in (take.crops, take.coefficients, take.speech, take.seen, *take.noisy)
     ]
 
 

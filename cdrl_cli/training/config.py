@@ -69,10 +69,15 @@ class ContentSamplingConfig:
     """Windows a take; they are each other's negatives, alike in person, emotion and light."""
     emotion_aware: bool = True
     """Takes come with the same person's neutral take of the sentence, aligned in time."""
+    noisy_sound: int = 0
+    """Versions of each clip's sound with another gain and with noise; a window's speech is heard in
+    one of them, or as recorded."""
 
     def __post_init__(self) -> None:
         if min(self.takes - 1, self.windows) < 1:
             raise UsageError(f"a batch needs two takes and a window, got {self}")
+        if self.noisy_sound < 0:
+            raise UsageError(f"noisy_sound must not be negative, got {self.noisy_sound}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class ContentModelConfig:
 
     prior: Literal["whisper", "log-mel"] = "whisper"
     """What hears the speech."""
+    attention: Literal["none", "audio"] = "none"
+    """Who chooses where the content encoder looks: nobody, or what is heard (section 3.2)."""
     frames: int = 25
     """Of a window, at 25 Hz."""
     width: int = 128

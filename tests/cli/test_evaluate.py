@@ -2,7 +2,9 @@
 
 import pytest
 
+from cdrl_cli.checkpoints.content import ContentModels, write_content
 from cdrl_cli.cli.app import run
+from cdrl_cli.representation.content import ContentConfig, ContentEncoder, SpeechEncoder
 
 
 @pytest.mark.parametrize("row", ["nothing", "=folder", "without CERL=nowhere"])
@@ -11,6 +13,25 @@ def test_a_row_without_a_generator_is_refused(tmp_path, capsys, row):
     error = capsys.readouterr().err
     assert "no such generator" in error
     assert "Traceback" not in error
+
+
+def test_a_file_without_content_encoders_is_named(tmp_path, capsys):
+    nothing = tmp_path / "nothing.safetensors"
+    nothing.write_bytes(b"nothing")
+    command = ["evaluate", "representations", "--data", str(tmp_path), "--content", str(nothing)]
+    assert run(command) == 4
+    assert "nothing.safetensors: no content encoders" in capsys.readouterr().err
+
+
+def test_people_who_are_not_there_are_named(tmp_path, capsys):
+    weights = tmp_path / "ccrl.safetensors"
+    sizes = ContentConfig(speech_features=320)
+    models = ContentModels(ContentEncoder(sizes), SpeechEncoder(sizes), "log-mel")
+    write_content(weights, models, facts={})
+    (tmp_path / "index.csv").write_text("path,audio,dataset\n")
+    command = ["evaluate", "representations", "--data", str(tmp_path), "--cache", str(tmp_path)]
+    assert run([*command, "--content", str(weights), "--person", "nobody"]) == 2
+    assert "nobody: no clips" in capsys.readouterr().err
 
 
 def test_training_without_a_motion_editor_says_so(tmp_path, capsys):

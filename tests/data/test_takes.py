@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cdrl_cli.data.noise import Noise
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import Windows, read_takes, time_grid
 from cdrl_cli.representation.content import MOUTH_COEFFICIENTS
@@ -73,15 +74,38 @@ def test_silent_clips_have_no_speech_and_stills_are_no_takes(tmp_path):
     assert take.speech.shape == (50, 0)
 
 
-def test_what_was_heard_once_is_kept(tmp_path):
-    class Deaf(LogMelPrior):
-        def listen(self, samples):  # noqa: ARG002
-            raise AssertionError
+class Deaf(LogMelPrior):
+    def listen(self, samples):  # noqa: ARG002
+        raise AssertionError
 
+
+def test_what_was_heard_once_is_kept(tmp_path):
     clip = prepared(np.arange(50) / 25)
     (first,) = read(tmp_path, clip)
     (again,) = read_takes([clip], Deaf(), tmp_path)
     np.testing.assert_array_equal(first.speech, again.speech)
+
+
+def test_noisy_sound_is_heard_beside_the_clean_and_kept(tmp_path):
+    clip = prepared(np.arange(50) / 25)
+    loud = Noise(-6.0, 10.0, "white", 1), Noise(0.0, 20.0, "pink", 2)
+    (plain,) = read(tmp_path / "plain", clip)
+    (take,) = read_takes([clip], LogMelPrior(), tmp_path, noises=lambda _: loud)
+    (again,) = read_takes([clip], Deaf(), tmp_path, noises=lambda _: loud)
+    np.testing.assert_array_equal(take.speech, plain.speech)
+    assert not plain.noisy
+    assert [version.speech.shape for version in take.versions] == [take.speech.shape] * 3
+    for noisy, kept in zip(take.noisy, again.noisy, strict=True):
+        assert np.abs(noisy - take.speech).max() > 0.1
+        np.testing.assert_array_equal(noisy, kept)
+    assert np.abs(take.noisy[0] - take.noisy[1]).max() > 0.1
+
+
+def test_silent_clips_have_no_noisy_speech_either(tmp_path):
+    mute = prepared(np.arange(50) / 25, sound_s=0)
+    noise = Noise(0.0, 10.0, "pink", 1)
+    (take,) = read_takes([mute], LogMelPrior(), tmp_path, noises=lambda _: [noise])
+    assert not any(version.has_speech for version in take.versions)
 
 
 def test_spread_windows_reach_both_ends(tmp_path):

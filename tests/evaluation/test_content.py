@@ -9,6 +9,7 @@ from cdrl_cli.data.takes import mean_codes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.content import (
     measure_following,
+    measure_leak,
     measure_readability,
     measure_retrieval,
     measure_window_readability,
@@ -50,6 +51,37 @@ def test_following_compares_a_mouth_with_its_own_speech_and_other_images(models)
     following = measure_following(models, make_takes())
     assert -1 <= following.unlike_frames.value < 1
     assert abs(following.own.value - following.other_image.value) < 0.2
+
+
+class Parrot(ContentEncoder):
+    """Repeats what it is told, without a look at the mouth."""
+
+    def __init__(self, speech):
+        super().__init__(speech.config)
+        self.repeated = speech
+
+    def encode_views(self, crops, coefficients, speech=None):
+        assert len(crops) == len(coefficients) == len(speech)
+        return dict.fromkeys(VIEWS, self.repeated(speech))
+
+
+def test_an_encoder_that_repeats_what_it_is_told_is_found_out(models):
+    parrot = dataclasses.replace(models, content=Parrot(models.speech))
+    for leak in measure_leak(parrot, make_takes()):
+        assert leak.told.value == leak.still.value == leak.drawn.value == 1
+        assert leak.kept.value < 0.9
+        assert leak.told.count == 6
+
+
+def test_an_encoder_that_does_not_listen_leaks_nothing(models):
+    takes = make_takes()[:4]
+    found = {row.view: row.speech_of_mouth for row in measure_retrieval(models, takes)}
+    for leak in measure_leak(models, takes):
+        assert leak.told == leak.each == found[leak.view]
+        assert leak.kept.value == pytest.approx(1)
+        assert leak.still.value < 0.25
+        # Untrained, it takes any other speech for its own as often as not.
+        assert abs(leak.drawn.value - 0.5) < 0.2
 
 
 def test_proof_is_by_people_never_learned_from(models, generator):

@@ -90,6 +90,55 @@ def test_loud_features_do_not_drown_the_rest():
     torch.testing.assert_close(encoder(speech), encoder(louder))
 
 
+@pytest.fixture(scope="module")
+def attentive():
+    torch.manual_seed(0)
+    config = ContentConfig(speech_features=6, width=16, dimension=16, attention="audio")
+    return ContentEncoder(config).eval()
+
+
+def test_what_is_heard_chooses_where_to_look(attentive, crops, coefficients):
+    speech, other = torch.randn(2, COUNT, FRAMES, 6, generator=torch.Generator().manual_seed(3))
+    one, two = (attentive.encode_views(crops, coefficients, sound) for sound in (speech, other))
+    for view in ("crops", "both"):
+        assert (one[view] - two[view]).abs().max() > 0.01
+    torch.testing.assert_close(one["coefficients"], two["coefficients"])
+
+
+def test_where_there_is_nothing_to_look_at_what_is_heard_says_nothing(attentive):
+    """Flat pictures that flicker: wherever the audio looks, it sees the same."""
+    light = torch.rand(COUNT, FRAMES, 1, 1, generator=torch.Generator().manual_seed(4))
+    flat = (light * 2 - 1).expand(-1, -1, 32, 32)
+    speech, other = torch.randn(2, COUNT, FRAMES, 6, generator=torch.Generator().manual_seed(3))
+    codes = [attentive(flat, None, sound) for sound in (speech, other, None)]
+    assert (codes[0][0] - codes[0][1]).abs().max() > 0.01
+    for code in codes[1:]:
+        torch.testing.assert_close(code, codes[0], atol=1e-4, rtol=0)
+
+
+def test_attention_agrees_with_the_paper(attentive):
+    """Query by query and position by position, scaled by the keys' own width."""
+    attention = attentive.attention
+    seen = torch.randn(1, 1, 48, 16, generator=torch.Generator().manual_seed(5))
+    speech = torch.randn(1, 1, 6, generator=torch.Generator().manual_seed(6))
+    values = [seen[0, 0, :, position] for position in range(16)]
+    attended = []
+    for query in attention.query(speech[0, 0]).view(16, 16):
+        keys = [attention.key(values[i]) + attention.position[i] for i in range(16)]
+        weights = torch.stack([(query @ key / 4).exp() for key in keys])
+        weights = weights / weights.sum()
+        attended.append(sum(w * v for w, v in zip(weights, values, strict=True)))
+    expected = attention.output(torch.cat(attended))
+    torch.testing.assert_close(attention(seen, speech)[0, 0], expected)
+
+
+def test_an_encoder_without_attention_does_not_listen(encoder, crops, coefficients):
+    speech = torch.randn(COUNT, FRAMES, encoder.config.speech_features)
+    told = encoder.encode_views(crops, coefficients, speech)
+    alone = encoder.encode_views(crops, coefficients)
+    assert all(torch.equal(told[view], alone[view]) for view in VIEWS)
+
+
 def test_both_encoders_are_small():
     networks = ContentEncoder(), SpeechEncoder()
     assert sum(p.numel() for network in networks for p in network.parameters()) < 1_000_000
