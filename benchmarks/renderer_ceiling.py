@@ -1,11 +1,13 @@
-"""What a perfect renderer would bring: the judge on real frames, rebuilt from neutral ones.
+"""What a perfect renderer would bring, and cost: real frames, rebuilt from neutral ones.
 
     python benchmarks/renderer_ceiling.py --data DATA --cache runs/prepared
 
 A frame of a neutral take is moved to one of the same person's emotional takes, in steps: by the
 real landmarks, by the optical flow that they leave, and by the real colours of the eyes and the
-skin, of the mouth, of all. Diagnosis, not selection: only people who are learned from. One minute
-on two cores once clips are prepared; prints Markdown. Needs the optional weights `judge`.
+skin, of the mouth, of all. Each step is shown to the judge of emotion, and compared with the
+neutral frame by SFace: what makes the emotion visible changes the person's look. Diagnosis, not
+selection: only people who are learned from. Two minutes on two cores once clips are prepared;
+prints Markdown. Needs the optional weights `judge` and `identity`.
 """
 
 import argparse
@@ -15,13 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float32, UInt8
 from torch.nn import functional
 
+from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.data.clips import read_index
 from cdrl_cli.data.faces import MAX_TURN, FaceBatch, FaceClip, join_clip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.evaluation.judges import Judge, cut_tight, load_judge
+from cdrl_cli.evaluation.judges import cut_tight, load_judge
+from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.training.chain import Chain, Geometry
 from cdrl_cli.training.config import DataConfig, RendererTrainingConfig, read_config
 from cdrl_cli.training.prepare import prepare_clips, prepare_crops
@@ -54,23 +59,32 @@ def main() -> None:
     chain = Chain(models.mesh, models.head.canonical_xyz, models.basis.displacement)
     lips = models.head.canonical_xyz[MOUTH, :2]
     recipe = read_config(words.config, RendererTrainingConfig, changes=['data.licence="research"'])
+    who = IdentityEncoder(find_weights("identity"))
     right: dict[tuple[str, str, Emotion], list[bool]] = defaultdict(list)
+    alike: dict[tuple[str, str, Emotion], list[float]] = defaultdict(list)
     for dataset in DATASETS:
         for neutral, emotional in draw_pairs(read_faces(words, models, dataset, recipe.data)):
             emotion = emotional[0].clip.emotion
             assert emotion is not None  # of clips that have one
-            for row, judged in zip(
-                ROWS, rebuild(neutral, emotional, chain, lips, judge), strict=True
-            ):
+            shown = rebuild(neutral, emotional, chain, lips)
+            before = who.embed(*shown[0])
+            for row, (picture, points) in zip(ROWS, shown, strict=True):
+                crop = cut_tight(picture, points, judge.side_px)
+                judged = int(judge.probabilities([crop])[0].argmax())
                 right[dataset, row, emotion].append(judged == emotion.class_index)
+                alike[dataset, row, emotion].append(float(who.embed(picture, points) @ before))
 
-    print("| frames | " + " | ".join(DATASETS) + " |\n|---|" + "---:|" * len(DATASETS))
+    print(
+        "| judged right; identity | " + " | ".join(DATASETS) + " |\n|---|" + "---:|" * len(DATASETS)
+    )
     for row in ROWS:
         shares = []
         for dataset in DATASETS:
             found = {e: right[dataset, row, e] for e in Emotion if right[dataset, row, e]}
             each = ", ".join(f"{e.value} {np.mean(hits):.2f}" for e, hits in found.items())
-            shares.append(f"{np.mean([np.mean(hits) for hits in found.values()]):.2f} ({each})")
+            person = np.mean([np.mean(alike[dataset, row, emotion]) for emotion in found])
+            share = np.mean([np.mean(hits) for hits in found.values()])
+            shares.append(f"{share:.2f}; {person:.2f} ({each})")
         print(f"| {row} | {' | '.join(shares)} |")
 
 
@@ -126,9 +140,8 @@ def rebuild(
     emotional: tuple[FaceClip, int],
     chain: Chain,
     lips: np.ndarray,
-    judge: Judge,
-) -> list[int]:
-    """What the judge takes each of :data:`ROWS` for."""
+) -> list[tuple[UInt8[np.ndarray, "256 256 3"], Float32[np.ndarray, "478 3"]]]:
+    """Each of :data:`ROWS`, with where its landmarks lie."""
     source, target = FaceBatch.of([neutral]), FaceBatch.of([emotional])
     moved, mask = chain.warp_flow(
         (target.landmarks - source.landmarks)[..., :2],
@@ -153,13 +166,12 @@ def rebuild(
         warped + colour,
         target.image,
     )
-    answers = []
+    shown = []
     for picture in pictures:
         points = (source if picture is source.image else target).landmarks[0].numpy()
-        shown = (255 * picture[0].clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
-        crop = cut_tight(shown, points, judge.side_px)
-        answers.append(int(judge.probabilities([crop])[0].argmax()))
-    return answers
+        colours = (255 * picture[0].clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
+        shown.append((colours, points))
+    return shown
 
 
 if __name__ == "__main__":
