@@ -21,7 +21,7 @@ _MIDDLE_PAIRS = np.array(
 PAIRS = np.concatenate([INNER_PAIRS, _OUTER_PAIRS, _MIDDLE_PAIRS])
 """All of the red of the lips: what parts them moves as a whole or it would be torn."""
 
-APERTURE_CHANGE = 0.15
+APERTURE_CHANGE = 0.08
 """An open mouth may open or close by so much of its own opening."""
 
 
