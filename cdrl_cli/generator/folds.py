@@ -20,7 +20,7 @@ MAP_SIDE = 256
 MAP_LOW, MAP_HIGH = (-1.0, -1.35), (1.0, 1.45)
 """Corners of the maps on the canonical face, head space (x, y)."""
 
-DEPTH = 0.5
+DEPTH = 0.65
 """Logarithm of the brightness that a full fold takes away where it is deepest, times about .6."""
 
 RIDGE_REACH, RIDGE = 2.6, 0.42
