@@ -302,8 +302,8 @@ def renderer(
 ) -> None:
     """Learn which pixels, and fine-tune which expression, under CERL and CCRL.
 
-    Needs the optional part guides (spfem download-weights guides). A run that was cut goes on, with
-    --resume, as if it had not been.
+    Needs the optional parts guides and identity (spfem download-weights guides identity). A run
+    that was cut goes on, with --resume, as if it had not been.
     """
     from cdrl_cli.checkpoints.models import GENERATOR_FILES
     from cdrl_cli.checkpoints.motion import read_motion, write_motion

@@ -5,12 +5,16 @@ import io
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from cdrl_cli.nn.onnx import import_quietly
 
 _EYE_CORNERS = ((33, 133), (362, 263))
+SIDE = 112
+"""Of the aligned face, pixels."""
+
 _NOSE_TIP, _MOUTH_CORNERS = 4, (61, 291)
 
 
@@ -19,6 +23,17 @@ def five_points(landmarks_xyz: Float32[np.ndarray, "478 3"]) -> Float32[np.ndarr
     xy = landmarks_xyz[:, :2]
     eyes = [xy[list(corners)].mean(axis=0) for corners in _EYE_CORNERS]
     return np.stack([*eyes, xy[_NOSE_TIP], *(xy[corner] for corner in _MOUTH_CORNERS)])
+
+
+def align_to_template(
+    landmarks_xyz: Float32[np.ndarray, "478 3"],
+) -> Float64[np.ndarray, "2 3"]:
+    """The similarity that brings a face to ArcFace's template of 112 x 112 pixels."""
+    from insightface.utils.face_align import estimate_norm
+
+    with warnings.catch_warnings():  # of scikit-image, about what insightface calls
+        warnings.simplefilter("ignore", FutureWarning)
+        return np.asarray(estimate_norm(five_points(landmarks_xyz)))
 
 
 class IdentityEncoder:
@@ -49,11 +64,7 @@ class IdentityEncoder:
         Returns:
             A unit vector; SFace's has 128 numbers.
         """
-        from insightface.utils.face_align import norm_crop
-
         bgr = np.ascontiguousarray(picture[..., ::-1])
-        with warnings.catch_warnings():  # of scikit-image, about what insightface calls
-            warnings.simplefilter("ignore", FutureWarning)
-            aligned = norm_crop(bgr, five_points(landmarks_xyz))
+        aligned = cv2.warpAffine(bgr, align_to_template(landmarks_xyz), (SIDE, SIDE))
         embedding = self._network.get_feat(aligned)[0]
         return (embedding / np.linalg.norm(embedding)).astype(np.float32)

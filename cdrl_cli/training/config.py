@@ -325,9 +325,6 @@ class RendererModelConfig:
     """Channels of the U-Net at a quarter, an eighth, ... of the crop's side."""
     motion_rate: float = 1e-3
     """Learning rate of the motion editor at its highest; it has been trained before."""
-    motion_share: float = 1.0
-    """Of its fine-tuning that the editor keeps, between 0 and 1 (weights interpolated, Wortsman et
-    al. 2022)."""
     editing_from: float = 0.75
     """Share of the steps after which the motion editor learns too, through the renderer."""
     critic_rate: float = 4e-4
@@ -350,7 +347,7 @@ class RendererLossConfig:
 
     picture: float = 1.0
     """Reenactment."""
-    guide: float = 2.0
+    guide: float = 3.0
     """Published emotion nets see the emotion asked for."""
     emotion: float = 1.0
     """CERL reads the reference's embedding from the output; 0 is the ablation."""
@@ -364,6 +361,8 @@ class RendererLossConfig:
     """The change does not tremble from frame to frame."""
     closure: float = 200.0
     """Closed lips stay closed."""
+    identity: float = 1000.0
+    """The person stays the same."""
     natural: float = 0.5
     """The discriminator takes an edited face for a real one."""
     adversarial: float = 0.5

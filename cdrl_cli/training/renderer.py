@@ -5,9 +5,10 @@ person, preferably from a take with another emotion, and must look like it. Once
 clips are edited to an emotion, which has no real target: frozen encoders look at the pixels (paper,
 section 3.4), CERL whether the emotion has arrived, CCRL whether the mouth says the same.
 
-Differs from the paper: two published emotion nets look too, a patch discriminator keeps the output
-photographic, and what encoders and nets ask for goes through the renderer to the motion editor, not
-into the renderer: asked for pixels they take bruises for disgust and eyes squeezed shut for joy.
+Differs from the paper: two published emotion nets look too, SFace holds the edit to the person, a
+patch discriminator keeps the output photographic, and what encoders and nets ask for goes through
+the renderer to the motion editor, not into the renderer: asked for pixels they take bruises for
+disgust and eyes squeezed shut for joy.
 """
 
 import copy
@@ -25,6 +26,7 @@ from torch.nn import functional
 
 from cdrl_cli.checkpoints.content import ContentModels, load_content
 from cdrl_cli.checkpoints.emotion import EmotionModels, load_emotion
+from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.data.clips import read_index, read_london
 from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler, Light, join_clip
@@ -48,6 +50,7 @@ from cdrl_cli.training.checkpoint import (
 )
 from cdrl_cli.training.config import RendererTrainingConfig
 from cdrl_cli.training.guides import Guide, open_guides
+from cdrl_cli.training.likeness import Likeness, template_grids
 from cdrl_cli.training.log import Log
 from cdrl_cli.training.motion import part_closed_lips
 from cdrl_cli.training.prepare import MOUTH_REACH_PX, prepare_clips, prepare_crops
@@ -73,6 +76,7 @@ _STIFF = torch.tensor(
 _TERMS = (
     "picture", "warp", "adversarial", "flow", "still", "sparse", "smooth", "lips",
     "guide", "natural", "keep", "emotion", "content", "motion", "size", "steady", "closure",
+    "identity",
 )  # fmt: skip
 _SURE = 0.9
 """A guide that is as sure asks for no more."""
@@ -88,6 +92,11 @@ LARGEST_SHIFT = 1.15
 to two thirds of it is found, and real actors move by .6 to 1.3."""
 
 
+ALIKE = 0.885
+"""Cosine of SFace, before and after, that is asked for: .79 are two takes of one person in two
+emotions, .95 two moments of one take, 0 two people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Supervision:
     """All that is frozen."""
@@ -95,6 +104,7 @@ class Supervision:
     emotion: EmotionModels
     content: ContentModels
     reader: Reader
+    likeness: Likeness
     guides: Sequence[tuple[Guide, Mapping[Emotion, float]]]
     """Each with how far it is to be trusted about an emotion, 0..1."""
 
@@ -224,16 +234,7 @@ class GeneratorTraining:
             "data_digest": self._facts.data_digest,
             "steps": str(self.step),
         }
-        return GeneratorResult(self.average.eval(), self.finished_editor(), self.step, facts)
-
-    def finished_editor(self) -> MotionEditor:
-        """The motion editor as it is shipped: part of its fine-tuning."""
-        share = self.config.model.motion_share
-        editor = copy.deepcopy(self._before)
-        with torch.no_grad():
-            for weight, tuned in zip(editor.parameters(), self.editor.parameters(), strict=True):
-                weight.lerp_(tuned, share)
-        return editor.requires_grad_(requires_grad=True).eval()
+        return GeneratorResult(self.average.eval(), self.editor.eval(), self.step, facts)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -343,6 +344,7 @@ class GeneratorTraining:
             "size": functional.relu(length - request.intensity * LARGEST_SHIFT).square().mean(),
             "steady": trembling,
             "closure": part_closed_lips(batch.expression, shift),
+            "identity": self._estrange(batch, out.image),
         }
         total = self._combine(image_terms, plain, out.image, since=self._editing_from)
         self._motion_optimiser.zero_grad()
@@ -351,6 +353,16 @@ class GeneratorTraining:
         self._motion_optimiser.step()
         self._motion_rate.step()
         return {name: float(term.detach()) for name, term in (image_terms | plain).items()}
+
+    def _estrange(
+        self, batch: FaceBatch, edited: Float[Tensor, "moments 3 256 256"]
+    ) -> Float[Tensor, ""]:
+        """How far faces fall below the likeness that is asked for, squared."""
+        where = template_grids(batch.landmarks)
+        with torch.no_grad():
+            was = self.frozen.likeness(batch.image, where)
+        alike = (self.frozen.likeness(edited, where) * was).sum(dim=1)
+        return functional.relu(ALIKE - alike).square().mean()
 
     def _shift(
         self, moments: Sequence[tuple[FaceClip, int]], request: "_Request"
@@ -749,7 +761,7 @@ def prepare_training(
 
     Raises:
         UsageError: If no clip is left to learn from.
-        WeightsError: If a frozen part is missing.
+        WeightsError: If a frozen part is missing, or the guides or SFace are.
     """
     licence = config.data.licence
     models, guides = load_models(licence, core=True), open_guides()
@@ -771,7 +783,13 @@ def prepare_training(
         faces,
         Chain(mesh, models.head.canonical_xyz, models.basis.displacement),
         editor,
-        Supervision(load_emotion(licence), load_content(licence), reader, guides),
+        Supervision(
+            load_emotion(licence),
+            load_content(licence),
+            reader,
+            Likeness(find_weights("identity")),
+            guides,
+        ),
         run=run,
         going_on=going_on,
     )

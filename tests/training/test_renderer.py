@@ -26,6 +26,7 @@ from cdrl_cli.training.config import (
     ScheduleConfig,
 )
 from cdrl_cli.training.guides import Guide
+from cdrl_cli.training.likeness import Likeness
 from cdrl_cli.training.reader import Reader
 from cdrl_cli.training.renderer import (
     GeneratorTraining,
@@ -35,6 +36,7 @@ from cdrl_cli.training.renderer import (
     optical_flow,
 )
 from heads import pose, toy_head
+from networks import write_likeness
 from pictures import ArrayFrame, waves
 
 pytestmark = pytest.mark.weights
@@ -108,12 +110,16 @@ def train(faces, run, *, steps, stop=None, going_on=False, loss=None):
     torch.manual_seed(0)
     reader = Reader().requires_grad_(requires_grad=False).eval()
     trust = dict.fromkeys(Emotion, 1.0)
+    likeness = run.parent / "likeness.onnx"
+    write_likeness(likeness)
     training = GeneratorTraining(
         recipe,
         faces,
         Chain(toy.mesh, toy.canonical_xyz, toy.basis),
         load_motion(),
-        Supervision(load_emotion(), load_content(), reader, [(BrightnessGuide(), trust)]),
+        Supervision(
+            load_emotion(), load_content(), reader, Likeness(likeness), [(BrightnessGuide(), trust)]
+        ),
         run=run,
         going_on=going_on,
     )
@@ -139,7 +145,7 @@ def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(faces, tmp_path):
     with (tmp_path / "whole/log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["2", "4"]
-    assert {"picture", "guide", "emotion", "content", "warp"} <= set(rows[0])
+    assert {"picture", "guide", "emotion", "content", "warp", "identity"} <= set(rows[0])
 
 
 def test_every_part_learns_and_the_frozen_ones_do_not(faces, tmp_path):

@@ -1,0 +1,113 @@
+"""Who a face is, with a slope: SFace in torch, so that an edit can be held to the person.
+
+The same network as :mod:`cdrl_cli.face.identity` runs, and the evaluation too: what it says of an
+edited face is what was learned to please, and a person's look has to confirm it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cdrl_cli.errors import WeightsError
+from cdrl_cli.face.alignment import CROP_SIZE
+from cdrl_cli.face.identity import SIDE, align_to_template
+
+
+class Likeness(nn.Module):
+    """Crops to unit vectors of identity.
+
+    Args:
+        model: SFace's ONNX file (``spfem download-weights identity``): a chain of layers, each of
+            which is rebuilt.
+
+    Raises:
+        WeightsError: If the file is no such chain.
+    """
+
+    def __init__(self, model: Path) -> None:
+        super().__init__()
+        import onnx  # of the extra [train]
+        from onnx import numpy_helper
+
+        graph = onnx.load(str(model)).graph
+        stored = {
+            one.name: torch.from_numpy(numpy_helper.to_array(one).copy())
+            for one in graph.initializer
+        }
+        layers: list[nn.Module] = []
+        for node in graph.node:
+            weights = [stored[name] for name in node.input if name in stored]
+            options = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+            match node.op_type:
+                case "Sub":
+                    self.middle = float(weights[0])
+                case "Mul":
+                    self.scale = float(weights[0])
+                case "Conv":
+                    kernel, groups = weights[0], options["group"]
+                    outputs, inputs, side, _ = kernel.shape
+                    layer = nn.Conv2d(
+                        inputs * groups, outputs, side, options["strides"][0], options["pads"][0],
+                        groups=groups, bias=len(weights) > 1,
+                    )  # fmt: skip
+                    layers.append(_filled(layer, *weights))
+                case "BatchNormalization":
+                    gain, offset, mean, variance = weights
+                    kind = nn.BatchNorm1d if _is_flat(layers) else nn.BatchNorm2d
+                    norm = kind(len(gain), eps=options["epsilon"])
+                    norm.running_mean, norm.running_var = mean, variance
+                    layers.append(_filled(norm, gain, offset))
+                case "PRelu":
+                    layers.append(_filled(nn.PReLU(weights[0].numel()), weights[0].flatten()))
+                case "Flatten":
+                    layers.append(nn.Flatten())
+                case "Gemm":
+                    outputs, inputs = weights[0].shape
+                    layers.append(_filled(nn.Linear(inputs, outputs), *weights))
+                case "Dropout":
+                    pass
+                case other:
+                    raise WeightsError(f"{model}: not SFace: {other} is none of its layers")
+        self.layers = nn.Sequential(*layers)
+        self.requires_grad_(requires_grad=False).eval()
+
+    def forward(
+        self, image: Float[Tensor, "batch 3 256 256"], where: Float[Tensor, "batch 112 112 2"]
+    ) -> Float[Tensor, "batch features"]:
+        """Embed faces; SFace answers 128 numbers each.
+
+        Args:
+            image: Crops, sRGB 0..1.
+            where: Of :func:`template_grids`.
+        """
+        face = functional.grid_sample(image, where, align_corners=True)
+        return functional.normalize(self.layers((255 * face - self.middle) * self.scale), dim=1)
+
+
+def template_grids(
+    landmarks: Float[Tensor, "batch 478 3"],
+) -> Float[Tensor, "batch 112 112 2"]:
+    """Where in each crop the pixels of the aligned face lie; -1..1 over the crop."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(float)
+    aligned = np.stack([x.ravel(), y.ravel(), np.ones(SIDE * SIDE)])
+    grids = []
+    for points in landmarks.numpy():
+        template_from_crop = np.vstack([align_to_template(points), [0, 0, 1]])
+        grids.append((np.linalg.inv(template_from_crop)[:2] @ aligned).T)
+    grid = torch.from_numpy(np.stack(grids)).float().view(-1, SIDE, SIDE, 2)
+    return grid * (2 / (CROP_SIZE - 1)) - 1
+
+
+def _filled(layer: nn.Module, *weights: Tensor) -> nn.Module:
+    """With its weight, and its bias where it has one."""
+    for name, value in zip(("weight", "bias"), weights, strict=False):
+        setattr(layer, name, nn.Parameter(value))
+    return layer
+
+
+def _is_flat(layers: list[nn.Module]) -> bool:
+    return any(isinstance(one, nn.Flatten) for one in layers)
