@@ -2,7 +2,7 @@
 
 import html
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -30,6 +30,8 @@ class Measure:
     statistic: Statistic
     counts: Callable[[Score], bool] = lambda _: True
     """Whether the measure exists for a clip."""
+    is_compared: bool = True
+    """Whether two rows are held against each other by it, clip by clip."""
 
 
 def _mean(of: Callable[[Score], float]) -> Statistic:
@@ -107,7 +109,11 @@ MEASURES = (
         _has_target,
     ),
     Measure(
-        "distance to the real takes: FAD-SFace, times the source's", "≤ .75", _frechet, _has_target
+        "distance to the real takes: FAD-SFace, times the source's",
+        "≤ .75",
+        _frechet,
+        _has_target,
+        is_compared=False,  # of clouds, not of clips
     ),
     Measure(
         "audio-visual sync, times the source's margin",
@@ -120,6 +126,7 @@ MEASURES = (
         "0",
         _outside,
         lambda s: s.changed_outside is not None,
+        is_compared=False,
     ),
 )
 
@@ -139,6 +146,17 @@ class RowReport:
     edit_s: float
     """Of all its edits."""
     measure_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The last row less another one, on the same clips."""
+
+    row: str
+    other: str
+    asking: Asking
+    values: dict[str, Interval]
+    """By the name of a measure. Pairing takes out what makes one clip harder than the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +182,24 @@ def summarise(evaluation: Evaluation) -> list[RowReport]:
         for asking in askings
         for row in evaluation.rows
     ]
+
+
+def compare(evaluation: Evaluation) -> list[Comparison]:
+    """The last row against every other one that edits, in the order of :func:`summarise`."""
+    *others, last = evaluation.rows
+    askings = dict.fromkeys(score.task.asking for score in evaluation.scores)
+    found = []
+    for asking in askings:
+        rows = {
+            row: [s for s in evaluation.scores if (s.row, s.task.asking) == (row, asking)]
+            for row in evaluation.rows
+        }
+        for other in others:
+            if any(score.path != score.task.source.path for score in rows[other]):
+                pairs = list(zip(rows[last], rows[other], strict=True))
+                values = {m.name: _difference(m, pairs) for m in MEASURES if m.is_compared}
+                found.append(Comparison(last, other, asking, values))
+    return found
 
 
 def summarise_ceiling(acted: Sequence[Acted]) -> list[CeilingReport]:
@@ -192,6 +228,18 @@ def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterato
                 for m in MEASURES
             ],
         )
+        if against := [one for one in compare(evaluation) if one.asking == asking]:
+            yield ""
+            yield f"{against[0].row} less another row, clip by clip:"
+            yield ""
+            yield from _table(
+                ["measure", *(one.other for one in against)],
+                [
+                    [m.name, *(_cell(one.values[m.name], count) for one in against)]
+                    for m in MEASURES
+                    if m.is_compared
+                ],
+            )
         yield ""
         yield "Clips judged right, by emotion:"
         yield ""
@@ -244,13 +292,22 @@ def report_facts(evaluation: Evaluation, reports: Sequence[RowReport]) -> dict[s
             {
                 "row": report.row,
                 "asking": report.asking,
-                "values": {name: v if v.count else None for name, v in report.values.items()},
+                "values": _known_intervals(report.values),
                 "by_emotion": report.by_emotion,
                 "confusion": report.confusion.tolist(),
                 "edit_s": report.edit_s,
                 "measure_s": report.measure_s,
             }
             for report in reports
+        ],
+        "comparisons": [
+            {
+                "row": one.row,
+                "less": one.other,
+                "asking": one.asking,
+                "values": _known_intervals(one.values),
+            }
+            for one in compare(evaluation)
         ],
         "ceiling": summarise_ceiling(evaluation.acted),
         "edits": [_edit_facts(score) for score in evaluation.scores],
@@ -327,6 +384,16 @@ def _interval(measure: Measure, scores: list[Score]) -> Interval:
     )
 
 
+def _difference(measure: Measure, pairs: list[tuple[Score, Score]]) -> Interval:
+    both = [pair for pair in pairs if all(map(measure.counts, pair))]
+
+    def less(drawn: Int[np.ndarray, " count"]) -> float:
+        one, other = zip(*(both[i] for i in drawn), strict=True)
+        return measure.statistic(list(one)) - measure.statistic(list(other))
+
+    return bootstrap(len(both), less, generator=np.random.default_rng(0))
+
+
 def _summarise_acted(name: str, acted: list[Acted]) -> CeilingReport:
     labels = np.array([one.clip.emotion.class_index for one in acted if one.clip.emotion])
     hits = np.array([one.judged is one.clip.emotion for one in acted], float)
@@ -367,6 +434,10 @@ def _edit_facts(score: Score) -> dict[str, object]:
         "edit_s": score.edit_s,
         "measure_s": score.measure_s,
     }
+
+
+def _known_intervals(values: Mapping[str, Interval]) -> dict[str, Interval | None]:
+    return {name: value if value.count else None for name, value in values.items()}
 
 
 def _known(value: float) -> float | None:

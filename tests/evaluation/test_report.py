@@ -1,0 +1,89 @@
+"""Rows held against each other."""
+
+from pathlib import Path
+
+import numpy as np
+
+from cdrl_cli.data.clips import Clip
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.evaluation.edits import Acted, Evaluation, Score
+from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS, Task
+from cdrl_cli.evaluation.report import compare, draw_report, summarise
+
+RISE = "rise of the emotion's probability"
+
+
+def score(row, number, rise, closures=1.0):
+    """One of 24 edits; only what the tests ask about differs."""
+    emotion = EDITED_EMOTIONS[number % len(EDITED_EMOTIONS)]
+    source, shown = (
+        Clip(Path(f"{name}.mp4"), None, "made up", "permissive", "a", what, True, None, "val")
+        for name, what in ((f"source-{number}", Emotion.NEUTRAL), ("reference", emotion))
+    )
+    return Score(
+        row=row,
+        task=Task(source, emotion, "label", shown, None),
+        path=source.path if row == "no edit" else Path(f"{row}-{number}.mp4"),
+        judged=Emotion.NEUTRAL,
+        frame_hits=0.0,
+        probability_rise=rise,
+        lip_correlation=1.0,
+        closure_f1=closures,
+        identity=0.9,
+        identity_low=0.8,
+        jerkiness=1.0,
+        jerkiness_source=1.0,
+        change=0.5,
+        inside=1.0,
+        target=None,
+        sync=None,
+        sync_source=None,
+        faces=np.zeros((1, 4), np.float32),
+        faces_source=np.zeros((1, 4), np.float32),
+        changed_outside=None,
+        edit_s=1.0,
+        measure_s=1.0,
+    )
+
+
+def evaluation(core, full, closures=None):
+    closures = closures or [1.0] * len(core)
+    scores = [
+        *(score("no edit", i, 0.0) for i in range(len(core))),
+        *(score("core", i, rise) for i, rise in enumerate(core)),
+        *(score("full", i, rise, closures[i]) for i, rise in enumerate(full)),
+    ]
+    shown = score("no edit", 0, 0.0).task.reference
+    acted = Acted(shown, Emotion.NEUTRAL, frame_hits=0.5, inside=1.0, change=0.9)
+    return Evaluation(("no edit", "core", "full"), tuple(scores), (acted,), 1.0)
+
+
+def test_a_difference_that_hard_and_easy_clips_hide_shows_clip_by_clip():
+    hardness = np.random.default_rng(0).uniform(0, 1, 24)
+    found = evaluation(hardness, hardness + 0.1)
+    _, core, full = summarise(found)
+    assert core.values[RISE].high > full.values[RISE].low
+    (against,) = compare(found)
+    assert (against.row, against.other) == ("full", "core")
+    difference = against.values[RISE]
+    np.testing.assert_allclose([difference.value, difference.low, difference.high], 0.1, rtol=1e-6)
+
+
+def test_no_difference_is_none():
+    noise = np.random.default_rng(0).normal(0, 1, (2, 24))
+    (against,) = compare(evaluation(*noise))
+    assert against.values[RISE].low < 0 < against.values[RISE].high
+
+
+def test_a_clip_that_one_row_lacks_a_measure_of_counts_for_neither():
+    closures = [float("nan")] * 4 + [0.5] * 20
+    (against,) = compare(evaluation([0.0] * 24, [0.0] * 24, closures))
+    assert against.values["lips: F1 of closures"].count == 20
+    assert against.values["lips: F1 of closures"].value == -0.5
+
+
+def test_the_page_shows_it():
+    found = evaluation([0.0] * 24, [0.25] * 24)
+    page = "\n".join(draw_report(found, summarise(found)))
+    assert "full less another row, clip by clip:" in page
+    assert f"| {RISE} | 0.250 [0.250, 0.250] |" in page
