@@ -14,6 +14,7 @@ import pytest
 
 import sample_clips
 from cdrl_cli import batch, editing, errors, inspection
+from commands import run_limited
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -83,14 +84,10 @@ def folder(clips, tmp_path_factory) -> Path:
 def run_sh(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPFEM_")}
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
+    return run_limited(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
         env=kept | {"PATH": path, "PYTHONPATH": str(ROOT), "SPFEM_HOME": str(folder / "home")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
     )
 
 

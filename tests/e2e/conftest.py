@@ -9,6 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
+from commands import run_limited
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -19,24 +21,28 @@ class Edit:
     report: dict[str, object]
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def _command(words: tuple[object, ...]) -> list[str]:
+    return [sys.executable, "-m", "cdrl_cli", *map(str, words)]
+
+
 def start_spfem(*words: object, cwd: Path) -> subprocess.Popen[str]:
     """Start the real command in a folder of its own."""
-    root = str(Path(__file__).parents[2])
     return subprocess.Popen(
-        [sys.executable, "-m", "cdrl_cli", *map(str, words)],
+        _command(words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": root},
+        env=ENVIRONMENT,
     )
 
 
 def spfem(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the real command in a folder of its own, to its end."""
-    running = start_spfem(*words, cwd=cwd)
-    out, err = running.communicate()
-    return subprocess.CompletedProcess(running.args, running.returncode, out, err)
+    return run_limited(_command(words), cwd=cwd, env=ENVIRONMENT)
 
 
 def edit_clip(source: Path, output: Path, *words: object) -> Edit:

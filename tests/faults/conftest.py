@@ -14,6 +14,7 @@ from typing import IO
 import pytest
 
 import sample_clips
+from commands import run_limited
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +36,10 @@ class Spfem:
         quick = {"SPFEM_PRESET": "ultrafast", "SPFEM_CONFIG": os.devnull}
         return kept | quick | {"PYTHONPATH": str(ROOT)} | variables
 
+    @staticmethod
+    def _command(words: tuple[object, ...]) -> list[str]:
+        return [sys.executable, "-m", "cdrl_cli", *map(os.fspath, map(_word, words))]
+
     def start(
         self,
         *words: object,
@@ -45,7 +50,7 @@ class Spfem:
         **variables: str,
     ) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", "cdrl_cli", *map(os.fspath, map(_word, words))],
+            self._command(words),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
@@ -55,14 +60,15 @@ class Spfem:
         )
 
     def __call__(self, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
-        running = self.start(*words, **variables)
-        try:
-            out, err = running.communicate(timeout=LIMIT_S)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            raise
-        assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(running.args, running.returncode, out, err)
+        done = run_limited(
+            self._command(words),
+            cwd=self.folder,
+            env=self.environment(**variables),
+            limit_s=LIMIT_S,
+            errors="surrogateescape",
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
 
     def refuse(self, code: int, *words: object, **variables: str) -> str:
         """Expect one clear error and no output; count it."""

@@ -73,6 +73,7 @@ def mutate(original: bytes, seed: int) -> tuple[str, bytes]:
     return mutation.__name__, bytes(data)
 
 
+@pytest.mark.timeout(0)  # it has a limit of its own, by the number of files
 @pytest.mark.parametrize(
     "seeds",
     [range(1000, 1024), pytest.param(range(200), marks=pytest.mark.slow)],

@@ -1,0 +1,24 @@
+import os
+import sys
+from time import perf_counter
+
+import pytest
+
+from commands import run_limited
+
+WAIT = "import time; time.sleep(60)"
+
+
+def test_what_was_printed_and_how_it_ended(tmp_path):
+    script = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
+    done = run_limited([sys.executable, "-c", script], cwd=tmp_path, env=os.environ)
+    assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 3)
+
+
+def test_a_child_that_hangs_is_ended_too_and_says_where_it_stood(tmp_path):
+    began = perf_counter()
+    # The shell is not replaced by its last command, so the sleeper is a grandchild.
+    command = ["bash", "-c", f"{sys.executable} -c '{WAIT}'; true"]
+    with pytest.raises(AssertionError, match=r"took over(.|\n)*Current thread"):
+        run_limited(command, cwd=tmp_path, env=os.environ, limit_s=2)
+    assert perf_counter() - began < 30
