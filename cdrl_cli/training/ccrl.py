@@ -141,8 +141,7 @@ def train_ccrl(
         score=training.score,
         identities=frozenset(take.clip.identity for take in learning),
         sentences=frozenset(take.clip.sentence or "" for take in learning),
-        facts=training.describe("spfem train ccrl", config.data.licence)
-        | {"clips": str(len(learning))},
+        facts=training.describe("spfem train ccrl") | {"clips": str(len(learning))},
     )
 
 

@@ -167,7 +167,7 @@ def train_cerl(
         steps=training.step,
         best_step=training.best_step,
         score=training.score,
-        facts=training.describe("spfem train cerl", config.data.licence)
+        facts=training.describe("spfem train cerl")
         | {
             "clips": str(sum(one.clip.dataset != CODED for one in learning)),
             "people": str(len({one.clip.identity for one in learning})),

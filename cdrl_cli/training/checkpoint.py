@@ -1,6 +1,7 @@
 """A training run, kept: all that the next step depends on, so that a resumed run is exact."""
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -40,6 +41,20 @@ class RunFacts:
     """Of everything learned from (:func:`digest_data`)."""
     commit: str
     """Of the code; the version where there is no repository."""
+
+    def describe(self, command: str) -> dict[str, str]:
+        """What a weight file says of the run that made it: texts.
+
+        Args:
+            command: What was typed, without its options.
+        """
+        return {
+            "recipe": command,
+            "licence_class": self.config["data"]["licence"],
+            "settings": json.dumps(self.config),
+            "commit": self.commit,
+            "data_digest": self.data_digest,
+        }
 
 
 def run_facts(config: Any, data_digest: str) -> RunFacts:

@@ -190,7 +190,7 @@ def train_motion(
         steps=training.step,
         best_step=training.best_step,
         score=training.score,
-        facts=training.describe("spfem train motion", config.data.licence)
+        facts=training.describe("spfem train motion")
         | {
             "clips": str(len(learning)),
             "people": str(len({one.clip.identity for one in learning})),

@@ -227,13 +227,7 @@ class GeneratorTraining:
             if progress:
                 progress(self.step, schedule.steps)
         self.save()
-        facts = {
-            "recipe": "spfem train renderer",
-            "licence_class": self.config.data.licence,
-            "commit": self._facts.commit,
-            "data_digest": self._facts.data_digest,
-            "steps": str(self.step),
-        }
+        facts = self._facts.describe("spfem train renderer") | {"steps": str(self.step)}
         return GeneratorResult(self.average.eval(), self.editor.eval(), self.step, facts)
 
     def save(self) -> None:

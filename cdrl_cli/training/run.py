@@ -122,15 +122,9 @@ class Run:
         self._networks.load_state_dict(self._best.state_dict())
         self._networks.eval()
 
-    def describe(self, recipe: str, licence: str) -> dict[str, str]:
+    def describe(self, command: str) -> dict[str, str]:
         """The facts that a weight file carries."""
-        return {
-            "recipe": recipe,
-            "licence_class": licence,
-            "commit": self._facts.commit,
-            "data_digest": self._facts.data_digest,
-            "best_step": str(self.best_step),
-        }
+        return self._facts.describe(command) | {"best_step": str(self.best_step)}
 
     def _save(self) -> None:
         save_checkpoint(

@@ -1,10 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from cdrl_cli.errors import UnreadableInputError, UsageError
 from cdrl_cli.training.checkpoint import RunFacts, digest_data, resume, run_facts, save_checkpoint
-from cdrl_cli.training.config import CcrlConfig
+from cdrl_cli.training.config import CcrlConfig, DataConfig, ScheduleConfig
 
 FACTS = RunFacts({"rate": 1, "names": ["a"]}, "digest", "commit")
 
@@ -84,3 +86,11 @@ def test_the_digest_of_data_sees_values_shapes_and_order():
     }
     assert len(digests) == 4
     assert digest_data([one.copy(), other]) == digest_data([one, other])
+
+
+def test_a_weight_file_says_what_was_set():
+    config = CcrlConfig(data=DataConfig(licence="research"), schedule=ScheduleConfig(steps=7))
+    facts = run_facts(config, "digest").describe("spfem train ccrl")
+    assert json.loads(facts["settings"])["schedule"]["steps"] == 7
+    assert facts["licence_class"] == "research"
+    assert all(isinstance(fact, str) for fact in facts.values())
