@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from safetensors.numpy import save_file
 
 from cdrl_cli.data.action_units import coded_expression
+from cdrl_cli.data.motions import CLEARLY_ACTED
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES, LANDMARKS
@@ -29,9 +30,6 @@ FRAMES_A_CLIP = 40
 RIDGE = 0.02
 """Penalty of the basis, in units of the mean variance of a coefficient."""
 
-
-CLEARLY_ACTED = 0.3
-"""Change of the coefficients (L2) under which an actor's emotion is taken as not shown."""
 
 ACTED_STRENGTH = 0.95
 """Change of the coefficients (L2) from neutral to an acted emotion: the middle of what strong

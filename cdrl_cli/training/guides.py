@@ -127,14 +127,18 @@ class MiniXception(Guide):
 
     def read(self, picture: Float[Tensor, "batch 3 64 64"]) -> Float[Tensor, "batch 7"]:
         """See :class:`Guide`."""
-        luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-        x = self.stem(2 * (picture * luma).sum(dim=1, keepdim=True) - 1)
+        x = self.stem(2 * luma(picture) - 1)
         for shortcut, module in zip(self.shortcuts, self.modules_, strict=True):
             y = module(x)
             # TensorFlow's "same": what an even side lacks is added at its end.
             y = functional.pad(y, (0, 1, 0, 1) if y.shape[-1] % 2 == 0 else (1,) * 4, value=-1e9)
             x = functional.max_pool2d(y, 3, 2) + shortcut(x)
         return self.last(x).mean(dim=(2, 3))
+
+
+def luma(image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
+    """Grey of an sRGB picture (BT.601)."""
+    return (image * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def read_face_api(folder: Path) -> dict[str, Tensor]:

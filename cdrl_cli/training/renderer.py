@@ -49,7 +49,7 @@ from cdrl_cli.training.checkpoint import (
     save_checkpoint,
 )
 from cdrl_cli.training.config import RendererTrainingConfig
-from cdrl_cli.training.guides import Guide, open_guides
+from cdrl_cli.training.guides import Guide, luma, open_guides
 from cdrl_cli.training.likeness import Likeness, template_grids
 from cdrl_cli.training.log import Log
 from cdrl_cli.training.motion import part_closed_lips
@@ -580,13 +580,9 @@ def cut_mouths(
         mouth: Where the canonical face has it, head space.
     """
     middle = crop_from_head[:, :2, :3] @ mouth + crop_from_head[:, :2, 3]
-    return _cut(_luma(image), middle, torch.full((len(image),), float(MOUTH_REACH_PX)), CROP_SIDE)[
+    return _cut(luma(image), middle, torch.full((len(image),), float(MOUTH_REACH_PX)), CROP_SIDE)[
         :, 0
     ]
-
-
-def _luma(image: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 1 h w"]:
-    return (image * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def _cut(
@@ -683,7 +679,7 @@ def optical_flow(
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [
         (255 * one[:, 0]).round().clamp(0, 255).byte().numpy()
-        for one in (_luma(target), _luma(image))
+        for one in (luma(target), luma(image))
     ]
     flows = [
         cv2.GaussianBlur(search.calc(to, come, None), (0, 0), FLOW_SOFTNESS_PX)  # type: ignore[call-overload]
