@@ -331,6 +331,12 @@ class RendererModelConfig:
     """Of the discriminator."""
     reader_steps: int = 800
     """Of the reader of coefficients, which is made first."""
+    alike: float = 0.855
+    """Cosine of SFace, before and after, under which an edit costs: .79 are two takes of one person
+    in two emotions, .95 two moments of one take, 0 two people."""
+    largest_shift: float = 1.35
+    """Of the coefficients (L2) at intensity 1 that guides may ask for: read again from the output,
+    a third to two thirds of it is found, and real actors move by .6 to 1.3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,15 +357,17 @@ class RendererLossConfig:
     """Published emotion nets see the emotion asked for."""
     emotion: float = 1.0
     """CERL reads the reference's embedding from the output; 0 is the ablation."""
+    asked: float = 0.4
+    """CERL reads the emotion from the coefficients asked for, whatever pixels show of them."""
     content: float = 0.3
     """CCRL reads the same speech from the output's mouth; 0 is the ablation."""
     keep: float = 0.1
     """Speech read from the output is the source's."""
     size: float = 10.0
     """What guides ask for stays within actors' reach."""
-    steady: float = 1000.0
+    steady: float = 2000.0
     """The change does not tremble from frame to frame."""
-    closure: float = 200.0
+    closure: float = 400.0
     """Closed lips stay closed."""
     identity: float = 1000.0
     """The person stays the same."""

@@ -76,7 +76,7 @@ _STIFF = torch.tensor(
 _TERMS = (
     "picture", "warp", "adversarial", "flow", "still", "sparse", "smooth", "lips",
     "guide", "natural", "keep", "emotion", "content", "motion", "size", "steady", "closure",
-    "identity",
+    "asked", "identity",
 )  # fmt: skip
 _SURE = 0.9
 """A guide that is as sure asks for no more."""
@@ -86,15 +86,6 @@ FLOW_SOFTNESS_PX = 2.5
 
 TREMBLE = 0.03
 """Noise on the coefficients that the renderer is told, so that it does not follow theirs."""
-
-LARGEST_SHIFT = 1.15
-"""Of the coefficients (L2) at intensity 1 that guides may ask for: read again from the output, half
-to two thirds of it is found, and real actors move by .6 to 1.3."""
-
-
-ALIKE = 0.885
-"""Cosine of SFace, before and after, that is asked for: .79 are two takes of one person in two
-emotions, .95 two moments of one take, 0 two people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,9 +326,12 @@ class GeneratorTraining:
         length = (shift.square().sum(dim=1) + 1e-6).sqrt()
         plain = {
             "motion": (_STIFF * (shift - before).square()).mean(),
-            "size": functional.relu(length - request.intensity * LARGEST_SHIFT).square().mean(),
+            "size": functional.relu(length - request.intensity * self.config.model.largest_shift)
+            .square()
+            .mean(),
             "steady": trembling,
             "closure": part_closed_lips(batch.expression, shift),
+            "asked": self._read_request(batch.expression + shift, moments, request),
             "identity": self._estrange(batch, out.image),
         }
         total = self._combine(image_terms, plain, out.image, since=self._editing_from)
@@ -348,6 +342,22 @@ class GeneratorTraining:
         self._motion_rate.step()
         return {name: float(term.detach()) for name, term in (image_terms | plain).items()}
 
+    def _read_request(
+        self,
+        expression: Float[Tensor, "moments 52"],
+        moments: Sequence[tuple[FaceClip, int]],
+        request: "_Request",
+    ) -> Float[Tensor, ""]:
+        """How hardly the frozen CERL reads the emotion from the coefficients asked for.
+
+        Guides do not know all emotions alike: left alone they turn anger into disgust.
+        """
+        emotion = self.frozen.emotion
+        shown = expression - torch.from_numpy(emotion.neutral)
+        together = shown[None] if _is_one_clip(moments) else shown[:, None]
+        likely = (emotion.encoder(together) @ emotion.labels.T / emotion.temperature).log_softmax(1)
+        return -likely[:, request.emotion.class_index].mean()
+
     def _estrange(
         self, batch: FaceBatch, edited: Float[Tensor, "moments 3 256 256"]
     ) -> Float[Tensor, ""]:
@@ -356,7 +366,7 @@ class GeneratorTraining:
         with torch.no_grad():
             was = self.frozen.likeness(batch.image, where)
         alike = (self.frozen.likeness(edited, where) * was).sum(dim=1)
-        return functional.relu(ALIKE - alike).square().mean()
+        return functional.relu(self.config.model.alike - alike).square().mean()
 
     def _shift(
         self, moments: Sequence[tuple[FaceClip, int]], request: "_Request"
