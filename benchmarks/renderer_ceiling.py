@@ -29,8 +29,8 @@ from cdrl_cli.evaluation.judges import cut_tight, load_judge
 from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.training.chain import Chain, Geometry
 from cdrl_cli.training.config import DataConfig, RendererTrainingConfig, read_config
+from cdrl_cli.training.losses import match_colour, optical_flow
 from cdrl_cli.training.prepare import prepare_clips, prepare_crops
-from cdrl_cli.training.renderer import match_colour, optical_flow
 from cdrl_cli.training.split import is_learned_from
 
 ROWS = (

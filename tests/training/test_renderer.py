@@ -27,14 +27,10 @@ from cdrl_cli.training.config import (
 )
 from cdrl_cli.training.guides import Guide
 from cdrl_cli.training.likeness import Likeness
+from cdrl_cli.training.losses import optical_flow
 from cdrl_cli.training.reader import Reader
-from cdrl_cli.training.renderer import (
-    GeneratorTraining,
-    Supervision,
-    ask,
-    cut_mouths,
-    optical_flow,
-)
+from cdrl_cli.training.renderer import GeneratorTraining
+from cdrl_cli.training.supervision import Supervision, ask, cut_mouths
 from heads import pose, toy_head
 from networks import write_likeness
 from pictures import ArrayFrame, waves

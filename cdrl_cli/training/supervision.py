@@ -1,0 +1,269 @@
+"""What is frozen while the generator learns, and what it has to say of an edit.
+
+Moments of a clip, or photographs, are edited to an emotion, which has no real target: the paper's
+regularisation (section 3.4) asks frozen encoders instead. CERL says whether the emotion has
+arrived, CCRL whether the mouth says the same.
+
+Differs from the paper: two published emotion nets look too, CERL also reads the coefficients that
+are asked for, and SFace holds the edit to the person.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from cdrl_cli.checkpoints.content import ContentModels
+from cdrl_cli.checkpoints.emotion import EmotionModels
+from cdrl_cli.data.faces import FaceBatch, FaceClip
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.face.alignment import CROP_SIZE
+from cdrl_cli.face.landmarks import MESH_LANDMARKS
+from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS
+from cdrl_cli.training.guides import Guide, luma
+from cdrl_cli.training.likeness import Likeness, template_grids
+from cdrl_cli.training.prepare import MOUTH_REACH_PX
+from cdrl_cli.training.reader import Reader
+
+Moments = Sequence[tuple[FaceClip, int]]
+"""Crops by clip and number: of one performance all, or each of another."""
+
+CLIP_SHARE = 0.5
+"""Of the edits ask as a reference does, where a clip is read rightly; the others as a label."""
+
+_SURE = 0.9
+"""A guide that is as sure asks for no more."""
+
+_EMOTIONS = [emotion for emotion in Emotion if emotion is not Emotion.NEUTRAL]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The edit that some moments are asked for."""
+
+    emotion: Emotion
+    embedding: Float[Tensor, " 64"]
+    intensity: float
+    asked: Float[Tensor, " 7"]
+    """As the renderer is told, times the intensity."""
+
+
+class RequestSampler:
+    """Draws edits to ask for.
+
+    Args:
+        clips: Those that CERL reads as what they were meant to be serve as references.
+        emotion: CERL.
+    """
+
+    def __init__(self, clips: Sequence[FaceClip], emotion: EmotionModels) -> None:
+        self._emotion = emotion
+        self._references = _clip_embeddings(clips, emotion)
+
+    def draw(self, rng: np.random.Generator) -> Request:
+        """One emotion, by a label or by a clip, at some intensity."""
+        emotion = _EMOTIONS[int(rng.integers(len(_EMOTIONS)))]
+        label = self._emotion.labels[emotion.class_index]
+        read = self._references.get(emotion, [])
+        from_clip = read and rng.random() < CLIP_SHARE
+        embedding = read[int(rng.integers(len(read)))] if from_clip else label
+        intensity = float(rng.uniform(0.7, 1.2))
+        return Request(emotion, embedding, intensity, ask(self._emotion, embedding) * intensity)
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """All that is frozen; each loss is 0 where nothing is left to ask for."""
+
+    emotion: EmotionModels
+    content: ContentModels
+    reader: Reader
+    likeness: Likeness
+    guides: Sequence[tuple[Guide, Mapping[Emotion, float]]]
+    """Each with how far it is to be trusted about an emotion, 0..1."""
+
+    def guide_loss(
+        self,
+        edited: Float[Tensor, "moments 3 256 256"],
+        landmarks: Float[Tensor, "moments 478 3"],
+        emotion: Emotion,
+        rng: np.random.Generator,
+    ) -> Float[Tensor, ""]:
+        """How hardly the guides see the emotion, each as far as it is to be trusted; nats."""
+        faces = _tight_crops(edited, landmarks, rng)
+        loss = edited.new_zeros(())
+        for guide, trust in self.guides:
+            likely = functional.log_softmax(guide(faces), dim=1)[:, emotion.class_index]
+            loss = loss - trust[emotion] * likely.clamp(max=float(np.log(_SURE))).mean()
+        return loss
+
+    def emotion_loss(
+        self, expression: Float[Tensor, "moments 52"], moments: Moments, request: Request
+    ) -> Float[Tensor, ""]:
+        """1 - cosine of what CERL reads from the coefficients with what is asked for."""
+        return (1 - self._embed(expression, moments) @ request.embedding).mean()
+
+    def request_loss(
+        self, expression: Float[Tensor, "moments 52"], moments: Moments, request: Request
+    ) -> Float[Tensor, ""]:
+        """How hardly CERL reads the emotion among the others; nats.
+
+        Guides do not know all emotions alike: left alone they turn anger into disgust.
+        """
+        cosines = self._embed(expression, moments) @ self.emotion.labels.T
+        likely = (cosines / self.emotion.temperature).log_softmax(1)
+        return -likely[:, request.emotion.class_index].mean()
+
+    def content_loss(
+        self,
+        edited: Float[Tensor, "moments 3 256 256"],
+        batch: FaceBatch,
+        moments: Moments,
+        mouth: Float[Tensor, " 3"],
+    ) -> Float[Tensor, ""]:
+        """1 - cosine of CCRL's codes of the mouth before and after, over the second around.
+
+        Args:
+            edited: The moments, changed.
+            batch: The same as they were.
+            moments: Of one clip; stills say nothing, and cost nothing.
+            mouth: Where the canonical face has it, head space.
+        """
+        if not is_one_clip(moments):
+            return 0 * edited.sum()
+        content = self.content.content
+        frames = content.config.frames
+        clip = moments[0][0]
+        places = clip.place[[i for _, i in moments]]
+        start = int((places[0] + places[-1] + 1) // 2 - frames // 2)
+        start = min(max(start, 0), len(clip.expression) - frames)
+        window = slice(start, start + frames)
+        pose = batch.crop_from_head
+        changed = cut_mouths(edited, pose, mouth) - cut_mouths(batch.image, pose, mouth)
+        # What changed at the moments rendered is carried over those between them.
+        share = _hat_weights(places - start, frames)
+        carried = torch.einsum("fm,mhw->fhw", share, changed)
+        was = torch.from_numpy(clip.mouth[window]).float() / 127.5 - 1
+        motion = torch.from_numpy(clip.expression[window][:, MOUTH_COEFFICIENTS])
+        said = content.encode_views((was + 2 * carried)[None], motion[None])
+        with torch.no_grad():
+            meant = content.encode_views(was[None], motion[None])
+        return torch.stack([1 - (said[v] * meant[v]).sum() for v in ("crops", "both")]).mean()
+
+    def identity_loss(
+        self, batch: FaceBatch, edited: Float[Tensor, "moments 3 256 256"], *, alike: float
+    ) -> Float[Tensor, ""]:
+        """How far faces fall below so high a cosine of SFace, squared."""
+        where = template_grids(batch.landmarks)
+        with torch.no_grad():
+            was = self.likeness(batch.image, where)
+        cosines = (self.likeness(edited, where) * was).sum(dim=1)
+        return functional.relu(alike - cosines).square().mean()
+
+    def _embed(
+        self, expression: Float[Tensor, "moments 52"], moments: Moments
+    ) -> Float[Tensor, "clips 64"]:
+        shown = expression - torch.from_numpy(self.emotion.neutral)
+        # Moments of one clip are one performance; stills are one each.
+        embedding: Tensor = self.emotion.encoder(
+            shown[None] if is_one_clip(moments) else shown[:, None]
+        )
+        return embedding
+
+
+def ask(emotion: EmotionModels, embedding: Float[Tensor, " 64"]) -> Float[Tensor, " 7"]:
+    """How an embedding is put to the renderer: the likelihood of each emotion, 0 for neutral."""
+    likely = emotion.likelihoods(embedding).clone()
+    likely[Emotion.NEUTRAL.class_index] = 0
+    return likely
+
+
+def is_one_clip(moments: Moments) -> bool:
+    """Tell whether all are of the same clip."""
+    return all(clip is moments[0][0] for clip, _ in moments)
+
+
+def _clip_embeddings(
+    clips: Sequence[FaceClip], emotion: EmotionModels
+) -> dict[Emotion, list[Float[Tensor, " 64"]]]:
+    """Of acted clips that CERL reads as what they were meant to be."""
+    found: dict[Emotion, list[Tensor]] = {}
+    for one in clips:
+        meant = one.clip.emotion
+        if meant in (None, Emotion.NEUTRAL):
+            continue
+        embedding = emotion.embed(one.expression).clone()
+        if int((emotion.labels @ embedding).argmax()) == meant.class_index:
+            found.setdefault(meant, []).append(embedding)
+    return found
+
+
+def cut_mouths(
+    image: Float[Tensor, "batch 3 256 256"],
+    crop_from_head: Float[Tensor, "batch 3 4"],
+    mouth: Float[Tensor, " 3"],
+) -> Float[Tensor, "batch 32 32"]:
+    """Luma around the mouth, 0..1, as prepared clips hold it.
+
+    Args:
+        image: Crops.
+        crop_from_head: Their poses.
+        mouth: Where the canonical face has it, head space.
+    """
+    middle = crop_from_head[:, :2, :3] @ mouth + crop_from_head[:, :2, 3]
+    return _cut(luma(image), middle, torch.full((len(image),), float(MOUTH_REACH_PX)), CROP_SIDE)[
+        :, 0
+    ]
+
+
+def _cut(
+    image: Float[Tensor, "batch c 256 256"],
+    middle: Float[Tensor, "batch 2"],
+    reach: Float[Tensor, " batch"],
+    side: int,
+) -> Float[Tensor, "batch c side side"]:
+    """Squares around points, shrunk by area as far as that matters."""
+    steps = (torch.arange(2 * side) + 0.5) / side - 1
+    gx = middle[:, 0, None] + reach[:, None] * steps
+    gy = middle[:, 1, None] + reach[:, None] * steps
+    scale = 2 / (CROP_SIZE - 1)
+    grid = torch.stack(
+        [
+            (gx[:, None, :] * scale - 1).expand(-1, 2 * side, -1),
+            (gy[:, :, None] * scale - 1).expand(-1, -1, 2 * side),
+        ],
+        dim=3,
+    )
+    cut = functional.grid_sample(image, grid, padding_mode="border", align_corners=True)
+    return functional.avg_pool2d(cut, 2)
+
+
+def _tight_crops(
+    image: Float[Tensor, "batch 3 256 256"],
+    landmarks: Float[Tensor, "batch 478 3"],
+    rng: np.random.Generator,
+) -> Float[Tensor, "batch 3 112 112"]:
+    """Squares around the face, a little off, in another light: what a guide sees."""
+    low = landmarks[:, :MESH_LANDMARKS, :2].amin(dim=1)
+    high = landmarks[:, :MESH_LANDMARKS, :2].amax(dim=1)
+    count = len(image)
+    jitter = torch.from_numpy(rng.normal(0, 1, (count, 3))).float()
+    reach = (high - low).amax(dim=1) / 2 * (1.08 + 0.06 * jitter[:, 2])
+    middle = (low + high) / 2 + 3.0 * jitter[:, :2]
+    cut = _cut(image, middle, reach, 112)
+    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (count, 1, 1, 1))).float()
+    noise = torch.from_numpy(rng.normal(0, 0.02, cut.shape)).float()
+    if rng.integers(2):
+        cut = cut.flip(3)
+    return (cut * gain + noise).clamp(0, 1)
+
+
+def _hat_weights(places: np.ndarray, frames: int) -> Float[Tensor, "frames moments"]:
+    """How much of each moment's change each frame has: linear between, held beyond."""
+    grid = np.arange(frames)
+    eye = np.eye(len(places))
+    return torch.from_numpy(np.stack([np.interp(grid, places, row) for row in eye], axis=1)).float()
