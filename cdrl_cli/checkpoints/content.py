@@ -5,11 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors import safe_open
-from safetensors.torch import save_file
-
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
-from cdrl_cli.errors import WeightsError
+from cdrl_cli.checkpoints.tensors import join_parts, part_of, read_tensors, reading, write_tensors
 from cdrl_cli.representation.content import ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.speech import LogMelPrior, SpeechPrior, WhisperPrior
 
@@ -44,10 +41,8 @@ def read_content(path: Path) -> ContentModels:
     Raises:
         WeightsError: If it is no such file.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
+    with reading(path, "content encoders"):
+        tensors, facts = read_tensors(path)
         config = ContentConfig(**json.loads(facts["config"]))
         models = ContentModels(
             ContentEncoder(config),
@@ -57,13 +52,9 @@ def read_content(path: Path) -> ContentModels:
             frozenset(json.loads(facts["sentences"])),
         )
         for part, network in (("content", models.content), ("speech", models.speech)):
-            network.load_state_dict(
-                {k.removeprefix(f"{part}."): t for k, t in tensors.items() if k.startswith(part)}
-            )
+            network.load_state_dict(part_of(tensors, part))
             network.requires_grad_(requires_grad=False).eval()
-    except Exception as error:  # safetensors and torch raise a dozen kinds
-        raise WeightsError(f"{path}: no content encoders ({error})") from error
-    return models
+        return models
 
 
 def write_content(path: Path, models: ContentModels, *, facts: Mapping[str, str]) -> None:
@@ -74,19 +65,16 @@ def write_content(path: Path, models: ContentModels, *, facts: Mapping[str, str]
         models: What was learned, and from whom.
         facts: Recipe, licence class, commit, data digest and the like.
     """
-    tensors = {
-        f"{part}.{name}": tensor.half().contiguous()
-        for part, network in (("content", models.content), ("speech", models.speech))
-        for name, tensor in network.state_dict().items()
-    }
+    tensors = join_parts(
+        {"content": models.content.state_dict(), "speech": models.speech.state_dict()}
+    )
     own = {
         "config": json.dumps(asdict(models.content.config)),
         "prior": models.prior,
         "identities": json.dumps(sorted(models.identities)),
         "sentences": json.dumps(sorted(models.sentences)),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={**facts, **own})
+    write_tensors(path, {name: t.half() for name, t in tensors.items()}, {**facts, **own})
 
 
 def open_prior(name: str) -> SpeechPrior:

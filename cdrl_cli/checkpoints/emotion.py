@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
+from cdrl_cli.checkpoints.tensors import join_parts, part_of, read_tensors, reading, write_tensors
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import WeightsError
 from cdrl_cli.representation.appearance import AppearanceReader
 from cdrl_cli.representation.emotion import EmotionConfig, EmotionEncoder
 from cdrl_cli.representation.prior import PromptTower, SentenceEncoder
@@ -126,10 +124,8 @@ def read_emotion(path: Path) -> EmotionModels:
     Raises:
         WeightsError: If it is no such file.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    with reading(path, "emotion encoder"):
+        tensors, facts = read_tensors(path)
         config = EmotionConfig(**json.loads(facts["config"]))
         models = EmotionModels(
             encoder=EmotionEncoder(config),
@@ -142,12 +138,9 @@ def read_emotion(path: Path) -> EmotionModels:
             temperature=float(facts["temperature"]),
         )
         for part, network in (("encoder", models.encoder), ("tower", models.tower)):
-            own = {k: t for k, t in tensors.items() if k.startswith(f"{part}.")}
-            network.load_state_dict({k.removeprefix(f"{part}."): t for k, t in own.items()})
+            network.load_state_dict(part_of(tensors, part))
             network.requires_grad_(requires_grad=False).eval()
-    except Exception as error:  # safetensors and torch raise a dozen kinds
-        raise WeightsError(f"{path}: no emotion encoder ({error})") from error
-    return models
+        return models
 
 
 def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]) -> None:
@@ -158,11 +151,9 @@ def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]
         models: What was learned.
         facts: Recipe, licence class, commit, data digest and the like.
     """
-    tensors = {
-        f"{part}.{name}": tensor.contiguous()
-        for part, network in (("encoder", models.encoder), ("tower", models.tower))
-        for name, tensor in network.state_dict().items()
-    }
+    tensors = join_parts(
+        {"encoder": models.encoder.state_dict(), "tower": models.tower.state_dict()}
+    )
     tensors |= {
         "labels": models.labels,
         "phrase_embeddings": models.phrase_embeddings,
@@ -174,7 +165,7 @@ def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]
         "identities": json.dumps(sorted(models.identities)),
         "temperature": str(models.temperature),
     }
-    save_file(tensors, path, metadata={**facts, **described})
+    write_tensors(path, tensors, {**facts, **described})
 
 
 def read_appearance(path: Path) -> AppearanceReader:
@@ -183,14 +174,12 @@ def read_appearance(path: Path) -> AppearanceReader:
     Raises:
         WeightsError: If it is no such file.
     """
-    try:
-        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    with reading(path, "reader of appearance"):
+        tensors = {name: tensor.float() for name, tensor in read_tensors(path)[0].items()}
         usual = tensors.pop("usual")
         reader = AppearanceReader(tensors)
         reader.usual.copy_(usual)
-    except Exception as error:  # safetensors and torch raise a dozen kinds
-        raise WeightsError(f"{path}: no reader of appearance ({error})") from error
-    return reader.requires_grad_(requires_grad=False).eval()
+        return reader.requires_grad_(requires_grad=False).eval()
 
 
 def write_appearance(path: Path, reader: AppearanceReader, *, facts: Mapping[str, str]) -> None:
@@ -201,6 +190,5 @@ def write_appearance(path: Path, reader: AppearanceReader, *, facts: Mapping[str
         reader: The net, and what it usually says.
         facts: Sources, licence, data digest and the like.
     """
-    tensors = {name: tensor.half().contiguous() for name, tensor in reader.net.weights.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({**tensors, "usual": reader.usual}, path, metadata=dict(facts))
+    tensors = {name: tensor.half() for name, tensor in reader.net.weights.items()}
+    write_tensors(path, {**tensors, "usual": reader.usual}, facts)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.stored import load_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +26,6 @@ class ClipCrops:
     expression: Float32[np.ndarray, "frames 52"]
 
 
-def save_crops(crops: ClipCrops, path: Path) -> None:
-    """Write the crops of a clip; they appear under their name when whole."""
-    part = path.with_suffix(".part.npz")
-    np.savez(
-        part,
-        time_s=crops.time_s,
-        image=crops.image,
-        landmarks_xyz=crops.landmarks_xyz,
-        crop_from_head=crops.crop_from_head,
-        expression=crops.expression,
-    )
-    part.replace(path)
-
-
 def load_crops(clip: Clip, path: Path) -> ClipCrops:
-    """Read what :func:`save_crops` wrote."""
-    with np.load(path) as kept:
-        return ClipCrops(
-            clip=clip,
-            time_s=kept["time_s"],
-            image=kept["image"],
-            landmarks_xyz=kept["landmarks_xyz"],
-            crop_from_head=kept["crop_from_head"],
-            expression=kept["expression"],
-        )
+    """Read what :func:`~cdrl_cli.data.stored.save_fields` wrote."""
+    return ClipCrops(**load_fields(clip, path))

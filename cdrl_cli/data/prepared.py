@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int16, UInt8
 
 from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.stored import load_fields
 
 FACE_SIDE = 112
 """Side of the stored face crop, pixels: the aligned crop of 256, shrunk."""
@@ -35,32 +36,6 @@ class PreparedClip:
     """Time of the first sample."""
 
 
-def save_prepared(prepared: PreparedClip, path: Path) -> None:
-    """Write a prepared clip; it appears under its name when whole."""
-    part = path.with_suffix(".part.npz")
-    np.savez(
-        part,
-        time_s=prepared.time_s,
-        landmarks_xyz=prepared.landmarks_xyz,
-        expression=prepared.expression,
-        face=prepared.face,
-        mouth=prepared.mouth,
-        sound=prepared.sound,
-        sound_start_s=prepared.sound_start_s,
-    )
-    part.replace(path)
-
-
 def load_prepared(clip: Clip, path: Path) -> PreparedClip:
-    """Read what :func:`save_prepared` wrote."""
-    with np.load(path) as kept:
-        return PreparedClip(
-            clip=clip,
-            time_s=kept["time_s"],
-            landmarks_xyz=kept["landmarks_xyz"],
-            expression=kept["expression"],
-            face=kept["face"],
-            mouth=kept["mouth"],
-            sound=kept["sound"],
-            sound_start_s=float(kept["sound_start_s"]),
-        )
+    """Read what :func:`~cdrl_cli.data.stored.save_fields` wrote."""
+    return PreparedClip(**load_fields(clip, path))

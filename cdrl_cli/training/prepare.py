@@ -10,14 +10,9 @@ from jaxtyping import Float, UInt8
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.crops import ClipCrops, load_crops, save_crops
-from cdrl_cli.data.prepared import (
-    FACE_SIDE,
-    MOUTH_SIDE,
-    PreparedClip,
-    load_prepared,
-    save_prepared,
-)
+from cdrl_cli.data.crops import ClipCrops, load_crops
+from cdrl_cli.data.prepared import FACE_SIDE, MOUTH_SIDE, PreparedClip, load_prepared
+from cdrl_cli.data.stored import save_fields
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.face.alignment import FaceCrop, crop_face
 from cdrl_cli.face.landmarks import Face
@@ -52,7 +47,7 @@ def prepare_clips(
     for done, clip in enumerate(clips, start=1):
         kept = _place(clip, cache)
         if not kept.exists():
-            save_prepared(prepare_clip(clip, models), kept)
+            save_fields(prepare_clip(clip, models), kept)
         prepared = load_prepared(clip, kept)
         if progress:
             progress(done, len(clips))
@@ -102,7 +97,7 @@ def prepare_crops(
     for one in prepared:
         kept = _place(one.clip, cache)
         if not kept.exists():
-            save_crops(cut_crops(one, models), kept)
+            save_fields(cut_crops(one, models), kept)
         yield load_crops(one.clip, kept)
 
 

@@ -12,8 +12,9 @@ from cdrl_cli.checkpoints.content import load_content
 from cdrl_cli.checkpoints.emotion import load_emotion
 from cdrl_cli.checkpoints.motion import load_motion
 from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.crops import ClipCrops, load_crops, save_crops
+from cdrl_cli.data.crops import ClipCrops, load_crops
 from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceClip, FaceSampler, Light
+from cdrl_cli.data.stored import save_fields
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.alignment import crop_face
@@ -247,7 +248,7 @@ def test_the_mouth_is_cut_as_prepared_clips_hold_it(faces):
 
 def test_crops_are_read_as_they_were_written(faces, tmp_path):
     crops = faces[0].crops
-    save_crops(crops, tmp_path / "a.npz")
+    save_fields(crops, tmp_path / "a.npz")
     again = load_crops(crops.clip, tmp_path / "a.npz")
     np.testing.assert_array_equal(again.image, crops.image)
     np.testing.assert_array_equal(again.time_s, crops.time_s)
