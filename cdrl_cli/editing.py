@@ -1,6 +1,6 @@
 """The product: change the emotion of the face in a video, keep everything else."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -125,6 +125,9 @@ class EditResult:
     """Different faces that were edited."""
     emotion: str | None
     """Emotion asked for by label, or None where a reference was given."""
+    reading: Mapping[Emotion, float]
+    """How likely CERL takes what was asked for to be each emotion, 0..1 and 1 in all; over a
+    reference that is followed the mean."""
     duration_s: float
     elapsed_s: float
     warnings: tuple[str, ...]
@@ -184,7 +187,7 @@ def edit_video(
                 if progress:
                     progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
         editor.check_found(source)
-        warnings = (*video.warnings, *writer.warnings)
+        warnings = (*_doubt(options, editor.reading), *video.warnings, *writer.warnings)
     return EditResult(
         output=output,
         frames=editor.frames,
@@ -192,6 +195,7 @@ def edit_video(
         lost_frames=video.lost_frames,
         faces=len(editor.numbers_edited),
         emotion=options.emotion,
+        reading=editor.reading,
         duration_s=float(video.info.duration or 0),
         elapsed_s=perf_counter() - began,
         warnings=warnings,
@@ -207,6 +211,7 @@ class FaceEditor:
         self._sample_aspect = info.sample_aspect
         self._selector = FaceSelector(options.face)
         self._conditions = _read_conditions(options, models)
+        self.reading = _average_reading(self._conditions)
         self._began_s = None if options.start is None else float(options.start)
         self.frames = 0
         self.edited_frames = 0
@@ -337,6 +342,23 @@ def _read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
     label = Emotion.parse(options.emotion)
     one = models.emotion_condition(label) if label else models.text_condition(options.emotion)
     return ConditionTrack(np.zeros(1), (one,))
+
+
+def _average_reading(conditions: ConditionTrack) -> dict[Emotion, float]:
+    """How likely each emotion is over a track; what is none of them is neutral."""
+    shares = np.mean([one.likelihood for one in conditions.conditions], axis=0)
+    shares[Emotion.NEUTRAL.class_index] = max(0.0, 1.0 - shares.sum())
+    return dict(zip(Emotion, shares.tolist(), strict=True))
+
+
+def _doubt(options: EditOptions, reading: Mapping[Emotion, float]) -> Iterator[str]:
+    """A warning where a reference asks for hardly anything."""
+    neutral = reading[Emotion.NEUTRAL]
+    if options.reference is not None and neutral == max(reading.values()):
+        yield (
+            f"{options.reference}: reads as neutral ({neutral:.0%}), so the edit is slight; "
+            "--emotion says by name what it should show"
+        )
 
 
 def _range_weight(time_s: float, options: EditOptions) -> float:

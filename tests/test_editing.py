@@ -11,12 +11,15 @@ import sample_clips
 from cdrl_cli.editing import (
     FOLLOW_STEP_S,
     EditOptions,
+    _average_reading,
+    _doubt,
     _mark,
     _range_weight,
     _same_file,
     edit_video,
     read_reference,
 )
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.tracking import RAMP_S
 
@@ -136,6 +139,22 @@ def test_a_reference_is_followed_over_its_time(models, clips):
     embeddings = np.stack([condition.embedding for condition in track.conditions])
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
     assert np.ptp(embeddings, axis=0).max() > 0.01
+
+
+@pytest.mark.weights
+def test_what_is_read_from_a_reference_adds_up(models, clips):
+    reading = _average_reading(read_reference(clips / "WolfgangLanger_Pexels.mp4", models))
+    assert list(reading) == list(Emotion)
+    assert sum(reading.values()) == pytest.approx(1)
+
+
+def test_a_reference_that_reads_as_neutral_is_doubted():
+    calm = dict.fromkeys(Emotion, 0.05) | {Emotion.NEUTRAL: 0.7}
+    glad = dict.fromkeys(Emotion, 0.05) | {Emotion.HAPPY: 0.7}
+    (line,) = _doubt(EditOptions(reference=Path("calm.mp4")), calm)
+    assert line.startswith("calm.mp4: reads as neutral (70%)")
+    assert not list(_doubt(EditOptions(reference=Path("glad.mp4")), glad))
+    assert not list(_doubt(EditOptions(emotion="neutral"), calm))
 
 
 def test_an_edit_comes_out_the_same_each_time(models, clips, tmp_path):

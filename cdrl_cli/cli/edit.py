@@ -1,5 +1,6 @@
 """``spfem edit``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +29,9 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.notation import parse_face
 
+WORTH_NAMING = 0.1
+"""Less likely emotions are not worth a word."""
+
 EXAMPLES = """\
 \b
 Examples:
@@ -39,8 +43,8 @@ Examples:
   spfem edit talk.mp4 -r joy.mov -o out.mkv --codec ffv1 --json --quiet
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
---json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, duration_s,
-elapsed_s, warnings; or {"error": {"code", "message", "hint"}}.
+--json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
+duration_s, elapsed_s, warnings; or {"error": {"code", "message", "hint"}}.
 """
 
 
@@ -144,5 +148,14 @@ def edit(
             f"edited {result.edited_frames} of {result.frames} frames "
             f"in {result.elapsed_s:.1f} s ({rate:.1f} fps): {result.output}"
         )
+        if Emotion.parse(emotion or "") is None:  # a label is what it says
+            say(f"{reference or emotion} reads as {_name_likeliest(result.reading)}")
     if json:
         print_json(result)
+
+
+def _name_likeliest(reading: Mapping[Emotion, float]) -> str:
+    """The first two emotions, or one where the other is unlikely."""
+    ranked = sorted(reading.items(), key=lambda item: -item[1])[:2]
+    likely = [one for one in ranked if one[1] >= WORTH_NAMING] or ranked[:1]
+    return ", ".join(f"{emotion} {share:.0%}" for emotion, share in likely)

@@ -8,6 +8,7 @@ import pytest
 
 from cdrl_cli import editing
 from cdrl_cli.editing import EditOptions, EditResult, Progress, ProgressCallable
+from cdrl_cli.emotion import Emotion
 
 
 @dataclass
@@ -37,6 +38,7 @@ def edits(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
             lost_frames=1,
             faces=1,
             emotion=options.emotion,
+            reading=dict.fromkeys(Emotion, 0.0) | {Emotion.HAPPY: 0.875, Emotion.NEUTRAL: 0.125},
             duration_s=0.12,
             elapsed_s=0.5,
             warnings=("1 frame could not be decoded",),

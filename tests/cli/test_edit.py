@@ -108,13 +108,20 @@ def test_wrong_words_are_usage_errors_and_nothing_is_edited(edits, capsys, words
     assert err.startswith("error: ")
 
 
-def test_the_summary_is_one_line_on_stderr(edits, capsys):
+def test_the_summary_on_stderr_says_what_was_read(edits, capsys):
     assert run(REQUIRED) == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == (
-        "warning: 1 frame could not be decoded\nedited 2 of 3 frames in 0.5 s (6.0 fps): out.mp4\n"
-    )
+    assert err.splitlines() == [
+        "warning: 1 frame could not be decoded",
+        "edited 2 of 3 frames in 0.5 s (6.0 fps): out.mp4",
+        "joy.mp4 reads as happy 88%, neutral 12%",
+    ]
+
+
+def test_a_label_needs_no_reading(edits, capsys):
+    assert run(["edit", "talk.mp4", "-e", "sad", "-o", "out.mp4"]) == 0
+    assert capsys.readouterr().err.endswith("(6.0 fps): out.mp4\n")
 
 
 def test_quiet_leaves_the_warnings(edits, capsys):
@@ -135,6 +142,15 @@ def test_json_is_exactly_one_object_on_stdout(edits, capsys):
         "lost_frames": 1,
         "faces": 1,
         "emotion": None,
+        "reading": {
+            "neutral": 0.125,
+            "angry": 0.0,
+            "disgusted": 0.0,
+            "fear": 0.0,
+            "happy": 0.875,
+            "sad": 0.0,
+            "surprised": 0.0,
+        },
         "duration_s": 0.12,
         "elapsed_s": 0.5,
         "warnings": ["1 frame could not be decoded"],
