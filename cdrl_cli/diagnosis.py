@@ -270,6 +270,19 @@ def _check_codecs() -> Iterator[Check]:
         yield Check(name, status, f"{encoder.library}: {fault}", fix)
 
 
+def _check_signing() -> Iterator[Check]:
+    """Content Credentials; without the package nothing is missing but them."""
+    try:
+        import c2pa
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        found = "c2pa-python is not installed, optional" if missing else _first_line(error)
+        status = Status.OK if missing else Status.WARNING
+        yield Check("signing", status, found, "pip install 'spfem[c2pa]'")
+    else:
+        yield Check("signing", Status.OK, f"c2pa-python {c2pa.__version__}")
+
+
 # Weights and the machine
 
 
@@ -355,6 +368,7 @@ CHECKS = (
     _check_onnxruntime,
     _check_landmarker,
     _check_codecs,
+    _check_signing,
     _check_weights,
     _check_folders,
     _check_disk,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -33,6 +34,7 @@ from cdrl_cli.generator.motion import (
     find_expressive,
 )
 from cdrl_cli.media import VideoWriter, open_video
+from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.prefetch import prefetch
 
@@ -78,6 +80,8 @@ class EditOptions:
     preset: str | None = None
     """Speed of the encoder, by x264's names; None is ``medium``."""
     overwrite: bool = False
+    signing: SigningIdentity | None = None
+    """Who signs what was done (C2PA), if anybody does; MP4 and QuickTime hold it."""
 
     def __post_init__(self) -> None:
         if (self.reference is None) == (self.emotion is None):
@@ -157,7 +161,8 @@ def edit_video(
         NoFaceError: If there was no face to edit, in the source or in the reference.
         UnreadableInputError: If source or reference cannot be decoded.
         PolicyError: If the output exists, or is the source or the reference.
-        OutputError: If the output cannot be written.
+        OutputError: If the output cannot be written, or not be signed.
+        UsageError: If the options do not go together, or nobody can sign with that key.
         WeightsError: If weights are missing or damaged.
     """
     began = perf_counter()
@@ -174,6 +179,7 @@ def edit_video(
             crf=options.crf,
             preset=options.preset,
             metadata={"comment": _mark(options)},
+            sign=_find_signer(options, source, output),
             overwrite=options.overwrite,
         ) as writer,
         models.open_landmarker() as landmarker,
@@ -375,6 +381,17 @@ def _mark(options: EditOptions) -> str:
         f"AI-edited: facial expression changed with spfem {__version__} "
         f"(emotion: {what}, intensity: {options.intensity:g})"
     )
+
+
+def _find_signer(
+    options: EditOptions, source: Path, output: Path
+) -> Callable[[Path, Path], None] | None:
+    """What signs the finished file, checked before there is one."""
+    if options.signing is None:
+        return None
+    check_signable(output)
+    signer = CredentialSigner(options.signing)
+    return partial(signer.sign, output=output, source=source, what=_mark(options))
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -4,6 +4,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from c2pa import Reader
+from certificates import make_identity
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +24,7 @@ from cdrl_cli.editing import (
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.tracking import RAMP_S
+from cdrl_cli.media.credentials import SigningIdentity
 
 SECONDS = st.fractions(0, 60, max_denominator=1000)
 
@@ -167,6 +170,25 @@ def test_an_edit_comes_out_the_same_each_time(models, clips, tmp_path):
     first, second = map(_planes, outputs)
     assert len(first) == 12
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.weights
+def test_an_edit_is_signed_by_whoever_says_so(models, clips, tmp_path):
+    source, output = tmp_path / "talk.mp4", tmp_path / "out.mp4"
+    sample_clips.cut_clip(clips / "single_face.mp4", source, start=Fraction(0), end=Fraction(1, 5))
+    options = EditOptions(emotion="happy", signing=make_identity(tmp_path / "me"))
+    edit_video(source, output, options, models=models)
+    edited = str(Reader(output).get_active_manifest()["assertions"])
+    assert "compositeWithTrainedAlgorithmicMedia" in edited
+    assert _mark(options) in edited
+
+
+def test_what_cannot_be_signed_is_refused_before_work(models, tmp_path, clips):
+    options = EditOptions(emotion="happy", signing=SigningIdentity(Path("a.pem"), Path("b.pem")))
+    for name in ("out.mkv", "out.mp4"):
+        with pytest.raises(UsageError):
+            edit_video(clips / "single_face.mp4", tmp_path / name, options, models=models)
+    assert not list(tmp_path.iterdir())
 
 
 def _planes(path: Path) -> np.ndarray:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from certificates import make_identity
 
 import sample_clips
 from cdrl_cli import batch, editing, errors, inspection
@@ -62,8 +63,8 @@ def test_every_variable_is_documented(capsys):
     for words in (["--help"], ["edit", "--help"], ["batch", "--help"], ["probe", "--help"]):
         run(words)
         shown += capsys.readouterr().out
-    variables = set(re.findall(r"SPFEM_[A-Z]+", shown))
-    assert variables <= set(re.findall(r"^\| `(SPFEM_[A-Z]+)`", TEXT, re.MULTILINE))
+    variables = set(re.findall(r"SPFEM_[A-Z0-9_]+", shown))
+    assert variables <= set(re.findall(r"^\| `(SPFEM_[A-Z0-9_]+)`", TEXT, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,7 @@ def folder(clips, tmp_path_factory) -> Path:
         source = clips / "single_face.mp4"
         sample_clips.cut_clip(source, folder / name, start=Fraction(0), end=end)
     shutil.copy(clips / "joy.mp4", folder)
+    make_identity(folder)
     programs = folder / "bin"
     programs.mkdir()
     (programs / "spfem").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m cdrl_cli "$@"\n')

@@ -14,8 +14,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_every_option_of_edit_is_explained(capsys):
     run(["edit", "--help"])
-    options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
-    assert options <= set(re.findall(r"--[a-z]+", README))
+    options = set(re.findall(r"--[a-z0-9-]+", capsys.readouterr().out)) - {"--help"}
+    assert options <= set(re.findall(r"--[a-z0-9-]+", README))
 
 
 @pytest.mark.parametrize(

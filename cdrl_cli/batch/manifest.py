@@ -13,6 +13,7 @@ from cdrl_cli.checkpoints.load import name_in_set
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
 from cdrl_cli.media import check_encoding
+from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
 from cdrl_cli.notation import parse_face, parse_time
 
 
@@ -41,6 +42,8 @@ class RowDefaults:
     preset: str | None = None
     weights: str = "permissive"
     overwrite: bool = False
+    signing: SigningIdentity | None = None
+    """For all rows."""
 
 
 def read_manifest(
@@ -63,8 +66,11 @@ def read_manifest(
 
     Raises:
         UsageError: If anything is wrong with any row; :attr:`~SpfemError.details` names them all.
+            If nobody can sign with the key.
         UnreadableInputError: If the file cannot be read.
     """
+    if defaults and defaults.signing:
+        CredentialSigner(defaults.signing)
     name, text = _read_text(manifest)
     if folder is None:
         folder = manifest.parent if isinstance(manifest, Path) else Path()
@@ -240,9 +246,12 @@ class _Checker:
             crf=value("crf"),
             preset=value("preset"),
             overwrite=value("overwrite"),
+            signing=self._defaults.signing,
         )
         output = self._folder / given["output"]
         check_encoding(output, codec=options.codec, crf=options.crf, preset=options.preset)
+        if options.signing is not None:
+            check_signable(output)
         name_in_set("core", value("weights"))
         return BatchRow(
             number=number,

@@ -11,6 +11,9 @@ import typer
 
 from cdrl_cli.cli.console import print_json, printable, say
 from cdrl_cli.cli.options import (
+    C2paCert,
+    C2paKey,
+    C2paTsa,
     Codec,
     Crf,
     FaceName,
@@ -20,6 +23,7 @@ from cdrl_cli.cli.options import (
     ProgressMode,
     Quiet,
     Weights,
+    read_signing,
 )
 from cdrl_cli.cli.pipes import STANDARD
 from cdrl_cli.cli.progress import (
@@ -112,6 +116,9 @@ def batch(
     crf: Crf = None,
     preset: Preset = None,
     weights: Weights = "permissive",
+    c2pa_cert: C2paCert = None,
+    c2pa_key: C2paKey = None,
+    c2pa_tsa: C2paTsa = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", "-y", help="Replace outputs that exist.")
     ] = False,
@@ -146,6 +153,7 @@ def batch(
         preset=preset,
         weights=weights,
         overwrite=overwrite,
+        signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
     )
     rows = read_manifest(sys.stdin if manifest == STANDARD else manifest, defaults=defaults)
     if part:

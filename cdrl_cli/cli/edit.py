@@ -10,6 +10,9 @@ import typer
 
 from cdrl_cli.cli.console import print_json, say
 from cdrl_cli.cli.options import (
+    C2paCert,
+    C2paKey,
+    C2paTsa,
     Codec,
     Crf,
     FaceName,
@@ -21,6 +24,7 @@ from cdrl_cli.cli.options import (
     Quiet,
     Source,
     Weights,
+    read_signing,
     read_time,
 )
 from cdrl_cli.cli.pipes import STANDARD, read_source, write_output
@@ -100,6 +104,9 @@ def edit(
         Literal["mkv", "mp4", "mov", "webm"],
         typer.Option("--format", help="Kind of file where OUTPUT is -, standard output."),
     ] = "mkv",
+    c2pa_cert: C2paCert = None,
+    c2pa_key: C2paKey = None,
+    c2pa_tsa: C2paTsa = None,
     overwrite: Overwrite = False,
     progress: ProgressMode = "auto",
     json: Json = False,
@@ -130,6 +137,7 @@ def edit(
         crf=crf,
         preset=preset,
         overwrite=overwrite,
+        signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
     )
     with (
         read_source(source) as readable,

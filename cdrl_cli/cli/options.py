@@ -2,12 +2,15 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cdrl_cli.errors import UsageError
 from cdrl_cli.notation import parse_time
+
+if TYPE_CHECKING:
+    from cdrl_cli.media.credentials import SigningIdentity
 
 CodecName = Literal["h264", "hevc", "ffv1"]
 PresetName = Literal[
@@ -33,6 +36,23 @@ def read_time(word: str) -> Fraction:
         return parse_time(word)
     except UsageError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def read_signing(
+    certificates: Path | None, key: Path | None, timestamp_url: str | None
+) -> "SigningIdentity | None":
+    """Who signs, by the options; None where nobody is named.
+
+    Raises:
+        UsageError: If a part is missing.
+    """
+    if certificates is None and key is None and timestamp_url is None:
+        return None
+    if certificates is None or key is None:
+        raise UsageError("signing takes both --c2pa-cert and --c2pa-key")
+    from cdrl_cli.media.credentials import SigningIdentity
+
+    return SigningIdentity(certificates, key, timestamp_url)
 
 
 Source = Annotated[
@@ -88,6 +108,39 @@ Crf = Annotated[
 Preset = Annotated[
     PresetName | None,
     typer.Option(envvar="SPFEM_PRESET", help="Encoder speed. Default: medium.", show_default=False),
+]
+
+C2paCert = Annotated[
+    Path | None,
+    typer.Option(
+        "--c2pa-cert",
+        metavar="FILE",
+        envvar="SPFEM_C2PA_CERT",
+        help="Sign OUTPUT (C2PA) with these certificates, PEM.",
+        show_default=False,
+    ),
+]
+
+C2paKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--c2pa-key",
+        metavar="FILE",
+        envvar="SPFEM_C2PA_KEY",
+        help="The signer's private key, PEM.",
+        show_default=False,
+    ),
+]
+
+C2paTsa = Annotated[
+    str | None,
+    typer.Option(
+        "--c2pa-tsa",
+        metavar="URL",
+        envvar="SPFEM_C2PA_TSA",
+        help="Authority that says when it was signed.",
+        show_default=False,
+    ),
 ]
 
 Weights = Annotated[

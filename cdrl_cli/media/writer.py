@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -83,6 +83,7 @@ class VideoWriter:
         crf: Quality of the encoder, lower is better; None is near-lossless.
         preset: Speed of the encoder, by x264's names; None is ``medium``.
         metadata: Tags to add to those of ``copy_from``; a comment is appended to its comment.
+        sign: Called with the finished file and an empty one, which it fills and which is kept.
         overwrite: Whether an existing output may be replaced.
 
     Raises:
@@ -101,6 +102,7 @@ class VideoWriter:
         crf: int | None = None,
         preset: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        sign: Callable[[Path, Path], None] | None = None,
         overwrite: bool = False,
     ) -> None:
         self._inputs = [like.path] if copy_from is None else [like.path, copy_from]
@@ -110,6 +112,7 @@ class VideoWriter:
         self._options = encoder_options(self._encoder, crf=crf, preset=preset, hdr=like.hdr)
         self._output = output
         self._like = like
+        self._sign = sign
         self._overwrite = overwrite
         self._warnings: list[str] = []
         self._frames_written = 0
@@ -288,7 +291,19 @@ class VideoWriter:
         self._muxer.close()
         self._muxer = None
         check_output(self._output, inputs=self._inputs, overwrite=self._overwrite)
+        if self._sign is not None:
+            self._replace_part(self._sign)
         self._part.publish(overwrite=self._overwrite)
+
+    def _replace_part(self, sign: Callable[[Path, Path], None]) -> None:
+        signed = PartialFile(self._output)
+        try:
+            sign(self._part.path, signed.path)
+        except BaseException:
+            signed.remove()
+            raise
+        self._part.remove()
+        self._part = signed
 
     def _abort(self) -> None:
         """Leave nothing behind; whatever else fails on the way is not the news."""

@@ -4,12 +4,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from certificates import make_identity
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdrl_cli.batch import RowDefaults, read_manifest, results_path, select_shard
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.errors import UsageError
+from cdrl_cli.media.credentials import SigningIdentity
 
 EVERYTHING = {
     "source": "talk.mp4",
@@ -72,6 +74,20 @@ def test_a_row_that_does_not_say_takes_the_defaults():
     assert (first.options.crf, second.options.crf) == (20, 3)
     assert (first.options.intensity, first.options.face) == (0.3, "all")
     assert first.options.overwrite
+
+
+def test_one_signer_signs_all_rows_that_can_be_signed(tmp_path):
+    identity = make_identity(tmp_path / "me")
+    text = "source,emotion,output\na.mp4,sad,x.mp4\nb.mp4,sad,y.{}\n"
+    defaults = RowDefaults(signing=identity)
+    rows = read_manifest(io.StringIO(text.format("mov")), defaults=defaults)
+    assert [row.options.signing for row in rows] == [identity, identity]
+    with pytest.raises(UsageError) as caught:
+        read_manifest(io.StringIO(text.format("mkv")), defaults=defaults)
+    assert "line 3" in caught.value.details[0]
+    nobody = RowDefaults(signing=SigningIdentity(tmp_path / "a.pem", tmp_path / "b.pem"))
+    with pytest.raises(UsageError, match=r"a\.pem"):
+        read_manifest(io.StringIO(text.format("mov")), defaults=nobody)
 
 
 def test_lines_are_counted_where_cells_span_several():

@@ -6,6 +6,7 @@ import pytest
 
 from cdrl_cli.cli.app import run
 from cdrl_cli.editing import EditOptions
+from cdrl_cli.media.credentials import SigningIdentity
 
 REQUIRED = ["edit", "talk.mp4", "--ref", "joy.mp4", "-o", "out.mp4"]
 
@@ -106,6 +107,21 @@ def test_wrong_words_are_usage_errors_and_nothing_is_edited(edits, capsys, words
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
+
+
+def test_who_signs_arrives(edits, monkeypatch):
+    monkeypatch.setenv("SPFEM_C2PA_KEY", "key.pem")
+    assert run([*REQUIRED, "--c2pa-cert", "chain.pem", "--c2pa-tsa", "https://a.test"]) == 0
+    assert edits[0].options.signing == SigningIdentity(
+        Path("chain.pem"), Path("key.pem"), "https://a.test"
+    )
+
+
+@pytest.mark.parametrize("half", ["--c2pa-cert", "--c2pa-key"])
+def test_half_a_signer_is_refused(edits, half, capsys):
+    assert run([*REQUIRED, half, "some.pem"]) == 2
+    assert not edits
+    assert "both --c2pa-cert and --c2pa-key" in capsys.readouterr().err
 
 
 def test_the_summary_on_stderr_says_what_was_read(edits, capsys):
