@@ -146,8 +146,7 @@ def load_models(
     motion: Motion = DifferenceMotion(neutral)
     renderer: Renderer = warp
     if not core:
-        # One renderer serves both sets: it was learned from permissive clips.
-        embedded = (name_in_set("motion", weight_set), name_in_set("renderer", WEIGHT_SETS[0]))
+        embedded = (name_in_set("motion", weight_set), name_in_set("renderer", weight_set))
         files = [
             generator / name if generator else find_weights(entry)
             for entry, name in zip(embedded, GENERATOR_FILES, strict=True)
