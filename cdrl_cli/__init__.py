@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cdrl_cli.checkpoints.models import Models, load_models
     from cdrl_cli.editing import EditOptions, EditResult, Progress, edit_video
     from cdrl_cli.emotion import Emotion
     from cdrl_cli.errors import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from cdrl_cli.inspection import FaceSpan, Inspection, inspect_video
+    from cdrl_cli.media.credentials import SigningIdentity
     from cdrl_cli.media.frames import VideoInfo
     from cdrl_cli.media.probe import probe_video
 
@@ -39,10 +41,12 @@ __all__ = [
     "FaceSpan",
     "Inspection",
     "Interrupted",
+    "Models",
     "NoFaceError",
     "OutputError",
     "PolicyError",
     "Progress",
+    "SigningIdentity",
     "SpfemError",
     "UnreadableInputError",
     "UsageError",
@@ -50,13 +54,16 @@ __all__ = [
     "WeightsError",
     "edit_video",
     "inspect_video",
+    "load_models",
     "probe_video",
 ]
 
 _HOMES = {
+    "cdrl_cli.checkpoints.models": {"Models", "load_models"},
     "cdrl_cli.editing": {"EditOptions", "EditResult", "Progress", "edit_video"},
     "cdrl_cli.emotion": {"Emotion"},
     "cdrl_cli.inspection": {"FaceSpan", "Inspection", "inspect_video"},
+    "cdrl_cli.media.credentials": {"SigningIdentity"},
     "cdrl_cli.media.frames": {"VideoInfo"},
     "cdrl_cli.media.probe": {"probe_video"},
 }
