@@ -277,10 +277,43 @@ def motion(
 
 
 @app.command()
-def renderer(
+def pack(
     config: Config,
     *,
     data: Data,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The pack, .npz.", show_default=False)
+    ],
+    cache: Cache = Path("runs/prepared"),
+    change: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Pack the faces that train renderer learns from, to train on another machine.
+
+    A few megabytes: crops as JPEG, landmarks, coefficients, mouths. There neither the clips nor
+    the landmarker are needed: spfem train renderer --pack FILE --device cuda.
+    """
+    from cdrl_cli.data.packs import write_pack
+    from cdrl_cli.training.config import RendererTrainingConfig, read_config
+    from cdrl_cli.training.renderer import gather_faces
+
+    recipe = read_config(config, RendererTrainingConfig, changes=change or ())
+    with count_progress("preparing clips", quiet=quiet) as progress:
+        faces = gather_faces(recipe, data, cache, progress=progress)
+    write_pack(output, faces)
+    if not quiet:
+        crops = sum(len(one.place) for one in faces)
+        say(f"{output}: {crops} crops of {len(faces)} clips, {output.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
+def renderer(
+    config: Config,
+    *,
+    data: Annotated[Path | None, typer.Option(help="Folder with index.csv.")] = None,
+    pack: Annotated[
+        Path | None, typer.Option("--pack", help="What spfem train pack wrote, instead of --data.")
+    ] = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -296,6 +329,7 @@ def renderer(
     ],
     cache: Cache = Path("runs/prepared"),
     run: Run = Path("runs/renderer"),
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is a GPU.")] = "cpu",
     resume: Resume = False,
     change: Changes = None,
     quiet: Quiet = False,
@@ -308,14 +342,21 @@ def renderer(
     from cdrl_cli.checkpoints.models import GENERATOR_FILES
     from cdrl_cli.checkpoints.motion import read_motion, write_motion
     from cdrl_cli.checkpoints.renderer import write_renderer
+    from cdrl_cli.errors import UsageError
     from cdrl_cli.training.config import RendererTrainingConfig, read_config
-    from cdrl_cli.training.renderer import prepare_training
+    from cdrl_cli.training.renderer import gather_faces, prepare_training, unpack_faces
 
     recipe = read_config(config, RendererTrainingConfig, changes=change or ())
-    with count_progress("preparing clips", quiet=quiet) as progress:
-        training = prepare_training(
-            recipe, data, cache, read_motion(motion), run=run, going_on=resume, progress=progress
-        )
+    if pack is not None:
+        faces = unpack_faces(recipe, pack)
+    elif data is not None:
+        with count_progress("preparing clips", quiet=quiet) as progress:
+            faces = gather_faces(recipe, data, cache, progress=progress)
+    else:
+        raise UsageError("nothing to learn from", hint="give --data FOLDER or --pack FILE")
+    training = prepare_training(
+        recipe, faces, read_motion(motion), run=run, going_on=resume, device=device
+    )
     with count_progress("training", quiet=quiet) as progress:
         result = training.train(progress=progress)
     expression, picture = (output / name for name in GENERATOR_FILES)

@@ -14,6 +14,7 @@ from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.crops import ClipCrops
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import time_grid
+from cdrl_cli.face.identity import align_to_template
 from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 from cdrl_cli.representation.content import CROP_SIDE
 
@@ -49,6 +50,8 @@ class FaceClip:
     """Luma around the mouth, likewise."""
     place: Int[np.ndarray, " frames"]
     """Where on the grid the crops lie."""
+    template_from_crop: Float[np.ndarray, "frames 2 3"]
+    """Brings each crop to ArcFace's template."""
 
     @property
     def clip(self) -> Clip:
@@ -85,6 +88,7 @@ def join_clip(
         expression=np.stack(columns, axis=1).astype(np.float32),
         mouth=np.stack(mouth),
         place=np.abs(crops.time_s[:, None] - grid_s).argmin(axis=1),
+        template_from_crop=np.stack([align_to_template(one) for one in crops.landmarks_xyz]),
     )
 
 
@@ -98,13 +102,16 @@ class FaceBatch:
     expression: Float[Tensor, "batch 52"]
     owner: Int[Tensor, "batch 256 256"]
     inside_px: Float[Tensor, "batch 256 256"]
+    template_from_crop: Float[Tensor, "batch 2 3"]
 
     @classmethod
-    def of(cls, frames: Sequence[tuple[FaceClip, int]]) -> "FaceBatch":
+    def of(
+        cls, frames: Sequence[tuple[FaceClip, int]], device: torch.device | str = "cpu"
+    ) -> "FaceBatch":
         """Collect frames, each a clip and its place among the clip's crops."""
 
         def stack(arrays: Sequence[np.ndarray]) -> Tensor:
-            return torch.from_numpy(np.stack(arrays))
+            return torch.from_numpy(np.stack(arrays)).to(device)
 
         image = stack([one.crops.image[i] for one, i in frames])
         return cls(
@@ -114,6 +121,7 @@ class FaceBatch:
             expression=stack([one.crops.expression[i] for one, i in frames]),
             owner=stack([one.owner[i] for one, i in frames]),
             inside_px=stack([one.inside_px[i] for one, i in frames]).float(),
+            template_from_crop=stack([one.template_from_crop[i] for one, i in frames]).float(),
         )
 
     def relit(self, light: "Light") -> "FaceBatch":
@@ -138,7 +146,8 @@ class Light:
     def __call__(self, image: Float[Tensor, "some 3 h w"]) -> Float[Tensor, "some 3 h w"]:
         """The first so many pictures in the first so many lights."""
         count = len(image)
-        return (image.clamp(min=1e-4) ** self.gamma[:count] * self.gain[:count]).clamp(0, 1)
+        gamma, gain = (one[:count].to(image.device) for one in (self.gamma, self.gain))
+        return (image.clamp(min=1e-4) ** gamma * gain).clamp(0, 1)
 
 
 class FaceSampler:

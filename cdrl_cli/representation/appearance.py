@@ -53,7 +53,7 @@ class ExpressionNet(nn.Module):
 
     def forward(self, picture: Float[Tensor, "batch 3 112 112"]) -> Float[Tensor, "batch 7"]:
         """Logits in the order of :data:`ORDER`, of tight square crops, sRGB 0..1."""
-        mean = torch.tensor(_MEAN_RGB).view(1, 3, 1, 1)
+        mean = picture.new_tensor(_MEAN_RGB).view(1, 3, 1, 1)
         x = (255 * picture - mean) / 255
         for block in range(4):
             first = functional.relu(self._convolve(x, f"dense{block}/conv0", 2))

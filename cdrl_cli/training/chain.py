@@ -85,6 +85,13 @@ class Chain:
         taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / SOFTNESS_PX) ** 2)
         self._taps = (taps / taps.sum()).view(1, 1, 1, -1)
 
+    def to(self, device: torch.device | str) -> "Chain":
+        """Move everything to a device; returns itself."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(self, name, value.to(device))
+        return self
+
     def displace(
         self,
         shift: Float[Tensor, "batch 52"],
@@ -146,7 +153,7 @@ class Chain:
         flow = moved[:, :2]
         warped = self.warp(image, flow)
         seen = torch.cat([2 * warped - 1, flow / FLOW_UNIT_PX, mask, moved[:, 2:]], dim=1)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(image.device.type, torch.bfloat16):
             finer, colour = network(seen, condition)
         finer, colour = finer.float(), colour.float()
         change = condition[:, COEFFICIENTS : 2 * COEFFICIENTS]

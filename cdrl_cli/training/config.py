@@ -331,9 +331,14 @@ class RendererModelConfig:
     """Of the discriminator."""
     reader_steps: int = 800
     """Of the reader of coefficients, which is made first."""
-    alike: float = 0.855
-    """Cosine of SFace, before and after, under which an edit costs: .79 are two takes of one person
-    in two emotions, .95 two moments of one take, 0 two people."""
+    alike: float = 0.89
+    """Mean cosine of SFace, before and after, that edits are held to: .79 are two takes of one
+    person in two emotions, .95 two moments of one take, 0 two people. What an emotion costs of it
+    is left to the emotion: a smile is seen early, fear late."""
+    least_alike: float = 0.82
+    """Cosine under which each single edit costs."""
+    guided_pixels: bool = False
+    """What encoders and nets ask for reaches the renderer too, not the motion editor alone."""
     largest_shift: float = 1.35
     """Of the coefficients (L2) at intensity 1 that guides may ask for: read again from the output,
     a third to two thirds of it is found, and real actors move by .6 to 1.3."""
@@ -345,6 +350,8 @@ class RendererSamplingConfig:
 
     pairs: int = 8
     """Frames to be moved to another of the same person; half as many while edits are learned."""
+    edits: int = 1
+    """Clips, or groups of stills, that are edited a step, four crops each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +377,9 @@ class RendererLossConfig:
     closure: float = 400.0
     """Closed lips stay closed."""
     identity: float = 1000.0
-    """The person stays the same."""
+    """No single edit falls below ``least_alike``."""
+    likeness: float = 1.0
+    """The person stays the same, at a price that holds the mean at ``alike``."""
     natural: float = 0.5
     """The discriminator takes an edited face for a real one."""
     adversarial: float = 0.5

@@ -138,7 +138,8 @@ class MiniXception(Guide):
 
 def luma(image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
     """Grey of an sRGB picture (BT.601)."""
-    return (image * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    shares = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return (image * shares).sum(dim=1, keepdim=True)
 
 
 def read_face_api(folder: Path) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ edited face is what was learned to please, and a person's look has to confirm it
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,7 +13,7 @@ from torch.nn import functional
 
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.alignment import CROP_SIZE
-from cdrl_cli.face.identity import SIDE, align_to_template
+from cdrl_cli.face.identity import SIDE
 
 
 class Likeness(nn.Module):
@@ -89,17 +88,19 @@ class Likeness(nn.Module):
 
 
 def template_grids(
-    landmarks: Float[Tensor, "batch 478 3"],
+    template_from_crop: Float[Tensor, "batch 2 3"],
 ) -> Float[Tensor, "batch 112 112 2"]:
-    """Where in each crop the pixels of the aligned face lie; -1..1 over the crop."""
-    y, x = np.mgrid[:SIDE, :SIDE].astype(float)
-    aligned = np.stack([x.ravel(), y.ravel(), np.ones(SIDE * SIDE)])
-    grids = []
-    for points in landmarks.numpy():
-        template_from_crop = np.vstack([align_to_template(points), [0, 0, 1]])
-        grids.append((np.linalg.inv(template_from_crop)[:2] @ aligned).T)
-    grid = torch.from_numpy(np.stack(grids)).float().view(-1, SIDE, SIDE, 2)
-    return grid * (2 / (CROP_SIZE - 1)) - 1
+    """Where in each crop the pixels of the aligned face lie; -1..1 over the crop.
+
+    Args:
+        template_from_crop: Of :func:`~cdrl_cli.face.identity.align_to_template`.
+    """
+    along = torch.arange(SIDE, dtype=torch.float32, device=template_from_crop.device)
+    y, x = torch.meshgrid(along, along, indexing="ij")
+    aligned = torch.stack([x, y], dim=2).view(1, -1, 2)
+    crop_from_template = torch.linalg.inv(template_from_crop[:, :, :2])
+    grid = (aligned - template_from_crop[:, None, :, 2]) @ crop_from_template.transpose(1, 2)
+    return grid.view(-1, SIDE, SIDE, 2) * (2 / (CROP_SIZE - 1)) - 1
 
 
 def _filled(layer: nn.Module, *weights: Tensor) -> nn.Module:

@@ -3,10 +3,12 @@
 Each is scaled so that its slope has about length 1, as that of the terms that are balanced by it.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,6 +17,9 @@ from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.lips import INNER_PAIRS
 from cdrl_cli.generator.unet import MAX_FLOW_PX
 from cdrl_cli.training.guides import luma
+
+PATCH_PX = 96
+"""Side of what the discriminator sees."""
 
 FLOW_SOFTNESS_PX = 2.5
 """Blur of the optical flow that the finer flow learns from."""
@@ -48,13 +53,16 @@ def cut_patches(
     rng: np.random.Generator,
 ) -> Float[Tensor, "batch 3 96 96"]:
     """A part of each face."""
-    cut = []
-    for one, points in zip(image, landmarks, strict=True):
-        x, y = points[int(rng.integers(MESH_LANDMARKS)), :2].tolist()
-        left = int(np.clip(x - 48 + rng.integers(-16, 17), 0, CROP_SIZE - 96))
-        top = int(np.clip(y - 48 + rng.integers(-16, 17), 0, CROP_SIZE - 96))
-        cut.append(one[:, top : top + 96, left : left + 96])
-    return torch.stack(cut)
+    count, device = len(image), image.device
+    which = torch.from_numpy(rng.integers(MESH_LANDMARKS, size=count)).to(device)
+    apart = torch.from_numpy(rng.integers(-16, 17, size=(count, 2))).to(device)
+    each = torch.arange(count, device=device)
+    corner = (landmarks[each, which, :2] - PATCH_PX // 2).round().long() + apart
+    corner = corner.clamp(0, CROP_SIZE - PATCH_PX)
+    along = torch.arange(PATCH_PX, device=device)
+    columns, rows = corner[:, :1] + along, corner[:, 1:] + along
+    picked = image[each[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return picked.permute(0, 3, 1, 2)
 
 
 def picture_loss(
@@ -91,16 +99,21 @@ def optical_flow(
     Dense inverse search (Kroeger et al. 2016), softened. It sees what landmarks pass over: oblique
     brows, a raised cheek.
     """
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [
-        (255 * one[:, 0]).round().clamp(0, 255).byte().numpy()
+        (255 * one[:, 0]).round().clamp(0, 255).byte().cpu().numpy()
         for one in (luma(target), luma(image))
     ]
-    flows = [
-        cv2.GaussianBlur(search.calc(to, come, None), (0, 0), FLOW_SOFTNESS_PX)  # type: ignore[call-overload]
-        for to, come in zip(*grey, strict=True)
-    ]
-    return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2)
+    with ThreadPoolExecutor(torch.get_num_threads()) as workers:
+        flows = list(workers.map(_search_flow, *grey))
+    return torch.from_numpy(np.stack(flows)).to(image.device).permute(0, 3, 1, 2)
+
+
+def _search_flow(
+    target: UInt8[np.ndarray, "256 256"], image: UInt8[np.ndarray, "256 256"]
+) -> Float32[np.ndarray, "256 256 2"]:
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    found = search.calc(target, image, None)  # type: ignore[call-overload]
+    return cv2.GaussianBlur(found, (0, 0), FLOW_SOFTNESS_PX)
 
 
 def follow_flow(

@@ -8,16 +8,20 @@ a renderer's training, from the same clips, and not shipped.
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.data.prepared import FACE_SIDE, PreparedClip
+from cdrl_cli.data.prepared import FACE_SIDE
 from cdrl_cli.face.landmarks import COEFFICIENTS
 
 BATCH = 64
+
+Faces = UInt8[np.ndarray, "frames side side 3"]
+Expressions = Float32[np.ndarray, "frames 52"]
 
 
 class Reader(nn.Module):
@@ -55,7 +59,7 @@ class Reader(nn.Module):
 
 
 def train_reader(
-    clips: Sequence[PreparedClip],
+    clips: Sequence[tuple[Faces, Expressions]],
     *,
     steps: int,
     seed: int,
@@ -64,7 +68,8 @@ def train_reader(
     """Learn to read coefficients.
 
     Args:
-        clips: Learned from; every tenth is kept for the score.
+        clips: Aligned crops of each and their coefficients; every tenth clip is kept for the
+            score.
         steps: Batches of 64.
         seed: Of weights, batches and augmentation.
         progress: Called with (steps done, steps in all).
@@ -74,12 +79,13 @@ def train_reader(
         coefficients that vary).
     """
     rng = np.random.default_rng(seed)
-    kept, learning = list(clips[::10]), [one for i, one in enumerate(clips) if i % 10]
-    places = [(i, f) for i, one in enumerate(learning) for f in range(len(one.time_s))]
+    small = [(_shrink(faces), expressions) for faces, expressions in clips]
+    kept, learning = small[::10], [one for i, one in enumerate(small) if i % 10]
+    places = [(i, f) for i, (_, told) in enumerate(learning) for f in range(len(told))]
     # A clip counts by the root of its length: 102 stills are people too.
-    weights = np.array([len(learning[i].time_s) ** -0.5 for i, _ in places])
+    weights = np.array([len(learning[i][1]) ** -0.5 for i, _ in places])
     weights /= weights.sum()
-    truth = np.concatenate([one.expression for one in learning])
+    truth = np.concatenate([told for _, told in learning])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         reader = Reader()
@@ -89,8 +95,8 @@ def train_reader(
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
     for step in range(steps):
         drawn = [places[i] for i in rng.choice(len(places), BATCH, p=weights)]
-        faces = np.stack([learning[i].face[f] for i, f in drawn])
-        wanted = torch.from_numpy(np.stack([learning[i].expression[f] for i, f in drawn]))
+        faces = np.stack([learning[i][0][f] for i, f in drawn])
+        wanted = torch.from_numpy(np.stack([learning[i][1][f] for i, f in drawn]))
         with torch.autocast("cpu", torch.bfloat16):
             read = reader(_disturb(faces, rng))
         loss = ((read.float() - wanted) / reader.scale).square().clamp(max=9).mean()
@@ -102,6 +108,13 @@ def train_reader(
             progress(step + 1, steps)
     reader.requires_grad_(requires_grad=False).eval()
     return reader, _explained(reader, kept, truth.std(axis=0))
+
+
+def _shrink(faces: Faces) -> Faces:
+    """To the size that is read."""
+    return np.stack(
+        [cv2.resize(one, (FACE_SIDE,) * 2, interpolation=cv2.INTER_AREA) for one in faces]
+    )
 
 
 def _disturb(faces: np.ndarray, rng: np.random.Generator) -> Float[Tensor, "batch 3 112 112"]:
@@ -116,11 +129,11 @@ def _disturb(faces: np.ndarray, rng: np.random.Generator) -> Float[Tensor, "batc
 
 
 def _explained(
-    reader: Reader, clips: Sequence[PreparedClip], spread: Float[np.ndarray, " 52"]
+    reader: Reader, clips: Sequence[tuple[Faces, Expressions]], spread: Float[np.ndarray, " 52"]
 ) -> float:
-    truth = np.concatenate([one.expression[::5] for one in clips])
+    truth = np.concatenate([told for _, told in clips])
     with torch.inference_mode():
-        faces = torch.from_numpy(np.concatenate([one.face[::5] for one in clips]))
+        faces = torch.from_numpy(np.concatenate([faces for faces, _ in clips]))
         read = reader(faces.permute(0, 3, 1, 2).float() / 255).numpy()
     varying = spread > 0.02  # noqa: PLR2004 - the others the landmarker never reports
     left = (truth - read)[:, varying].var(axis=0)

@@ -14,6 +14,7 @@ import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +29,15 @@ from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.data.clips import read_index, read_london
 from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler, Light, join_clip
-from cdrl_cli.data.prepared import PreparedClip
+from cdrl_cli.data.packs import read_pack
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES
 from cdrl_cli.generator.motion import SHARES
 from cdrl_cli.generator.motion_network import MotionEditor
 from cdrl_cli.generator.unet import RendererNet, UNetConfig
-from cdrl_cli.training.chain import Chain, Geometry
+from cdrl_cli.geometry.mesh import FaceMesh
+from cdrl_cli.training.chain import Chain, Geometry, Rendered
 from cdrl_cli.training.checkpoint import (
     Stateful,
     digest_data,
@@ -62,7 +64,7 @@ from cdrl_cli.training.motion import part_closed_lips
 from cdrl_cli.training.prepare import prepare_clips, prepare_crops
 from cdrl_cli.training.reader import Reader, train_reader
 from cdrl_cli.training.split import is_learned_from
-from cdrl_cli.training.supervision import Moments, Request, RequestSampler, Supervision
+from cdrl_cli.training.supervision import Edits, RequestSampler, Supervision, is_one_clip
 
 CALIBRATION_STEPS = 40
 """Steps over which the terms' gradients are measured before their weights are fixed."""
@@ -79,8 +81,14 @@ _STIFF = torch.tensor(
 _TERMS = (
     "picture", "warp", "adversarial", "flow", "still", "sparse", "smooth", "lips",
     "guide", "natural", "keep", "emotion", "content", "motion", "size", "steady", "closure",
-    "asked", "identity",
+    "asked", "identity", "likeness", "alike", "price",
 )  # fmt: skip
+
+PRICE_RATE = 0.5
+"""How fast the price of likeness follows what is missing of it: logarithm per cosine and step."""
+
+PRICES = (1.0, 1e5)
+"""It stays between."""
 
 TREMBLE = 0.03
 """Noise on the coefficients that the renderer is told, so that it does not follow theirs."""
@@ -107,6 +115,7 @@ class GeneratorTraining:
         supervision: Frozen encoders.
         run: Folder of the checkpoint and the log.
         going_on: Continue from the checkpoint there.
+        device: Where networks and pictures are.
     """
 
     def __init__(
@@ -119,16 +128,19 @@ class GeneratorTraining:
         *,
         run: Path,
         going_on: bool = False,
+        device: torch.device | str = "cpu",
     ) -> None:
         schedule = config.schedule
         torch.set_num_threads(schedule.threads)
-        self.config, self.chain, self.frozen = config, chain, supervision
+        self.config, self.device = config, torch.device(device)
+        self.chain, self.frozen = chain.to(device), supervision.to(device)
         with torch.random.fork_rng():
             torch.manual_seed(schedule.seed)
             self.renderer = RendererNet(UNetConfig(config.model.widths))
             self.discriminator = Discriminator()
-        self.renderer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.editor = editor.train()
+        self.renderer.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.discriminator.to(device)
+        self.editor = editor.to(device).train()
         self._before = copy.deepcopy(editor).requires_grad_(requires_grad=False).eval()
         self.average = copy.deepcopy(self.renderer).requires_grad_(requires_grad=False)
         self._editing_from = round(schedule.steps * config.model.editing_from)
@@ -145,6 +157,7 @@ class GeneratorTraining:
         self.rng = np.random.default_rng(schedule.seed)
         self.sampler = FaceSampler(clips, self.rng)
         self.scales: dict[str, float] = {}
+        self.price = 100.0
         self.step = 0
         self._facts = run_facts(config, digest_data(one.expression for one in clips))
         self._parts: dict[str, Stateful] = {
@@ -163,6 +176,7 @@ class GeneratorTraining:
             self.step, notes = resume(
                 self._checkpoint, self._facts, parts=self._parts, generator=self.generator
             )
+            self.price = float(notes.pop("price"))
             self.scales = {name: float(value) for name, value in notes.items()}
         self._log = Log(run / "log.csv", since=self.step)
         self._rows: list[dict[str, float]] = []
@@ -193,7 +207,7 @@ class GeneratorTraining:
             step=self.step,
             parts=self._parts,
             generator=self.generator,
-            notes=dict(self.scales),
+            notes={**self.scales, "price": self.price},
         )
 
     def learn(self) -> dict[str, float]:
@@ -211,17 +225,19 @@ class GeneratorTraining:
         """Reenactment of so many pairs."""
         pairs = [self.sampler.draw_pair() for _ in range(count)]
         light = Light.draw(count, self.rng)
-        batch = FaceBatch.of([one for one, _ in pairs]).relit(light)
-        wanted = FaceBatch.of([other for _, other in pairs]).relit(light)
+        batch = FaceBatch.of([one for one, _ in pairs], self.device).relit(light)
+        wanted = FaceBatch.of([other for _, other in pairs], self.device).relit(light)
         moved, mask = self.chain.warp_flow(
             (wanted.landmarks - batch.landmarks)[..., :2],
             batch.landmarks,
             batch.owner,
             batch.inside_px,
         )
-        asked = torch.stack([_shown(other) for _, (other, _) in pairs])
+        asked = torch.stack([_shown(other) for _, (other, _) in pairs]).to(self.device)
         # Coefficients tremble; what follows them to the letter trembles too.
-        tremble = TREMBLE * torch.from_numpy(self.rng.normal(size=(2, count, COEFFICIENTS))).float()
+        tremble = TREMBLE * torch.from_numpy(self.rng.normal(size=(2, count, COEFFICIENTS))).to(
+            self.device, torch.float32
+        )
         condition = torch.cat(
             [
                 batch.expression + tremble[0],
@@ -242,9 +258,7 @@ class GeneratorTraining:
         }
         plain = {
             "flow": follow_flow(out.finer, seen_flow, mask),
-            "sparse": sum_abs(out.colour) + 0.01 * sum_abs(out.finer),
-            "smooth": roughness(out.colour) + 0.5 * roughness(out.finer),
-            "lips": part_lips(out.finer, batch.landmarks),
+            **_restrain(out, batch.landmarks),
         }
         total = self._combine(image_terms, plain, out.image, since=0)
         self._optimiser.zero_grad()
@@ -252,7 +266,7 @@ class GeneratorTraining:
         nn.utils.clip_grad_norm_(self.renderer.parameters(), 5.0)
         self._optimiser.step()
         self._rate.step()
-        self._criticise(out.image.detach(), target, batch)
+        self._criticise(out.image.detach(), target, batch.landmarks)
         keep = min(0.995, self.step / (self.step + 10))
         with torch.no_grad():
             for mean, now in zip(
@@ -266,78 +280,99 @@ class GeneratorTraining:
         return values
 
     def _learn_to_edit(self) -> dict[str, float]:
-        """An edit of some moments, as the frozen encoders and guides see it."""
-        frozen, weights = self.frozen, self.config.loss
-        moments = self.sampler.draw_moments()
-        request = self._requests.draw(self.rng)
-        batch = FaceBatch.of(moments).relit(Light.draw(len(moments), self.rng))
-        shift, before, trembling = self._shift(moments, request)
+        """Edits of some moments, as the frozen encoders and guides see them."""
+        frozen, weights, guided = self.frozen, self.config.loss, self.config.model.guided_pixels
+        count = self.config.sampling.edits
+        edits = Edits(
+            [self.sampler.draw_moments() for _ in range(count)],
+            [self._requests.draw(self.rng) for _ in range(count)],
+        )
+        crops = [crop for moments in edits.moments for crop in moments]
+        light = Light.draw(len(crops), self.rng)
+        batch = FaceBatch.of(crops, self.device).relit(light)
+        shift, before, trembling = self._shift(edits)
         moved, mask = self.chain.warp_flow(
             self.chain.displace(shift, batch.crop_from_head, batch.landmarks),
             batch.landmarks,
             batch.owner,
             batch.inside_px,
         )
-        condition = torch.cat(
-            [batch.expression, shift, request.asked.expand(len(moments), -1)], dim=1
-        )
-        out = self.chain.render(self.average, batch.image, moved, mask, condition)
+        asked = edits.per_crop(edits.asked).to(self.device)
+        condition = torch.cat([batch.expression, shift, asked], dim=1)
+        network = self.renderer if guided else self.average
+        out = self.chain.render(network, batch.image, moved, mask, condition)
         with torch.no_grad():
             was = frozen.reader(batch.image)
         change = frozen.reader(out.image) - was
         image_terms = {
-            "guide": frozen.guide_loss(out.image, batch.landmarks, request.emotion, self.rng),
+            "guide": frozen.guide_loss(out.image, batch.landmarks, edits, self.rng),
             "natural": self._look_real(out.image, batch.landmarks),
         }
         if weights.emotion:
-            shown = batch.expression + change
-            image_terms["emotion"] = frozen.emotion_loss(shown, moments, request)
+            image_terms["emotion"] = frozen.emotion_loss(batch.expression + change, edits)
         if weights.content:
-            image_terms["content"] = frozen.content_loss(
-                out.image, batch, moments, self.chain.mouth
-            )
+            image_terms["content"] = frozen.content_loss(out.image, batch, edits, self.chain.mouth)
         scale = frozen.reader.scale
         image_terms["keep"] = ((change - shift)[:, _SPEECH] / scale[_SPEECH]).square().mean()
         length = (shift.square().sum(dim=1) + 1e-6).sqrt()
+        most = edits.per_crop(edits.intensities).to(self.device) * self.config.model.largest_shift
+        alike = frozen.alikeness(batch, out.image)
         plain = {
-            "motion": (_STIFF * (shift - before).square()).mean(),
-            "size": functional.relu(length - request.intensity * self.config.model.largest_shift)
-            .square()
-            .mean(),
+            "motion": (_STIFF.to(self.device) * (shift - before).square()).mean(),
+            "size": functional.relu(length - most).square().mean(),
             "steady": trembling,
             "closure": part_closed_lips(batch.expression, shift),
-            "asked": frozen.request_loss(batch.expression + shift, moments, request),
-            "identity": frozen.identity_loss(batch, out.image, alike=self.config.model.alike),
+            "asked": frozen.request_loss(batch.expression + shift, edits),
+            "identity": functional.relu(self.config.model.least_alike - alike).square().mean(),
+            "likeness": self.price * (1 - alike.mean()),
         }
+        if guided:
+            plain |= _restrain(out, batch.landmarks)
         total = self._combine(image_terms, plain, out.image, since=self._editing_from)
         self._motion_optimiser.zero_grad()
+        self._optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.editor.parameters(), 1.0)
         self._motion_optimiser.step()
         self._motion_rate.step()
-        return {name: float(term.detach()) for name, term in (image_terms | plain).items()}
+        if guided:
+            nn.utils.clip_grad_norm_(self.renderer.parameters(), 5.0)
+            self._optimiser.step()
+            self._criticise(out.image.detach(), batch.image, batch.landmarks)
+        likeness = float(alike.detach().mean())
+        missing = self.config.model.alike - likeness
+        self.price = float(np.clip(self.price * np.exp(PRICE_RATE * missing), *PRICES))
+        values = {name: float(term.detach()) for name, term in (image_terms | plain).items()}
+        return values | {"alike": likeness, "price": self.price}
 
     def _shift(
-        self, moments: Moments, request: Request
-    ) -> tuple[Float[Tensor, "moments 52"], Float[Tensor, "moments 52"], Float[Tensor, ""]]:
+        self, edits: Edits
+    ) -> tuple[Float[Tensor, "crops 52"], Float[Tensor, "crops 52"], Float[Tensor, ""]]:
         """What the editor changes now, what it would have before, and how its change trembles."""
-        intensity = torch.tensor([request.intensity])
-        found: list[list[Tensor]] = [[], []]
-        edited: dict[int, list[Tensor]] = {}
-        trembling = []
-        for clip, i in moments:
-            if id(clip) not in edited:
-                source = torch.from_numpy(clip.expression)[None]
-                edited[id(clip)] = [
-                    (editor(source, request.embedding[None], intensity) - source)[0]
-                    for editor in (self.editor, self._before)
-                ]
-                trembling.append(
-                    edited[id(clip)][0].diff(n=2, dim=0).square().sum() / len(source[0])
-                )
-            for row, change in zip(found, edited[id(clip)], strict=True):
-                row.append(change[clip.place[i]])
-        return torch.stack(found[0]), torch.stack(found[1]), torch.stack(trembling).mean()
+        sources: list[np.ndarray] = []
+        rows: list[int] = []
+        places: list[tuple[int, int]] = []
+        for row, moments in enumerate(edits.moments):
+            of_one = is_one_clip(moments)
+            for clip, i in moments:
+                if not of_one or not rows or rows[-1] != row:
+                    sources.append(clip.expression)
+                    rows.append(row)
+                places.append((len(sources) - 1, int(clip.place[i])))
+        longest = max(map(len, sources))
+        # The editor repeats a clip's last frame beyond its end, so what is added changes nothing.
+        padded = [np.pad(one, ((0, longest - len(one)), (0, 0)), "edge") for one in sources]
+        source = torch.from_numpy(np.stack(padded)).to(self.device)
+        embedding = edits.embeddings[rows].to(self.device)
+        intensity = edits.intensities[rows].to(self.device)
+        now, before = (
+            editor(source, embedding, intensity) - source for editor in (self.editor, self._before)
+        )
+        lengths = torch.tensor([len(one) for one in sources], device=self.device)
+        inside = torch.arange(longest, device=self.device) < lengths[:, None]
+        jolts = (now.diff(n=2, dim=1).square().sum(dim=2) * inside[:, 2:]).sum(dim=1) / lengths
+        where = tuple(torch.tensor(places, device=self.device).T)
+        return now[where], before[where], jolts.mean()
 
     def _look_real(
         self, image: Float[Tensor, "batch 3 256 256"], landmarks: Float[Tensor, "batch 478 3"]
@@ -350,12 +385,11 @@ class GeneratorTraining:
     def _criticise(
         self,
         image: Float[Tensor, "batch 3 256 256"],
-        target: Float[Tensor, "pairs 3 256 256"],
-        batch: FaceBatch,
+        real: Float[Tensor, "batch 3 256 256"],
+        landmarks: Float[Tensor, "batch 478 3"],
     ) -> None:
-        real = torch.cat([target, batch.image[len(target) :]])
-        told = self.discriminator(cut_patches(real, batch.landmarks, self.rng))
-        fooled = self.discriminator(cut_patches(image, batch.landmarks, self.rng))
+        told = self.discriminator(cut_patches(real, landmarks, self.rng))
+        fooled = self.discriminator(cut_patches(image, landmarks, self.rng))
         loss = (told - 1).square().mean() + fooled.square().mean()
         self._critic.zero_grad()
         loss.backward()
@@ -401,6 +435,17 @@ class GeneratorTraining:
         self._log.write(step=self.step, **row)
 
 
+def _restrain(
+    out: Rendered, landmarks: Float[Tensor, "batch 478 3"]
+) -> dict[str, Float[Tensor, ""]]:
+    """What is not needed is not touched."""
+    return {
+        "sparse": sum_abs(out.colour) + 0.01 * sum_abs(out.finer),
+        "smooth": roughness(out.colour) + 0.5 * roughness(out.finer),
+        "lips": part_lips(out.finer, landmarks),
+    }
+
+
 def _optimise(
     network: nn.Module, rate: float, steps: int, decay: float
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
@@ -416,33 +461,25 @@ def _shown(clip: FaceClip) -> Float[Tensor, " 7"]:
     return asked
 
 
-def prepare_training(
+def gather_faces(
     config: RendererTrainingConfig,
     data: Path,
     cache: Path,
-    editor: MotionEditor,
     *,
-    run: Path,
-    going_on: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> GeneratorTraining:
-    """A run over a folder of clips: crops, geometry, the reader, the frozen encoders.
+) -> list[FaceClip]:
+    """The faces of a folder of clips that a recipe may learn from: crops and geometry.
 
     Args:
         config: The recipe.
         data: Folder with ``index.csv``.
         cache: Of prepared clips; crops are kept beside them.
-        editor: A trained motion editor.
-        run: Folder of the checkpoint, the log and the reader.
-        going_on: Continue from the checkpoint there.
         progress: Called with (clips done, clips in all).
 
     Raises:
         UsageError: If no clip is left to learn from.
-        WeightsError: If a frozen part is missing, or the guides or SFace are.
     """
-    licence = config.data.licence
-    models, guides = load_models(licence, core=True), open_guides()
+    models = load_models(config.data.licence, core=True)
     clips = [
         clip
         for clip in (*read_index(data), *read_london(data / "london"))
@@ -451,38 +488,93 @@ def prepare_training(
     prepared = list(prepare_clips(clips, models, cache, progress=progress))
     if not prepared:
         raise UsageError(f"{data}: no clip to learn from")
-    mesh, faces = models.mesh, []
-    for one, crops in zip(prepared, prepare_crops(prepared, models, cache / "crops"), strict=True):
-        drawn = [Geometry.of(points, mesh) for points in crops.landmarks_xyz]
-        faces.append(join_clip(one, crops, [(each.owner, each.inside_px) for each in drawn]))
-    reader = _find_reader(run / "reader.pt", prepared, config)
+    return [
+        join_clip(
+            one, crops, [draw_geometry(points, models.mesh) for points in crops.landmarks_xyz]
+        )
+        for one, crops in zip(
+            prepared, prepare_crops(prepared, models, cache / "crops"), strict=True
+        )
+    ]
+
+
+def unpack_faces(config: RendererTrainingConfig, pack: Path) -> list[FaceClip]:
+    """The same from a pack (:mod:`cdrl_cli.data.packs`).
+
+    Raises:
+        UnreadableInputError: If the file is no pack.
+        UsageError: If no clip is left to learn from.
+    """
+    mesh = load_models(config.data.licence, core=True).mesh
+    faces = [
+        one
+        for one in read_pack(pack, partial(draw_geometry, mesh=mesh))
+        if is_learned_from(one.clip, config.data)
+    ]
+    if not faces:
+        raise UsageError(f"{pack}: no clip to learn from")
+    return faces
+
+
+def prepare_training(
+    config: RendererTrainingConfig,
+    faces: Sequence[FaceClip],
+    editor: MotionEditor,
+    *,
+    run: Path,
+    going_on: bool = False,
+    device: str = "cpu",
+) -> GeneratorTraining:
+    """A run over faces: the differentiable generator, the reader, the frozen encoders.
+
+    Args:
+        config: The recipe.
+        faces: Of :func:`gather_faces` or :func:`unpack_faces`.
+        editor: A trained motion editor.
+        run: Folder of the checkpoint, the log and the reader.
+        going_on: Continue from the checkpoint there.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        WeightsError: If a frozen part is missing, or the guides or SFace are.
+    """
+    licence = config.data.licence
+    models, guides = load_models(licence, core=True), open_guides()
     return GeneratorTraining(
         config,
         faces,
-        Chain(mesh, models.head.canonical_xyz, models.basis.displacement),
+        Chain(models.mesh, models.head.canonical_xyz, models.basis.displacement),
         editor,
         Supervision(
             load_emotion(licence),
             load_content(licence),
-            reader,
+            _find_reader(run / "reader.pt", faces, config),
             Likeness(find_weights("identity")),
             guides,
         ),
         run=run,
         going_on=going_on,
+        device=device,
     )
 
 
-def _find_reader(
-    path: Path, prepared: Sequence[PreparedClip], config: RendererTrainingConfig
-) -> Reader:
+def draw_geometry(
+    landmarks_xyz: Float[np.ndarray, "478 3"], mesh: FaceMesh
+) -> tuple[np.ndarray, np.ndarray]:
+    """Owner and depth of a crop's pixels."""
+    drawn = Geometry.of(landmarks_xyz, mesh)
+    return drawn.owner, drawn.inside_px
+
+
+def _find_reader(path: Path, faces: Sequence[FaceClip], config: RendererTrainingConfig) -> Reader:
     """The reader of this run, trained if there is none."""
     if path.exists():
         reader = Reader()
         reader.load_state_dict(torch.load(path, weights_only=True))
         return reader.requires_grad_(requires_grad=False).eval()
     torch.set_num_threads(config.schedule.threads)
-    reader, _ = train_reader(prepared, steps=config.model.reader_steps, seed=config.schedule.seed)
+    shown = [(one.crops.image, one.crops.expression) for one in faces]
+    reader, _ = train_reader(shown, steps=config.model.reader_steps, seed=config.schedule.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(reader.state_dict(), path)
     return reader

@@ -8,18 +8,20 @@ Differs from the paper: two published emotion nets look too, CERL also reads the
 are asked for, and SFace holds the edit to the person.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.checkpoints.content import ContentModels
 from cdrl_cli.checkpoints.emotion import EmotionModels
-from cdrl_cli.data.faces import FaceBatch, FaceClip
+from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
@@ -29,11 +31,16 @@ from cdrl_cli.training.likeness import Likeness, template_grids
 from cdrl_cli.training.prepare import MOUTH_REACH_PX
 from cdrl_cli.training.reader import Reader
 
+Network = TypeVar("Network", bound=nn.Module)
+
 Moments = Sequence[tuple[FaceClip, int]]
 """Crops by clip and number: of one performance all, or each of another."""
 
 CLIP_SHARE = 0.5
 """Of the edits ask as a reference does, where a clip is read rightly; the others as a label."""
+
+MIRRORED = 0.5
+"""Of what guides look at."""
 
 _SURE = 0.9
 """A guide that is as sure asks for no more."""
@@ -76,6 +83,43 @@ class RequestSampler:
 
 
 @dataclass(frozen=True, slots=True)
+class Edits:
+    """Edits that are learned from together, each of :data:`MOMENTS` crops."""
+
+    moments: Sequence[Moments]
+    requests: Sequence[Request]
+
+    def per_crop(self, values: Shaped[Tensor, "edits ..."]) -> Shaped[Tensor, "crops ..."]:
+        """What holds for an edit, for each of its crops."""
+        return values.repeat_interleave(MOMENTS, dim=0)
+
+    @property
+    def classes(self) -> Int[Tensor, " edits"]:
+        """Class index of the emotion that each asks for."""
+        return torch.tensor([one.emotion.class_index for one in self.requests])
+
+    @property
+    def embeddings(self) -> Float[Tensor, "edits 64"]:
+        """What each asks for."""
+        return torch.stack([one.embedding for one in self.requests])
+
+    @property
+    def asked(self) -> Float[Tensor, "edits 7"]:
+        """As the renderer is told."""
+        return torch.stack([one.asked for one in self.requests])
+
+    @property
+    def intensities(self) -> Float[Tensor, " edits"]:
+        """Of each."""
+        return torch.tensor([one.intensity for one in self.requests])
+
+    @property
+    def of_clips(self) -> Bool[Tensor, " edits"]:
+        """Which are of one performance; the others are of stills of several people."""
+        return torch.tensor([is_one_clip(one) for one in self.moments])
+
+
+@dataclass(frozen=True, slots=True)
 class Supervision:
     """All that is frozen; each loss is 0 where nothing is left to ask for."""
 
@@ -86,43 +130,67 @@ class Supervision:
     guides: Sequence[tuple[Guide, Mapping[Emotion, float]]]
     """Each with how far it is to be trusted about an emotion, 0..1."""
 
+    def to(self, device: torch.device | str) -> "Supervision":
+        """The same on a device; what was there stays there."""
+
+        def moved(network: Network) -> Network:
+            return copy.deepcopy(network).to(device)
+
+        return Supervision(
+            replace(
+                self.emotion,
+                encoder=moved(self.emotion.encoder),
+                labels=self.emotion.labels.to(device),
+            ),
+            replace(self.content, content=moved(self.content.content)),
+            moved(self.reader),
+            moved(self.likeness),
+            [(moved(guide), trust) for guide, trust in self.guides],
+        )
+
     def guide_loss(
         self,
-        edited: Float[Tensor, "moments 3 256 256"],
-        landmarks: Float[Tensor, "moments 478 3"],
-        emotion: Emotion,
+        edited: Float[Tensor, "crops 3 256 256"],
+        landmarks: Float[Tensor, "crops 478 3"],
+        edits: Edits,
         rng: np.random.Generator,
     ) -> Float[Tensor, ""]:
         """How hardly the guides see the emotion, each as far as it is to be trusted; nats."""
         faces = _tight_crops(edited, landmarks, rng)
+        wanted = edits.per_crop(edits.classes).to(edited.device)
         loss = edited.new_zeros(())
         for guide, trust in self.guides:
-            likely = functional.log_softmax(guide(faces), dim=1)[:, emotion.class_index]
-            loss = loss - trust[emotion] * likely.clamp(max=float(np.log(_SURE))).mean()
+            likely = functional.log_softmax(guide(faces), dim=1).gather(1, wanted[:, None])[:, 0]
+            trusted = edited.new_tensor([trust.get(emotion, 0.0) for emotion in Emotion])[wanted]
+            loss = loss - (trusted * likely.clamp(max=float(np.log(_SURE)))).mean()
         return loss
 
     def emotion_loss(
-        self, expression: Float[Tensor, "moments 52"], moments: Moments, request: Request
+        self, expression: Float[Tensor, "crops 52"], edits: Edits
     ) -> Float[Tensor, ""]:
         """1 - cosine of what CERL reads from the coefficients with what is asked for."""
-        return (1 - self._embed(expression, moments) @ request.embedding).mean()
+        wanted = edits.embeddings.to(expression.device)
+        return (1 - self._cosines(expression, edits, wanted[:, None])[..., 0]).mean()
 
     def request_loss(
-        self, expression: Float[Tensor, "moments 52"], moments: Moments, request: Request
+        self, expression: Float[Tensor, "crops 52"], edits: Edits
     ) -> Float[Tensor, ""]:
         """How hardly CERL reads the emotion among the others; nats.
 
         Guides do not know all emotions alike: left alone they turn anger into disgust.
         """
-        cosines = self._embed(expression, moments) @ self.emotion.labels.T
-        likely = (cosines / self.emotion.temperature).log_softmax(1)
-        return -likely[:, request.emotion.class_index].mean()
+        labels = self.emotion.labels.expand(len(edits.requests), -1, -1)
+        likely = (self._cosines(expression, edits, labels) / self.emotion.temperature).log_softmax(
+            2
+        )
+        wanted = edits.classes.to(expression.device)[:, None, None].expand(-1, likely.shape[1], 1)
+        return -likely.gather(2, wanted).mean()
 
     def content_loss(
         self,
-        edited: Float[Tensor, "moments 3 256 256"],
+        edited: Float[Tensor, "crops 3 256 256"],
         batch: FaceBatch,
-        moments: Moments,
+        edits: Edits,
         mouth: Float[Tensor, " 3"],
     ) -> Float[Tensor, ""]:
         """1 - cosine of CCRL's codes of the mouth before and after, over the second around.
@@ -130,49 +198,71 @@ class Supervision:
         Args:
             edited: The moments, changed.
             batch: The same as they were.
-            moments: Of one clip; stills say nothing, and cost nothing.
+            edits: Those of clips count; stills say nothing, and cost nothing.
             mouth: Where the canonical face has it, head space.
         """
-        if not is_one_clip(moments):
+        of_clips = edits.of_clips
+        if not of_clips.any():
             return 0 * edited.sum()
-        content = self.content.content
+        content, device = self.content.content, edited.device
         frames = content.config.frames
-        clip = moments[0][0]
-        places = clip.place[[i for _, i in moments]]
-        start = int((places[0] + places[-1] + 1) // 2 - frames // 2)
-        start = min(max(start, 0), len(clip.expression) - frames)
-        window = slice(start, start + frames)
         pose = batch.crop_from_head
         changed = cut_mouths(edited, pose, mouth) - cut_mouths(batch.image, pose, mouth)
+        changed = _by_edit(changed)[of_clips.to(device)]
+        shares, pictures, motions = [], [], []
+        for moments, counts in zip(edits.moments, of_clips.tolist(), strict=True):
+            if not counts:
+                continue
+            clip = moments[0][0]
+            places = clip.place[[i for _, i in moments]]
+            start = int((places[0] + places[-1] + 1) // 2 - frames // 2)
+            start = min(max(start, 0), len(clip.expression) - frames)
+            window = slice(start, start + frames)
+            shares.append(_hat_weights(places - start, frames))
+            pictures.append(torch.from_numpy(clip.mouth[window]))
+            motions.append(torch.from_numpy(clip.expression[window][:, MOUTH_COEFFICIENTS]))
         # What changed at the moments rendered is carried over those between them.
-        share = _hat_weights(places - start, frames)
-        carried = torch.einsum("fm,mhw->fhw", share, changed)
-        was = torch.from_numpy(clip.mouth[window]).float() / 127.5 - 1
-        motion = torch.from_numpy(clip.expression[window][:, MOUTH_COEFFICIENTS])
-        said = content.encode_views((was + 2 * carried)[None], motion[None])
+        carried = torch.einsum("efm,emhw->efhw", torch.stack(shares).to(device), changed)
+        was = torch.stack(pictures).to(device).float() / 127.5 - 1
+        motion = torch.stack(motions).to(device)
+        said = content.encode_views(was + 2 * carried, motion)
         with torch.no_grad():
-            meant = content.encode_views(was[None], motion[None])
-        return torch.stack([1 - (said[v] * meant[v]).sum() for v in ("crops", "both")]).mean()
+            meant = content.encode_views(was, motion)
+        return torch.stack(
+            [1 - (said[v] * meant[v]).sum(dim=1).mean() for v in ("crops", "both")]
+        ).mean()
 
-    def identity_loss(
-        self, batch: FaceBatch, edited: Float[Tensor, "moments 3 256 256"], *, alike: float
-    ) -> Float[Tensor, ""]:
-        """How far faces fall below so high a cosine of SFace, squared."""
-        where = template_grids(batch.landmarks)
+    def alikeness(
+        self, batch: FaceBatch, edited: Float[Tensor, "crops 3 256 256"]
+    ) -> Float[Tensor, " crops"]:
+        """Cosine of SFace, before and after."""
+        where = template_grids(batch.template_from_crop)
         with torch.no_grad():
             was = self.likeness(batch.image, where)
-        cosines = (self.likeness(edited, where) * was).sum(dim=1)
-        return functional.relu(alike - cosines).square().mean()
+        return (self.likeness(edited, where) * was).sum(dim=1)
 
-    def _embed(
-        self, expression: Float[Tensor, "moments 52"], moments: Moments
-    ) -> Float[Tensor, "clips 64"]:
-        shown = expression - torch.from_numpy(self.emotion.neutral)
-        # Moments of one clip are one performance; stills are one each.
-        embedding: Tensor = self.emotion.encoder(
-            shown[None] if is_one_clip(moments) else shown[:, None]
-        )
-        return embedding
+    def _cosines(
+        self,
+        expression: Float[Tensor, "crops 52"],
+        edits: Edits,
+        others: Float[Tensor, "edits some 64"],
+    ) -> Float[Tensor, "edits moments some"]:
+        """Of what CERL reads with an edit's own vectors.
+
+        Moments of one clip are one performance, told as often as there are moments; stills are
+        one each.
+        """
+        shown = expression - torch.from_numpy(self.emotion.neutral).to(expression.device)
+        shown = _by_edit(shown)
+        of_clips = edits.of_clips.to(expression.device)[:, None, None]
+        whole: Tensor = self.emotion.encoder(shown)
+        single: Tensor = self.emotion.encoder(shown.flatten(0, 1)[:, None])
+        read = torch.where(of_clips, whole[:, None], _by_edit(single))
+        return read @ others.transpose(1, 2)
+
+
+def _by_edit(values: Shaped[Tensor, "crops ..."]) -> Shaped[Tensor, "edits moments ..."]:
+    return values.view(-1, MOMENTS, *values.shape[1:])
 
 
 def ask(emotion: EmotionModels, embedding: Float[Tensor, " 64"]) -> Float[Tensor, " 7"]:
@@ -215,9 +305,9 @@ def cut_mouths(
         mouth: Where the canonical face has it, head space.
     """
     middle = crop_from_head[:, :2, :3] @ mouth + crop_from_head[:, :2, 3]
-    return _cut(luma(image), middle, torch.full((len(image),), float(MOUTH_REACH_PX)), CROP_SIDE)[
-        :, 0
-    ]
+    return _cut(
+        luma(image), middle, middle.new_full((len(image),), float(MOUTH_REACH_PX)), CROP_SIDE
+    )[:, 0]
 
 
 def _cut(
@@ -227,7 +317,7 @@ def _cut(
     side: int,
 ) -> Float[Tensor, "batch c side side"]:
     """Squares around points, shrunk by area as far as that matters."""
-    steps = (torch.arange(2 * side) + 0.5) / side - 1
+    steps = (torch.arange(2 * side, device=image.device) + 0.5) / side - 1
     gx = middle[:, 0, None] + reach[:, None] * steps
     gy = middle[:, 1, None] + reach[:, None] * steps
     scale = 2 / (CROP_SIZE - 1)
@@ -251,15 +341,15 @@ def _tight_crops(
     low = landmarks[:, :MESH_LANDMARKS, :2].amin(dim=1)
     high = landmarks[:, :MESH_LANDMARKS, :2].amax(dim=1)
     count = len(image)
-    jitter = torch.from_numpy(rng.normal(0, 1, (count, 3))).float()
+    jitter = torch.from_numpy(rng.normal(0, 1, (count, 3))).float().to(image.device)
     reach = (high - low).amax(dim=1) / 2 * (1.08 + 0.06 * jitter[:, 2])
     middle = (low + high) / 2 + 3.0 * jitter[:, :2]
     cut = _cut(image, middle, reach, 112)
-    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (count, 1, 1, 1))).float()
-    noise = torch.from_numpy(rng.normal(0, 0.02, cut.shape)).float()
-    if rng.integers(2):
-        cut = cut.flip(3)
-    return (cut * gain + noise).clamp(0, 1)
+    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (count, 1, 1, 1))).float().to(image.device)
+    source = torch.Generator(image.device).manual_seed(int(rng.integers(2**31)))
+    noise = 0.02 * torch.randn(cut.shape, generator=source, device=image.device)
+    mirrored = torch.from_numpy(rng.random((count, 1, 1, 1)) < MIRRORED).to(image.device)
+    return (torch.where(mirrored, cut.flip(3), cut) * gain + noise).clamp(0, 1)
 
 
 def _hat_weights(places: np.ndarray, frames: int) -> Float[Tensor, "frames moments"]:

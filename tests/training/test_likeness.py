@@ -19,13 +19,17 @@ def upright_face():
         4: (128, 140), 61: (100, 180), 291: (156, 180),
     }.items():  # fmt: skip
         points[index, :2] = x, y
-    return torch.from_numpy(points)[None]
+    return points
+
+
+def grids(points):
+    return template_grids(torch.from_numpy(align_to_template(points)).float()[None])
 
 
 def test_it_answers_what_onnx_runtime_answers(tmp_path):
     write_likeness(tmp_path / "chain.onnx")
     image, points = torch.rand(1, 3, 256, 256), upright_face()
-    where = template_grids(points)
+    where = grids(points)
     face = torch.nn.functional.grid_sample(image, where, align_corners=True)
     (expected,) = open_network(tmp_path / "chain.onnx").run(None, {"data": 255 * face.numpy()})
     found = Likeness(tmp_path / "chain.onnx")(image, where)
@@ -37,15 +41,15 @@ def test_it_answers_what_onnx_runtime_answers(tmp_path):
 def test_pixels_have_a_slope(tmp_path):
     write_likeness(tmp_path / "chain.onnx")
     image = torch.rand(1, 3, 256, 256, requires_grad=True)
-    Likeness(tmp_path / "chain.onnx")(image, template_grids(upright_face()))[0, 0].backward()
+    Likeness(tmp_path / "chain.onnx")(image, grids(upright_face()))[0, 0].backward()
     assert image.grad.abs().max() > 0
 
 
 def test_the_grid_is_the_alignment_turned_round():
     points = upright_face()
-    corner_of_aligned = template_grids(points)[0, 0, 0].double().numpy()
+    corner_of_aligned = grids(points)[0, 0, 0].double().numpy()
     in_crop = (corner_of_aligned + 1) / 2 * 255
-    back = align_to_template(points[0].numpy()) @ [*in_crop, 1]
+    back = align_to_template(points) @ [*in_crop, 1]
     np.testing.assert_allclose(back, [0, 0], atol=1e-3)
 
 

@@ -1,10 +1,6 @@
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 from cdrl_cli.training.reader import train_reader
 
@@ -12,7 +8,7 @@ JAW = EXPRESSION_NAMES.index("jawOpen")
 
 
 def drawn_clip(seed, frames=40):
-    """A black mouth on a grey face: its height is jawOpen."""
+    """Crops and coefficients: a black mouth on a grey face: its height is jawOpen."""
     rng = np.random.default_rng(seed)
     opened = rng.uniform(0, 1, frames)
     expression = np.zeros((frames, 52), np.float32)
@@ -20,17 +16,7 @@ def drawn_clip(seed, frames=40):
     faces = np.full((frames, 112, 112, 3), 140, np.uint8)
     for face, much in zip(faces, opened, strict=True):
         face[70 : 70 + round(30 * much), 40:72] = 10
-    nothing = np.zeros(0)
-    return PreparedClip(
-        Clip(Path("toy.mp4"), None, "toy", "permissive", "a", None, True, None, "train"),
-        np.arange(frames) / 25,
-        np.zeros((frames, 478, 3), np.float32),
-        expression,
-        faces,
-        np.zeros((frames, 64, 64), np.uint8),
-        nothing.astype(np.int16),
-        0.0,
-    )
+    return faces, expression
 
 
 def test_it_reads_what_it_was_shown_and_has_a_slope():

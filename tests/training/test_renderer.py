@@ -2,7 +2,6 @@
 
 import csv
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +10,12 @@ import torch
 from cdrl_cli.checkpoints.content import load_content
 from cdrl_cli.checkpoints.emotion import load_emotion
 from cdrl_cli.checkpoints.motion import load_motion
-from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.crops import ClipCrops, load_crops
-from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceClip, FaceSampler, Light
+from cdrl_cli.data.crops import load_crops
+from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceSampler, Light
 from cdrl_cli.data.stored import save_fields
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.alignment import crop_face
-from cdrl_cli.training.chain import Chain, Geometry
+from cdrl_cli.training.chain import Chain
 from cdrl_cli.training.config import (
     RendererLossConfig,
     RendererModelConfig,
@@ -31,10 +28,11 @@ from cdrl_cli.training.likeness import Likeness
 from cdrl_cli.training.losses import optical_flow
 from cdrl_cli.training.reader import Reader
 from cdrl_cli.training.renderer import GeneratorTraining
-from cdrl_cli.training.supervision import Supervision, ask, cut_mouths
-from heads import pose, toy_head
+from cdrl_cli.training.supervision import Edits, Supervision, ask, cut_mouths
+from heads import toy_head
 from networks import write_likeness
-from pictures import ArrayFrame, waves
+from pictures import waves
+from talking_faces import face_clip
 
 pytestmark = pytest.mark.weights
 
@@ -51,41 +49,6 @@ class BrightnessGuide(Guide):
         return rest.index_fill(1, torch.tensor([Emotion.HAPPY.class_index]), 1.0) * happy[:, None]
 
 
-def face_clip(identity, emotion, seed, frames=6):
-    """A toy head that talks for two seconds."""
-    rng, toy = np.random.default_rng(seed), toy_head()
-    expression = np.clip(rng.uniform(0, 0.3, (1, 52)) + rng.normal(0, 0.05, (50, 52)), 0, 1)
-    place = np.linspace(2, 47, frames).astype(int)
-    picture = ArrayFrame(waves(256, 256))
-    crops, owners, depths = [], [], []
-    for i in place:
-        face = toy.face(pose(yaw_deg=3 * rng.normal(), scale=70, at=(128, 128)), expression[i])
-        crop = crop_face(picture, face, toy.model.locate(face))
-        crops.append(crop)
-        geometry = Geometry.of(crop.landmarks_xyz, toy.mesh)
-        owners.append(geometry.owner)
-        depths.append(geometry.inside_px)
-    poses = [crop.crop_from_head for crop in crops]
-    clip = Clip(Path("toy.mp4"), None, "toy", "permissive", identity, emotion, True, None, "train")
-    return FaceClip(
-        ClipCrops(
-            clip,
-            place / 25,
-            np.stack([crop.image() for crop in crops]),
-            np.stack([crop.landmarks_xyz for crop in crops]).astype(np.float32),
-            np.stack(
-                [np.column_stack([p.scale * p.rotation, p.translation]) for p in poses]
-            ).astype(np.float32),
-            np.stack([crop.expression for crop in crops]).astype(np.float32),
-        ),
-        np.stack(owners),
-        np.stack(depths),
-        expression.astype(np.float32),
-        rng.integers(0, 255, (50, 32, 32)).astype(np.uint8),
-        place,
-    )
-
-
 @pytest.fixture(scope="module")
 def faces():
     return [
@@ -96,11 +59,11 @@ def faces():
     ]
 
 
-def train(faces, run, *, steps, stop=None, going_on=False, loss=None):
+def train(faces, run, *, steps, stop=None, going_on=False, loss=None, edits=1, guided=False):
     toy = toy_head()
     recipe = RendererTrainingConfig(
-        model=RendererModelConfig(widths=(8, 16), editing_from=0.25),
-        sampling=RendererSamplingConfig(pairs=2),
+        model=RendererModelConfig(widths=(8, 16), editing_from=0.25, guided_pixels=guided),
+        sampling=RendererSamplingConfig(pairs=2, edits=edits),
         loss=loss or RendererLossConfig(),
         schedule=ScheduleConfig(steps=steps, validate_every=2, threads=1),
     )
@@ -164,6 +127,47 @@ def test_an_ablation_has_the_term_no_more(faces, tmp_path, term):
     values = train(faces, tmp_path, steps=2, stop=1, loss=loss).learn()
     assert term not in values
     assert "guide" in values
+
+
+def test_edits_learned_together_are_each_read_as_if_alone(faces, tmp_path):
+    training = train(faces, tmp_path, steps=2, stop=0)
+    frozen, rng = training.frozen, np.random.default_rng(3)
+    moments = [training.sampler.draw_moments() for _ in range(2)]
+    moments.append([(clip, 0) for clip in (*faces, faces[0])])  # as stills are: of several clips
+    requests = [training._requests.draw(rng) for _ in moments]
+    shown = torch.rand(len(moments) * MOMENTS, 52)
+    together = Edits(moments, requests)
+    alone = [Edits([one], [request]) for one, request in zip(moments, requests, strict=True)]
+    each = shown.split(MOMENTS)
+    for loss in (frozen.emotion_loss, frozen.request_loss):
+        expected = torch.stack([loss(one, edit) for one, edit in zip(each, alone, strict=True)])
+        torch.testing.assert_close(loss(shown, together), expected.mean())
+    shifts = [training._shift(edit) for edit in alone]
+    now, before, trembling = training._shift(together)
+    torch.testing.assert_close(now, torch.cat([one[0] for one in shifts]))
+    torch.testing.assert_close(before, torch.cat([one[1] for one in shifts]))
+    assert trembling > 0
+
+
+def test_likeness_costs_more_while_it_is_missed_and_less_while_it_is_not(faces, tmp_path):
+    training = train(faces, tmp_path, steps=4, stop=1)
+    was = training.price
+    values = training.learn()
+    assert (training.price > was) == (values["alike"] < training.config.model.alike)
+    assert training.price != was
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_pixels_are_guided_only_where_asked(faces, tmp_path, guided):
+    training = train(faces, tmp_path, steps=4, stop=1, guided=guided, edits=2)
+    before = [value.clone() for value in training.renderer.parameters()]
+    training.step += 1  # not the step itself: its half that edits
+    training._learn_to_edit()
+    moved = max(
+        float((new - old).detach().abs().max())
+        for new, old in zip(training.renderer.parameters(), before, strict=True)
+    )
+    assert (moved > 0) is guided
 
 
 def test_another_recipe_does_not_go_on(faces, tmp_path):

@@ -1,0 +1,173 @@
+"""Faces of training clips in one small file: what travels to a machine that trains.
+
+A machine with a GPU often has neither the clips nor the landmarker. What the generator's training
+needs of them fits a few megabytes: pictures as JPEG, landmarks to a 64th of a pixel.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.crops import ClipCrops
+from cdrl_cli.data.faces import FaceClip
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UnreadableInputError
+
+QUALITY = 85
+"""Of JPEG."""
+
+STEPS_A_PIXEL = 64
+"""Landmarks are kept so finely."""
+
+_COLUMNS = 16
+"""Mouths beside each other in a clip's sheet of them."""
+
+
+def write_pack(path: Path, clips: Sequence[FaceClip]) -> None:
+    """Write clips; the file appears when whole.
+
+    Args:
+        path: ``….npz``.
+        clips: Their geometry (owner, depth) is not kept: it is drawn again from the landmarks.
+    """
+    arrays: dict[str, np.ndarray] = {"facts": _bytes(json.dumps([_facts(one) for one in clips]))}
+    for number, one in enumerate(clips):
+        pictures = [_jpeg(image[..., ::-1]) for image in one.crops.image]
+        arrays |= {
+            f"{number}/image": np.concatenate(pictures),
+            f"{number}/sizes": np.array([len(picture) for picture in pictures]),
+            f"{number}/landmarks": _fine(one.crops.landmarks_xyz),
+            f"{number}/crop_from_head": one.crops.crop_from_head,
+            f"{number}/crop_expression": one.crops.expression,
+            f"{number}/template_from_crop": one.template_from_crop.astype(np.float32),
+            f"{number}/time_s": one.crops.time_s,
+            f"{number}/expression": one.expression.astype(np.float16),
+            f"{number}/mouth": _jpeg(_sheet(one.mouth)),
+            f"{number}/place": one.place,
+        }
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(part, **arrays)  # type: ignore[arg-type] # numpy names one of its own
+    part.replace(path)
+
+
+Geometry = tuple[np.ndarray, np.ndarray]
+"""Owner and depth of a crop's pixels."""
+
+
+def read_pack(
+    path: Path, draw: Callable[[Float32[np.ndarray, "478 3"]], Geometry]
+) -> list[FaceClip]:
+    """Clips that :func:`write_pack` wrote.
+
+    Args:
+        path: The file.
+        draw: Landmarks of a crop to its geometry; called for every crop, in threads.
+
+    Raises:
+        UnreadableInputError: If it is no such file.
+    """
+    try:
+        with np.load(path) as kept, ThreadPoolExecutor() as workers:
+            facts = json.loads(kept["facts"].tobytes())
+            stored = [
+                {name: kept[f"{number}/{name}"] for name in _NAMES} for number in range(len(facts))
+            ]
+            return [
+                _clip(fact, one, list(workers.map(draw, _coarse(one["landmarks"]))))
+                for fact, one in zip(facts, stored, strict=True)
+            ]
+    except (OSError, KeyError, ValueError) as error:
+        raise UnreadableInputError(f"{path}: no pack of faces ({error})") from error
+
+
+_NAMES = (
+    "image", "sizes", "landmarks", "crop_from_head", "crop_expression", "template_from_crop",
+    "time_s", "expression", "mouth", "place",
+)  # fmt: skip
+
+
+def _clip(
+    fact: dict[str, Any], one: dict[str, np.ndarray], geometry: Sequence[Geometry]
+) -> FaceClip:
+    ends = np.cumsum(one["sizes"])
+    pictures = np.split(one["image"], ends[:-1])
+    images = [_picture(picture, cv2.IMREAD_COLOR)[..., ::-1] for picture in pictures]
+    emotion = fact.pop("emotion")
+    clip = Clip(
+        **{
+            **fact,
+            "path": Path(fact["path"]),
+            "audio": None,
+            "emotion": None if emotion is None else Emotion(emotion),
+        }
+    )
+    owners, depths = zip(*geometry, strict=True)
+    return FaceClip(
+        crops=ClipCrops(
+            clip=clip,
+            time_s=one["time_s"],
+            image=np.stack(images),
+            landmarks_xyz=_coarse(one["landmarks"]),
+            crop_from_head=one["crop_from_head"],
+            expression=one["crop_expression"],
+        ),
+        owner=np.stack(owners),
+        inside_px=np.stack(depths),
+        expression=one["expression"].astype(np.float32),
+        mouth=_mouths(_picture(one["mouth"], cv2.IMREAD_GRAYSCALE), len(one["expression"])),
+        place=one["place"],
+        template_from_crop=one["template_from_crop"],
+    )
+
+
+def _facts(one: FaceClip) -> dict[str, Any]:
+    facts = asdict(one.clip)
+    return facts | {"path": one.clip.path.name, "audio": None}
+
+
+def _bytes(text: str) -> UInt8[np.ndarray, " bytes"]:
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def _jpeg(picture: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, " bytes"]:
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].ravel()
+
+
+def _picture(data: UInt8[np.ndarray, " bytes"], mode: int) -> UInt8[np.ndarray, "..."]:
+    picture = cv2.imdecode(data, mode)
+    if picture is None:
+        raise ValueError("a picture is damaged")
+    return picture.astype(np.uint8)
+
+
+def _fine(landmarks: Float32[np.ndarray, "frames 478 3"]) -> np.ndarray:
+    return np.round(landmarks * STEPS_A_PIXEL).clip(-32768, 32767).astype(np.int16)
+
+
+def _coarse(landmarks: np.ndarray) -> Float32[np.ndarray, "frames 478 3"]:
+    return landmarks.astype(np.float32) / STEPS_A_PIXEL
+
+
+def _sheet(mouths: UInt8[np.ndarray, "grid side side"]) -> UInt8[np.ndarray, "height width"]:
+    """Mouths side by side, row by row."""
+    rows = -(-len(mouths) // _COLUMNS)
+    full = np.zeros((rows * _COLUMNS, *mouths.shape[1:]), np.uint8)
+    full[: len(mouths)] = mouths
+    side = mouths.shape[1]
+    return full.reshape(rows, _COLUMNS, side, side).swapaxes(1, 2).reshape(rows * side, -1)
+
+
+def _mouths(
+    sheet: UInt8[np.ndarray, "height width"], count: int
+) -> UInt8[np.ndarray, "grid side side"]:
+    side = sheet.shape[1] // _COLUMNS
+    cut = sheet.reshape(-1, side, _COLUMNS, side).swapaxes(1, 2).reshape(-1, side, side)
+    return np.ascontiguousarray(cut[:count])

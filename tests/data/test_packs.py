@@ -1,0 +1,39 @@
+"""Faces that travel: what comes out of a pack is what went in, but for JPEG."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from cdrl_cli.data.packs import read_pack, write_pack
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UnreadableInputError
+from cdrl_cli.training.renderer import draw_geometry
+from heads import toy_head
+from talking_faces import face_clip
+
+DRAW = partial(draw_geometry, mesh=toy_head().mesh)
+
+
+def test_a_pack_holds_what_training_needs(tmp_path):
+    clips = [face_clip("a", Emotion.HAPPY, 0), face_clip("b", None, 1, frames=4)]
+    write_pack(tmp_path / "faces.npz", clips)
+    assert [path.name for path in tmp_path.iterdir()] == ["faces.npz"]
+    for was, now in zip(clips, read_pack(tmp_path / "faces.npz", DRAW), strict=True):
+        assert now.clip.identity == was.clip.identity
+        assert now.clip.emotion is was.clip.emotion
+        assert np.abs(now.crops.landmarks_xyz - was.crops.landmarks_xyz).max() <= 1 / 128
+        apart = now.crops.image.astype(int) - was.crops.image
+        assert np.abs(apart).mean() < 5
+        np.testing.assert_allclose(now.expression, was.expression, atol=1e-3)
+        assert now.mouth.shape == was.mouth.shape
+        np.testing.assert_array_equal(now.place, was.place)
+        np.testing.assert_allclose(now.template_from_crop, was.template_from_crop, atol=1e-4)
+        assert (now.owner == was.owner).mean() > 0.99
+
+
+def test_another_file_is_refused(tmp_path):
+    other = tmp_path / "other.npz"
+    np.savez(other, image=np.zeros(3))
+    with pytest.raises(UnreadableInputError, match="no pack"):
+        read_pack(other, DRAW)
