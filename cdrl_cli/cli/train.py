@@ -347,6 +347,7 @@ def renderer(
     from cdrl_cli.training.renderer import gather_faces, prepare_training, unpack_faces
 
     recipe = read_config(config, RendererTrainingConfig, changes=change or ())
+    editor = read_motion(motion)
     if pack is not None:
         faces = unpack_faces(recipe, pack)
     elif data is not None:
@@ -354,9 +355,7 @@ def renderer(
             faces = gather_faces(recipe, data, cache, progress=progress)
     else:
         raise UsageError("nothing to learn from", hint="give --data FOLDER or --pack FILE")
-    training = prepare_training(
-        recipe, faces, read_motion(motion), run=run, going_on=resume, device=device
-    )
+    training = prepare_training(recipe, faces, editor, run=run, going_on=resume, device=device)
     with count_progress("training", quiet=quiet) as progress:
         result = training.train(progress=progress)
     expression, picture = (output / name for name in GENERATOR_FILES)

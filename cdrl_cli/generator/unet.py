@@ -39,6 +39,19 @@ LIPS_REACH = (0.30, 0.10)
 """Middle and half-axes of the ellipse around the meeting lips on the canonical face, head space:
 there the finer flow is 0."""
 
+DRAWN_SHADE = 0.3
+"""Logarithm of the brightness that an emotion's drawing takes or gives, at most."""
+
+DRAWN_FLOW_PX = 3.0
+"""Its movement, at most; crop pixels, before the finer flow's own bound."""
+
+DRAWN_ROWS, DRAWN_COLUMNS = 44, 24
+DRAWN_TOP, DRAWN_BOTTOM, DRAWN_SIDE = -0.65, 1.40, 0.85
+"""Cells of a drawing and the half of the canonical face that they cover, head space."""
+
+_FACE_MIDDLE_Y, _FACE_REACH = 0.38, (0.78, 0.98)
+_EYE_MIDDLE, _EYE_REACH = (0.345, 0.0), (0.17, 0.06)
+
 _OUTPUTS = 6
 """Of the last layer: finer flow (x, y), shade, tint (r, g, b)."""
 
@@ -75,6 +88,7 @@ class RendererNet(nn.Module):
         self.up = nn.ModuleList(
             _Block(widths[k] + widths[k - 1], widths[k - 1]) for k in range(len(widths) - 1, 0, -1)
         )
+        self.drawings = Drawings()
         self.last = nn.Conv2d(widths[0], 4 * _OUTPUTS, 3, 1, 1)
         nn.init.zeros_(self.last.weight)
         assert self.last.bias is not None
@@ -112,9 +126,62 @@ class RendererNet(nn.Module):
         change = condition[:, COEFFICIENTS:]
         gate = 1 - torch.exp(-(change.square().sum(dim=1) + 1e-12).sqrt() / FULL_GATE)
         shown = gate.view(-1, 1, 1, 1) * picture[:, 5:6]
-        flow = MAX_FLOW_PX * torch.tanh(out[:, :2]) * shown * _off_the_lips(picture[:, 6:8])
-        colour = (MAX_SHADE * torch.tanh(out[:, 2:3]) + MAX_TINT * torch.tanh(out[:, 3:])) * shown
-        return flow, colour
+        drawn_flow, drawn_shade = self.drawings(picture[:, 6:8], condition[:, 2 * COEFFICIENTS :])
+        flow = MAX_FLOW_PX * torch.tanh(out[:, :2] + drawn_flow / MAX_FLOW_PX)
+        colour = MAX_SHADE * torch.tanh(out[:, 2:3]) + MAX_TINT * torch.tanh(out[:, 3:])
+        colour = colour + (picture[:, :3] / 2 + 0.5) * torch.expm1(drawn_shade)
+        return flow * shown * _off_the_lips(picture[:, 6:8]), colour * shown
+
+
+class Drawings(nn.Module):
+    """What each emotion draws on a face: light, shadow and movement, coarse and symmetric.
+
+    One drawing an emotion, on half of the canonical face, the same for everybody: what encoders
+    and nets ask of pixels can be given here without painting what only they see. Given a free
+    network they take bruises for disgust and one wide eye for surprise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = nn.Parameter(torch.zeros(len(Emotion), 3, DRAWN_ROWS, DRAWN_COLUMNS))
+        """Shade, movement away from the middle, movement downwards; before their bounds."""
+
+    def forward(
+        self, position: Float[Tensor, "batch 2 256 256"], emotion: Float[Tensor, "batch 7"]
+    ) -> tuple[Float[Tensor, "batch 2 256 256"], Float[Tensor, "batch 1 256 256"]]:
+        """Movement, crop pixels, and logarithm of the brightness.
+
+        Args:
+            position: On the canonical face, head space.
+            emotion: The condition's.
+        """
+        mixed = torch.einsum("be,ekrc->bkrc", emotion, torch.tanh(self.cells))
+        half = functional.avg_pool2d(position, 2)
+        x, y = half[:, 0], half[:, 1]
+        down = 2 * (y - DRAWN_TOP) / (DRAWN_BOTTOM - DRAWN_TOP) - 1
+        grid = torch.stack([2 * x.abs() / DRAWN_SIDE - 1, down], dim=3)
+        drawn = functional.grid_sample(mixed, grid, padding_mode="border", align_corners=True)
+        inside = _fade(x / _FACE_REACH[0], (y - _FACE_MIDDLE_Y) / _FACE_REACH[1])
+        eye_x = (x.abs() - _EYE_MIDDLE[0]) / _EYE_REACH[0]
+        off_the_eyes = 1 - _fade(eye_x, (y - _EYE_MIDDLE[1]) / _EYE_REACH[1])
+        side = torch.tanh(x / 0.05)
+        flow = DRAWN_FLOW_PX * torch.stack([drawn[:, 1] * side, drawn[:, 2]], dim=1)
+        shade = DRAWN_SHADE * drawn[:, :1] * off_the_eyes[:, None]
+        both = torch.cat([flow, shade], dim=1) * inside[:, None]
+        both = functional.interpolate(both, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return both[:, :2], both[:, 2:]
+
+    def roughness(self) -> Float[Tensor, ""]:
+        """How much cells differ from their neighbours, and from nothing, squared."""
+        down, across = self.cells.diff(dim=2), self.cells.diff(dim=3)
+        return down.square().mean() + across.square().mean() + 0.02 * self.cells.square().mean()
+
+
+def _fade(
+    x: Float[Tensor, "batch height width"], y: Float[Tensor, "batch height width"]
+) -> Float[Tensor, "batch height width"]:
+    """1 in the middle of an ellipse with axes of 1, 0 from its rim on."""
+    return ((1 - (x.square() + y.square() + 1e-6).sqrt()) / 0.3).clamp(0, 1)
 
 
 def _off_the_lips(

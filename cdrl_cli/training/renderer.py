@@ -6,8 +6,9 @@ clips are edited to an emotion, and frozen encoders look at them
 (:mod:`cdrl_cli.training.supervision`).
 
 Differs from the paper: a patch discriminator keeps the output photographic, and what encoders and
-nets ask for goes through the renderer to the motion editor, not into the renderer: asked for pixels
-they take bruises for disgust and eyes squeezed shut for joy.
+nets ask for goes through the renderer to the motion editor and to one coarse, symmetric drawing an
+emotion, not into the renderer's network: asked for pixels it takes bruises for disgust, and one eye
+torn open for surprise.
 """
 
 import copy
@@ -82,9 +83,10 @@ _TERMS = (
     "picture", "warp", "adversarial", "flow", "still", "sparse", "smooth", "lips",
     "guide", "natural", "keep", "emotion", "content", "motion", "size", "steady", "closure",
     "asked", "identity", "likeness", "alike", "price",
+    "drawn",
 )  # fmt: skip
 
-PRICE_RATE = 0.5
+PRICE_RATE = 2.0
 """How fast the price of likeness follows what is missing of it: logarithm per cosine and step."""
 
 PRICES = (1.0, 1e5)
@@ -150,6 +152,12 @@ class GeneratorTraining:
         self._motion_optimiser, self._motion_rate = _optimise(
             self.editor, config.model.motion_rate, max(1, schedule.steps - self._editing_from), 0.0
         )
+        self._drawing_optimiser, self._drawing_rate = _optimise(
+            self.renderer.drawings,
+            config.model.drawing_rate,
+            max(1, schedule.steps - self._editing_from),
+            0.0,
+        )
         self._critic = torch.optim.AdamW(
             self.discriminator.parameters(), config.model.critic_rate, betas=(0.5, 0.99)
         )
@@ -170,6 +178,8 @@ class GeneratorTraining:
             "rate": self._rate,
             "motion_optimiser": self._motion_optimiser,
             "motion_rate": self._motion_rate,
+            "drawing_optimiser": self._drawing_optimiser,
+            "drawing_rate": self._drawing_rate,
         }
         self._checkpoint = run / "last.pt"
         if going_on:
@@ -327,17 +337,17 @@ class GeneratorTraining:
             "likeness": self.price * (1 - alike.mean()),
         }
         if guided:
-            plain |= _restrain(out, batch.landmarks)
+            plain["drawn"] = self.renderer.drawings.roughness()
         total = self._combine(image_terms, plain, out.image, since=self._editing_from)
         self._motion_optimiser.zero_grad()
-        self._optimiser.zero_grad()
+        self._drawing_optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.editor.parameters(), 1.0)
         self._motion_optimiser.step()
         self._motion_rate.step()
         if guided:
-            nn.utils.clip_grad_norm_(self.renderer.parameters(), 5.0)
-            self._optimiser.step()
+            self._drawing_optimiser.step()
+            self._drawing_rate.step()
             self._criticise(out.image.detach(), batch.image, batch.landmarks)
         likeness = float(alike.detach().mean())
         missing = self.config.model.alike - likeness

@@ -2,12 +2,16 @@ import numpy as np
 import pytest
 import torch
 
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.generator.unet import (
     CHANNELS,
     CONDITION,
+    DRAWN_FLOW_PX,
+    DRAWN_SHADE,
     MAX_FLOW_PX,
     MAX_SHADE,
     MAX_TINT,
+    Drawings,
     RendererNet,
     UNetConfig,
 )
@@ -99,3 +103,43 @@ def test_the_finer_flow_leaves_the_meeting_lips_alone():
     lips = ((x / 0.30) ** 2 + ((y - 0.77) / 0.10) ** 2) < 1
     assert not flow[0, :, lips].any()
     assert flow[0, :, y < 0.6].abs().mean() > 0.01
+
+
+def drawing(strength=5.0):
+    torch.manual_seed(2)
+    drawings = Drawings().requires_grad_(requires_grad=False)
+    drawings.cells.normal_(0, strength)
+    return drawings
+
+
+def on_the_face():
+    """Positions over the canonical face, x to the right, y downwards."""
+    y, x = torch.meshgrid(torch.linspace(-0.9, 1.6, 256), torch.linspace(-1, 1, 256), indexing="ij")
+    return torch.stack([x, y])[None]
+
+
+def test_drawings_are_symmetric_and_bounded_and_fade_to_the_rim():
+    asked = torch.zeros(1, len(Emotion))
+    asked[0, 2] = 1.0
+    flow, shade = drawing()(on_the_face(), asked)
+    assert shade.abs().max() <= DRAWN_SHADE
+    assert flow.abs().max() <= DRAWN_FLOW_PX
+    assert shade.abs().max() > 0.1
+    torch.testing.assert_close(shade, shade.flip(3), atol=1e-4, rtol=0)
+    mirrored = flow.flip(3) * torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1)
+    torch.testing.assert_close(flow, mirrored, atol=1e-3, rtol=0)
+    for edge in (shade[..., 0, :], shade[..., -1, :], shade[..., 0], shade[..., -1]):
+        assert not edge.any()
+
+
+def test_no_emotion_draws_nothing():
+    flow, shade = drawing()(on_the_face(), torch.zeros(1, len(Emotion)))
+    assert not flow.any()
+    assert not shade.any()
+
+
+def test_eyes_are_not_shaded():
+    asked = torch.ones(1, len(Emotion))
+    position = torch.tensor([0.345, 0.0]).view(1, 2, 1, 1).expand(-1, -1, 256, 256)
+    _, shade = drawing()(position, asked)
+    assert not shade.any()
