@@ -97,8 +97,13 @@ def main() -> NoReturn:
     # private videos does not. Whoever wants that says so.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # By default SIGTERM ends Python at once; as an exception it lets the writer remove its part.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(number: int, _: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # a second one would cut short what cleans up
+    sys.exit(128 + number)
 
 
 def _run(arguments: Sequence[str]) -> int:
