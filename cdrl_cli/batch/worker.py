@@ -208,8 +208,17 @@ def main() -> None:
     # Not through sys.stdin: Python aborts at its end where a thread waits in one of its buffers.
     source = Connection(os.dup(sys.stdin.fileno()), writable=False)
     threading.Thread(target=_read_rows, args=(source, rows), daemon=True).start()
-    while (row := rows.get()) is not None:
-        _send(messages, edit_row(row, _reports(messages)))
+    code = 0
+    try:
+        while (row := rows.get()) is not None:
+            _send(messages, edit_row(row, _reports(messages)))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    # Nothing of ours is left to do. Python's own end would wait for the threads of libraries, and
+    # for ever for one that was just starting when the signal came.
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _end(number: int, _: object) -> NoReturn:

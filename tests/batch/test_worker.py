@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from cdrl_cli.batch import worker as workers
 from cdrl_cli.batch.manifest import BatchRow
 from cdrl_cli.batch.worker import Outcome, Worker
 from cdrl_cli.editing import EditOptions, Progress
+from commands import run_limited
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,14 @@ def test_control_c_is_none_of_its_business_from_the_first_instruction_on(short, 
     os.kill(process_of(worker), signal.SIGINT)
     edit.join()
     assert outcomes[0].error is None
+
+
+def test_a_thread_that_a_library_left_waiting_keeps_no_process():
+    script = "import threading; threading.Thread(target=threading.Event().wait).start(); "
+    script += "from cdrl_cli.batch.worker import main; main()"
+    done = run_limited([sys.executable, "-c", script], cwd=ROOT, env=os.environ, limit_s=60)
+    assert done.returncode in (0, 128 + signal.SIGTERM)  # no row, or the order to end, comes first
+    assert "Timeout" not in done.stderr
 
 
 def test_told_more_than_once_to_end_it_still_removes_what_it_was_writing(clips, worker, tmp_path):
