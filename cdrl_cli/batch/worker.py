@@ -207,9 +207,10 @@ def main() -> None:
     rows: SimpleQueue[BatchRow | None] = SimpleQueue()
     # Not through sys.stdin: Python aborts at its end where a thread waits in one of its buffers.
     source = Connection(os.dup(sys.stdin.fileno()), writable=False)
-    threading.Thread(target=_read_rows, args=(source, rows), daemon=True).start()
+    reader = threading.Thread(target=_read_rows, args=(source, rows), daemon=True)
     code = 0
     try:
+        reader.start()
         while (row := rows.get()) is not None:
             _send(messages, edit_row(row, _reports(messages)))
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending
