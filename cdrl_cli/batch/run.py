@@ -282,6 +282,8 @@ class ProcessPool:
     def __exit__(self, *_: object) -> None:
         for _thread in self._threads:
             self._todo.put(None)
+        for worker in self._workers:  # all at once: one that is slow to end lets none go on
+            worker.dismiss()
         for worker in self._workers:
             worker.stop()
         for thread in self._threads:

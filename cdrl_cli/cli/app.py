@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -24,6 +25,9 @@ Exit codes:
   3  no face that can be edited   7  some rows of a batch failed
                                   130  interrupted
 """
+
+_SIGNALS = 128
+"""A command that a signal has ended exits with this and the signal's number."""
 
 app = typer.Typer(
     name="spfem",
@@ -97,8 +101,24 @@ def main() -> NoReturn:
     # private videos does not. Whoever wants that says so.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # By default SIGTERM ends Python at once; as an exception it lets the writer remove its part.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    sys.exit(run(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        code = run(sys.argv[1:])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    if code < _SIGNALS:
+        sys.exit(code)
+    # All of ours is cleaned up. A library whose thread was just starting when the signal came
+    # (concurrent.futures, under MediaPipe) would wait for it for ever at Python's end.
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # a second one would cut short what cleans up
+    sys.exit(128 + number)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -1,3 +1,7 @@
+import os
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from cdrl_cli.face.landmarks import (
     Face,
     Landmarker,
 )
+from commands import run_limited
 from heads import toy_head
 from pictures import read_pictures
 
@@ -112,3 +117,26 @@ def test_a_cut_to_another_place_is_followed(picture, face):
 def test_no_faces_at_all_cannot_be_asked_for(count):
     with pytest.raises(ValueError, match="max_faces"):
         Landmarker(MODEL, max_faces=count)
+
+
+def test_control_c_waits_until_it_has_begun():
+    script = f"""
+import signal, sys
+from pathlib import Path
+from cdrl_cli.face.landmarks import Landmarker
+
+def press(event, arguments):
+    if event == "import" and "mediapipe.tasks.python" in sys.modules and not pressed:
+        pressed.append(event)
+        signal.raise_signal(signal.SIGINT)
+
+pressed = []
+sys.addaudithook(press)
+try:
+    Landmarker(Path({str(MODEL)!r}))
+except KeyboardInterrupt:
+    print("begun" if "mediapipe.tasks.python.vision.face_landmarker" in sys.modules else "half")
+"""
+    root = Path(__file__).parents[2]
+    done = run_limited([sys.executable, "-c", script], cwd=root, env=os.environ, limit_s=60)
+    assert (done.stdout, done.returncode) == ("begun\n", 0), done.stderr
