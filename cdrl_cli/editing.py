@@ -186,9 +186,9 @@ def edit_video(
     ):
         editor = FaceEditor(models, options, video.info)
         following = track_faces(video, landmarker, sample_aspect=video.info.sample_aspect)
-        with prefetch(following) as tracked_frames:
-            for tracked in tracked_frames:
-                frame = editor.edit(tracked)
+        # Three threads: one follows faces, one renders, this one encodes.
+        with prefetch(following) as tracked, prefetch(map(editor.edit, tracked)) as edited:
+            for frame in edited:
                 writer.write(frame)
                 if progress:
                     progress(Progress(frame.index + 1, video.info.frame_count, frame.time))

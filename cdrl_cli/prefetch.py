@@ -1,4 +1,4 @@
-"""Work a stream out ahead of its reader, on a second core."""
+"""Work a stream out ahead of its reader, on another core."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -1,3 +1,4 @@
+import itertools
 import threading
 import time
 
@@ -47,3 +48,27 @@ def test_no_more_than_depth_items_wait():
         time.sleep(0.2)
         # one handed over, two waiting, one in the source's hand
         assert len(drawn) <= 4
+
+
+def test_one_may_draw_from_another():
+    with prefetch(range(1000)) as items, prefetch(map(str, items)) as words:
+        assert list(words) == [str(item) for item in range(1000)]
+
+
+def test_an_error_passes_through_a_second_one_and_ends_both_threads():
+    def source():
+        yield 1
+        raise OSError("gone")
+
+    seen = []
+    with pytest.raises(OSError, match="gone"), prefetch(source()) as items:  # noqa: SIM117
+        with prefetch(map(str, items)) as words:
+            seen.extend(words)
+    assert seen == ["1"]
+    assert not [t for t in threading.enumerate() if t.name == "prefetch"]
+
+
+def test_leaving_two_early_ends_both_threads():
+    with prefetch(itertools.count()) as items, prefetch(map(str, items)) as words:
+        next(words)
+    assert not [t for t in threading.enumerate() if t.name == "prefetch"]
