@@ -219,6 +219,7 @@ class FaceEditor:
         self._conditions = _read_conditions(options, models)
         self.reading = _average_reading(self._conditions)
         self._began_s = None if options.start is None else float(options.start)
+        self._last_s = 0.0
         self.frames = 0
         self.edited_frames = 0
         self.numbers_seen: set[int] = set()
@@ -229,7 +230,7 @@ class FaceEditor:
         self.frames += 1
         self.numbers_seen.update(face.number for face in tracked.faces)
         frame = tracked.frame
-        time_s = float(frame.time)
+        time_s = self._last_s = float(frame.time)
         if self._began_s is None:
             self._began_s = time_s
         condition = self._conditions.at(time_s - self._began_s)
@@ -262,6 +263,12 @@ class FaceEditor:
         """
         if self.numbers_edited or (self._options.intensity == 0 and self.numbers_seen):
             return
+        start = self._options.start
+        if start is not None and self._last_s <= start:
+            raise NoFaceError(
+                f"{source}: its last frame is at {self._last_s:g} s, and the edit was to start at "
+                f"{float(start):g} s"
+            )
         if not self.numbers_seen:
             raise NoFaceError(
                 f"{source}: no face in any of its {self.frames} frames",

@@ -22,7 +22,7 @@ from cdrl_cli.editing import (
     read_reference,
 )
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import UsageError
+from cdrl_cli.errors import NoFaceError, UsageError
 from cdrl_cli.face.tracking import RAMP_S
 from cdrl_cli.media.credentials import SigningIdentity
 
@@ -170,6 +170,16 @@ def test_an_edit_comes_out_the_same_each_time(models, clips, tmp_path):
     first, second = map(_planes, outputs)
     assert len(first) == 12
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.weights
+def test_a_start_after_the_end_of_the_clip_is_named(models, clips, tmp_path):
+    clip = tmp_path / "a.mp4"
+    sample_clips.cut_clip(clips / "single_face.mp4", clip, start=Fraction(0), end=Fraction(1, 3))
+    options = EditOptions(emotion="sad", start=Fraction(100))
+    with pytest.raises(NoFaceError, match=r"last frame is at 0\.3 s, .* to start at 100 s"):
+        edit_video(clip, tmp_path / "out.mp4", options, models=models)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 @pytest.mark.weights
