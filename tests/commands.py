@@ -6,6 +6,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+LAST_WORDS_S = 20.0
+"""To say where it stands, and to end."""
+
 LIMIT_S = 300.0
 """Many times what any program of the tests takes on a machine that is busy with other things."""
 
@@ -41,6 +44,10 @@ def run_limited(
         out, err = running.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGABRT)
-        out, err = running.communicate()
+        try:
+            out, err = running.communicate(timeout=LAST_WORDS_S)
+        except subprocess.TimeoutExpired as silence:  # it hangs below Python, or left the group
+            os.killpg(running.pid, signal.SIGKILL)
+            out, err = silence.stdout or b"", silence.stderr or b""
         raise AssertionError(f"{command} took over {limit_s} s\n{out}\n{err}") from None
     return subprocess.CompletedProcess(running.args, running.returncode, out, err)

@@ -22,3 +22,13 @@ def test_a_child_that_hangs_is_ended_too_and_says_where_it_stood(tmp_path):
     with pytest.raises(AssertionError, match=r"took over(.|\n)*Current thread"):
         run_limited(command, cwd=tmp_path, env=os.environ, limit_s=2)
     assert perf_counter() - began < 30
+
+
+def test_a_child_that_has_left_its_group_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("commands.LAST_WORDS_S", 1.0)
+    began = perf_counter()
+    # It holds the pipes, and no signal to the group reaches it.
+    command = ["bash", "-c", "setsid sleep 25 & sleep 60"]
+    with pytest.raises(AssertionError, match="took over"):
+        run_limited(command, cwd=tmp_path, env=os.environ, limit_s=1)
+    assert perf_counter() - began < 20
