@@ -48,6 +48,9 @@ def run_limited(
             out, err = running.communicate(timeout=LAST_WORDS_S)
         except subprocess.TimeoutExpired as silence:  # it hangs below Python, or left the group
             os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+            for pipe in (running.stdout, running.stderr):
+                pipe.close()
             out, err = silence.stdout or b"", silence.stderr or b""
         raise AssertionError(f"{command} took over {limit_s} s\n{out}\n{err}") from None
     return subprocess.CompletedProcess(running.args, running.returncode, out, err)
