@@ -77,7 +77,8 @@ class FoldMaps:
             position: Where on the canonical face a pixel lies, head space.
         """
         depth = 1 - np.exp(-np.maximum(self.weights @ change, 0))
-        drawn = np.tensordot(depth.astype(np.float32), self.maps, axes=1)
+        # Not a matrix product: BLAS would wake threads for it, and they spin on when it is done.
+        drawn = np.einsum("f,fyx->yx", depth.astype(np.float32), self.maps)
         x, y = (
             ((position[..., axis] - MAP_LOW[axis]) * to_pixels(axis)).astype(np.float32)
             for axis in (0, 1)
