@@ -13,6 +13,9 @@ from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.geometry.warp import resample, resample_flow, warp
 from cdrl_cli.media.frames import VideoFrame
 
+_MARGIN_PX = 8
+"""Wider than any chroma sample and the filter that makes it."""
+
 _DEPTHS = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U}
 
 
@@ -38,10 +41,29 @@ def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> Video
     box, matrix = crop.box_xyxy, crop.crop_from_frame
     flow = resample_flow(rendering.flow, matrix, box)
     mask = resample(rendering.mask, matrix, box)
-    pixels = warp(crop.pixels, flow)
+    # The face fills half of the crop; read whole and cut, the values stay the same to the last bit.
+    left, top, right, bottom = _masked_part(mask)
+    flow, mask = flow[top:bottom, left:right], mask[top:bottom, left:right]
+    pixels = warp(crop.pixels, flow, at_xy=(left, top))
     if rendering.colour is not None:
         white = np.float32(np.iinfo(pixels.dtype).max)
-        change = resample(white * rendering.colour, matrix, box)
+        change = resample(white * rendering.colour, matrix, box)[top:bottom, left:right]
         # OpenCV rounds and saturates on the way: ten times as fast as numpy.
         pixels = cv2.add(pixels, change, dtype=_DEPTHS[pixels.dtype.name])
-    return frame.with_patch(box, pixels, mask)
+    x, y = box[:2]
+    return frame.with_patch((x + left, y + top, x + right, y + bottom), pixels, mask)
+
+
+def _masked_part(mask: Float32[np.ndarray, "height width"]) -> tuple[int, int, int, int]:
+    """A box around what is masked, exclusive at right and bottom.
+
+    With a margin, so that no chroma sample that is touched serves a pixel outside; not empty.
+    """
+    height, width = mask.shape
+    left, top, columns, rows = cv2.boundingRect((mask > 0).astype(np.uint8))
+    return (
+        max(left - _MARGIN_PX, 0),
+        max(top - _MARGIN_PX, 0),
+        min(left + columns + _MARGIN_PX, width),
+        min(top + rows + _MARGIN_PX, height),
+    )

@@ -47,17 +47,21 @@ def resample(
 
 
 def warp(
-    image: Shaped[np.ndarray, "height width 3"], flow: Float32[np.ndarray, "height width 2"]
-) -> Shaped[np.ndarray, "height width 3"]:
+    image: Shaped[np.ndarray, "height width 3"],
+    flow: Float32[np.ndarray, "rows columns 2"],
+    *,
+    at_xy: tuple[int, int] = (0, 0),
+) -> Shaped[np.ndarray, "rows columns 3"]:
     """The image, each pixel fetched from where the flow points (bicubic, edges repeated).
 
     Where the flow is 0 the pixel is the source's own, bit for bit.
 
     Args:
         image: uint8, uint16 or float32.
-        flow: Pixels.
+        flow: Pixels; of the whole image, or of a part of it.
+        at_xy: Where in the image that part begins.
     """
-    height, width = image.shape[:2]
-    x = flow[..., 0] + np.arange(width, dtype=np.float32)
-    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    rows, columns = flow.shape[:2]
+    x = flow[..., 0] + np.arange(at_xy[0], at_xy[0] + columns, dtype=np.float32)
+    y = flow[..., 1] + np.arange(at_xy[1], at_xy[1] + rows, dtype=np.float32)[:, None]
     return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

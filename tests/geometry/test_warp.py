@@ -45,6 +45,15 @@ def test_a_constant_flow_moves_the_picture_the_other_way(dx, dy):
     np.testing.assert_array_equal(warped[9:31, 9:41], picture[9 + dy : 31 + dy, 9 + dx : 41 + dx])
 
 
+@given(SEEDS, st.integers(0, 20), st.integers(0, 30))
+def test_a_part_is_warped_like_the_whole(seed, left, top):
+    picture = noise(40, 50, seed=seed)
+    flow = np.random.default_rng(seed).normal(0, 5, (40, 50, 2)).astype(np.float32)
+    part = warp(picture, flow[top : top + 10, left : left + 30], at_xy=(left, top))
+    whole = warp(picture, flow)
+    np.testing.assert_array_equal(part, whole[top : top + 10, left : left + 30])
+
+
 def test_beyond_the_edge_lies_the_edge():
     picture = noise(10, 10)
     warped = warp(picture, np.full((10, 10, 2), (0, 100), np.float32))
