@@ -136,14 +136,19 @@ def interpolate(
     planes = _planes(points_xy[triangles], values[triangles])
     planes = np.concatenate([np.zeros((1, *planes.shape[1:])), planes]).astype(np.float32)
     owner = draw_owners(points_xy, triangles, depth, size=size)
+    inside = owner > 0
 
-    x = np.arange(size, dtype=np.float32)
-    spread = np.empty((size, size, values.shape[1]), np.float32)
+    left, top, columns, rows = cv2.boundingRect(inside.astype(np.uint8))
+    part = np.s_[top : top + rows, left : left + columns]
+    x = np.arange(left, left + columns, dtype=np.float32)
+    y = np.arange(top, top + rows, dtype=np.float32)[:, None]
+    owner = owner[part]
+    spread = np.zeros((size, size, values.shape[1]), np.float32)
     for channel in range(values.shape[1]):
         # Read a column at a time: five times as fast as whole rows of the table of planes.
         a, b, c = (plane.take(owner) for plane in np.ascontiguousarray(planes[..., channel].T))
-        spread[..., channel] = a * x + b * x[:, None] + c
-    return spread, owner > 0
+        spread[part][..., channel] = a * x + b * y + c
+    return spread, inside
 
 
 def draw_owners(
@@ -177,22 +182,25 @@ def _planes(
     values: Float[np.ndarray, "triangles 3 channels"],
 ) -> Float[np.ndarray, "triangles 3 channels"]:
     """Slopes in x and y and the value at the origin of the plane over each triangle."""
-    matrix = np.concatenate([corners_xy, np.ones((*corners_xy.shape[:2], 1))], axis=2)
-    flat = np.abs(np.linalg.det(matrix)) <= _LEAST_AREA_PX  # never drawn
-    matrix[flat] = np.eye(3)
-    planes = np.linalg.solve(matrix, values)
+    # Cramer's rule: ten times as fast as numpy's solver on so many so small systems.
+    (abx, aby), (acx, acy) = ((corners_xy[:, k] - corners_xy[:, 0]).T[..., None] for k in (1, 2))
+    b, c = (values[:, k] - values[:, 0] for k in (1, 2))
+    area = abx * acy - aby * acx
+    area[np.abs(area) <= _LEAST_AREA_PX] = np.inf  # never drawn
+    slopes = np.stack([(b * acy - c * aby) / area, (c * abx - b * acx) / area], axis=1)
+    origin = values[:, 0] - np.einsum("ta,tac->tc", corners_xy[:, 0], slopes)
+    planes = np.concatenate([slopes, origin[:, None]], axis=1)
     # A pixel drawn for a triangle may lie up to a pixel outside it. There the plane of a triangle
     # seen almost edge-on has run far away: such a one slopes along its longest side alone.
     sides = np.roll(corners_xy, -1, axis=1) - corners_xy
     lengths = np.linalg.norm(sides, axis=2)
-    doubled_area = np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0])
-    (thin,) = np.nonzero(doubled_area < _LEAST_HEIGHT_PX * lengths.max(axis=1))
+    (thin,) = np.nonzero(np.abs(area[:, 0]) < _LEAST_HEIGHT_PX * lengths.max(axis=1))
     start = lengths[thin].argmax(axis=1)
     rise = values[thin, (start + 1) % 3] - values[thin, start]
     along = sides[thin, start] / lengths[thin, start, None] ** 2
-    slopes = along[:, :, None] * rise[:, None]
-    planes[thin, :2] = slopes
+    slope = along[:, :, None] * rise[:, None]
+    planes[thin, :2] = slope
     planes[thin, 2] = values[thin].mean(axis=1) - np.einsum(
-        "tk,tkc->tc", corners_xy[thin].mean(axis=1), slopes
+        "tk,tkc->tc", corners_xy[thin].mean(axis=1), slope
     )
     return planes
