@@ -161,7 +161,10 @@ def _start() -> "subprocess.Popen[bytes]":
             [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            # Its matrices are small, and threads of BLAS that wait spin: those of several workers
+            # on few cores keep each other from working.
+            env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **os.environ}
+            | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
