@@ -340,9 +340,9 @@ class RendererModelConfig:
     guided_pixels: bool = True
     """What encoders and nets ask for reaches the emotions' drawings too, not the motion editor
     alone."""
-    drawing_rate: float = 2e-2
+    drawing_rate: float = 3e-2
     """Learning rate of the drawings at its highest."""
-    largest_shift: float = 1.35
+    largest_shift: float = 1.5
     """Of the coefficients (L2) at intensity 1 that guides may ask for: read again from the output,
     a third to two thirds of it is found, and real actors move by .6 to 1.3."""
 
@@ -383,7 +383,7 @@ class RendererLossConfig:
     """No single edit falls below ``least_alike``."""
     likeness: float = 1.0
     """The person stays the same, at a price that holds the mean at ``alike``."""
-    drawn: float = 20.0
+    drawn: float = 60.0
     """Drawings are smooth, and empty where nothing is gained."""
     natural: float = 0.5
     """The discriminator takes an edited face for a real one."""
