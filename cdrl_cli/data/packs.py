@@ -1,7 +1,7 @@
 """Faces of training clips in one small file: what travels to a machine that trains.
 
 A machine with a GPU often has neither the clips nor the landmarker. What the generator's training
-needs of them fits a few megabytes: pictures as JPEG, landmarks to a 64th of a pixel.
+needs of them fits some fifty megabytes: pictures as JPEG, landmarks to a 64th of a pixel.
 """
 
 import json
@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from jaxtyping import Float32, UInt8
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.crops import ClipCrops
 from cdrl_cli.data.faces import FaceClip
+from cdrl_cli.data.stored import save_arrays
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 
@@ -53,9 +55,7 @@ def write_pack(path: Path, clips: Sequence[FaceClip]) -> None:
             f"{number}/mouth": _jpeg(_sheet(one.mouth)),
             f"{number}/place": one.place,
         }
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, **arrays)  # type: ignore[arg-type] # numpy names one of its own
-    part.replace(path)
+    save_arrays(arrays, path)
 
 
 Geometry = tuple[np.ndarray, np.ndarray]
@@ -63,28 +63,33 @@ Geometry = tuple[np.ndarray, np.ndarray]
 
 
 def read_pack(
-    path: Path, draw: Callable[[Float32[np.ndarray, "478 3"]], Geometry]
+    path: Path,
+    draw: Callable[[Float32[np.ndarray, "478 3"]], Geometry],
+    *,
+    wanted: Callable[[Clip], bool] = lambda _: True,
 ) -> list[FaceClip]:
     """Clips that :func:`write_pack` wrote.
 
     Args:
         path: The file.
         draw: Landmarks of a crop to its geometry; called for every crop, in threads.
+        wanted: Which clips are read; the others cost nothing.
 
     Raises:
         UnreadableInputError: If it is no such file.
     """
     try:
-        with np.load(path) as kept, ThreadPoolExecutor() as workers:
-            facts = json.loads(kept["facts"].tobytes())
-            stored = [
-                {name: kept[f"{number}/{name}"] for name in _NAMES} for number in range(len(facts))
-            ]
-            return [
-                _clip(fact, one, list(workers.map(draw, _coarse(one["landmarks"]))))
-                for fact, one in zip(facts, stored, strict=True)
-            ]
-    except (OSError, KeyError, ValueError) as error:
+        # Opened here, because numpy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file) as kept, ThreadPoolExecutor() as workers:
+            faces = []
+            for number, facts in enumerate(json.loads(kept["facts"].tobytes())):
+                clip = _clip(facts)
+                if wanted(clip):
+                    one = {name: kept[f"{number}/{name}"] for name in _NAMES}
+                    drawn = list(workers.map(draw, _coarse(one["landmarks"])))
+                    faces.append(_face_clip(clip, one, drawn))
+            return faces
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise UnreadableInputError(f"{path}: no pack of faces ({error})") from error
 
 
@@ -94,21 +99,10 @@ _NAMES = (
 )  # fmt: skip
 
 
-def _clip(
-    fact: dict[str, Any], one: dict[str, np.ndarray], geometry: Sequence[Geometry]
-) -> FaceClip:
+def _face_clip(clip: Clip, one: dict[str, np.ndarray], geometry: Sequence[Geometry]) -> FaceClip:
     ends = np.cumsum(one["sizes"])
     pictures = np.split(one["image"], ends[:-1])
     images = [_picture(picture, cv2.IMREAD_COLOR)[..., ::-1] for picture in pictures]
-    emotion = fact.pop("emotion")
-    clip = Clip(
-        **{
-            **fact,
-            "path": Path(fact["path"]),
-            "audio": None,
-            "emotion": None if emotion is None else Emotion(emotion),
-        }
-    )
     owners, depths = zip(*geometry, strict=True)
     return FaceClip(
         crops=ClipCrops(
@@ -129,8 +123,13 @@ def _clip(
 
 
 def _facts(one: FaceClip) -> dict[str, Any]:
-    facts = asdict(one.clip)
-    return facts | {"path": one.clip.path.name, "audio": None}
+    """Its row of the index; where it lay on this machine is nobody's business."""
+    return asdict(one.clip) | {"path": one.clip.path.name, "audio": None}
+
+
+def _clip(facts: dict[str, Any]) -> Clip:
+    emotion = facts["emotion"] and Emotion(facts["emotion"])
+    return Clip(**facts | {"path": Path(facts["path"]), "emotion": emotion})
 
 
 def _bytes(text: str) -> UInt8[np.ndarray, " bytes"]:

@@ -1,5 +1,6 @@
 """What was found in a clip, on disk: the arrays of a value, beside the clip that they are of."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
 
 def save_fields(value: "DataclassInstance", path: Path) -> None:
     """Write every field but the clip; they appear under their name when whole."""
-    part = path.with_suffix(".part.npz")
     names = [field.name for field in fields(value) if field.name != "clip"]
-    np.savez(part, **{name: getattr(value, name) for name in names})
+    save_arrays({name: getattr(value, name) for name in names}, path, save=np.savez)
+
+
+def save_arrays(
+    arrays: Mapping[str, Any], path: Path, *, save: Callable[..., None] = np.savez_compressed
+) -> None:
+    """Write arrays by name; they appear under the file's name when whole."""
+    part = path.with_suffix(".part.npz")
+    save(part, **arrays)
     part.replace(path)
 
 

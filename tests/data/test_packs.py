@@ -32,8 +32,30 @@ def test_a_pack_holds_what_training_needs(tmp_path):
         assert (now.owner == was.owner).mean() > 0.99
 
 
-def test_another_file_is_refused(tmp_path):
+def test_only_what_is_wanted_is_read(tmp_path):
+    clips = [face_clip("a", Emotion.HAPPY, 0, frames=2), face_clip("b", None, 1, frames=2)]
+    write_pack(tmp_path / "faces.npz", clips)
+    drawn = []
+
+    def draw(landmarks):
+        drawn.append(landmarks)
+        return DRAW(landmarks)
+
+    (one,) = read_pack(tmp_path / "faces.npz", draw, wanted=lambda clip: clip.identity == "b")
+    assert (one.clip.identity, one.clip.emotion) == ("b", None)
+    assert len(drawn) == 2
+
+
+@pytest.mark.parametrize("kind", ["other arrays", "text", "cut short", "missing"])
+def test_another_file_is_refused(tmp_path, kind):
     other = tmp_path / "other.npz"
-    np.savez(other, image=np.zeros(3))
+    match kind:
+        case "other arrays":
+            np.savez(other, image=np.zeros(3))
+        case "text":
+            other.write_text("a,b\n")
+        case "cut short":
+            write_pack(other, [face_clip("a", None, 0, frames=2)])
+            other.write_bytes(other.read_bytes()[:-100])
     with pytest.raises(UnreadableInputError, match="no pack"):
         read_pack(other, DRAW)
