@@ -4,6 +4,7 @@ import importlib.util
 import os
 import random
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,14 @@ def generator() -> np.random.Generator:
 def models() -> Models:
     """What an edit runs on: the embedded default."""
     return load_models()
+
+
+@pytest.fixture(scope="session")
+def short(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten frames of a face, with sound."""
+    path = tmp_path_factory.mktemp("short") / "short.mp4"
+    sample_clips.cut_clip(clips / "single_face.mp4", path, start=Fraction(0), end=Fraction(1, 3))
+    return path
 
 
 @pytest.fixture(scope="session")

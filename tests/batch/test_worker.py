@@ -4,12 +4,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-import sample_clips
 from cdrl_cli.batch import worker as workers
 from cdrl_cli.batch.manifest import BatchRow
 from cdrl_cli.batch.worker import Outcome, Worker
@@ -17,13 +15,6 @@ from cdrl_cli.editing import EditOptions, Progress
 from commands import run_limited
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def short(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("short") / "short.mp4"
-    sample_clips.cut_clip(clips / "single_face.mp4", path, start=Fraction(0), end=Fraction(1, 3))
-    return path
 
 
 @pytest.fixture

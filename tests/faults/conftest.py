@@ -7,13 +7,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-import sample_clips
 from commands import run_limited
 
 ROOT = Path(__file__).parents[2]
@@ -106,14 +104,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def spfem(tmp_path: Path) -> Spfem:
     return Spfem(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def short(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten frames of a face, with sound."""
-    path = tmp_path_factory.mktemp("short") / "short.mp4"
-    sample_clips.cut_clip(clips / "single_face.mp4", path, start=Fraction(0), end=Fraction(1, 3))
-    return path
 
 
 @pytest.fixture
