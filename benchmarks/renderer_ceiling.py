@@ -27,10 +27,11 @@ from cdrl_cli.data.faces import MAX_TURN, FaceBatch, FaceClip, join_clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.judges import cut_tight, load_judge
 from cdrl_cli.face.identity import IdentityEncoder
-from cdrl_cli.training.chain import Chain, Geometry
+from cdrl_cli.training.chain import Chain
 from cdrl_cli.training.config import DataConfig, RendererTrainingConfig, read_config
 from cdrl_cli.training.losses import match_colour, optical_flow
 from cdrl_cli.training.prepare import prepare_clips, prepare_crops
+from cdrl_cli.training.renderer import draw_geometry
 from cdrl_cli.training.split import is_learned_from
 
 ROWS = (
@@ -100,11 +101,10 @@ def read_faces(
     clips = [clip for clip in clips if is_learned_from(clip, data)]
     prepared = list(prepare_clips(clips, models, words.cache))
     found = prepare_crops(prepared, models, words.cache / "crops")
-    faces = []
-    for one, crops in zip(prepared, found, strict=True):
-        drawn = [Geometry.of(points, models.mesh) for points in crops.landmarks_xyz]
-        faces.append(join_clip(one, crops, [(each.owner, each.inside_px) for each in drawn]))
-    return faces
+    return [
+        join_clip(one, crops, [draw_geometry(p, models.mesh) for p in crops.landmarks_xyz])
+        for one, crops in zip(prepared, found, strict=True)
+    ]
 
 
 def draw_pairs(faces: list[FaceClip]) -> Iterator[tuple[tuple[FaceClip, int], ...]]:
