@@ -82,8 +82,7 @@ _STIFF = torch.tensor(
 _TERMS = (
     "picture", "warp", "adversarial", "flow", "still", "sparse", "smooth", "lips",
     "guide", "natural", "keep", "emotion", "content", "motion", "size", "steady", "closure",
-    "asked", "identity", "likeness", "alike", "price",
-    "drawn",
+    "asked", "identity", "likeness", "alike", "price", "drawn",
 )  # fmt: skip
 
 PRICE_RATE = 2.0
@@ -135,6 +134,8 @@ class GeneratorTraining:
         schedule = config.schedule
         torch.set_num_threads(schedule.threads)
         self.config, self.device = config, torch.device(device)
+        # It reads its references once, where the networks are now.
+        self._requests = RequestSampler(clips, supervision.emotion)
         self.chain, self.frozen = chain.to(device), supervision.to(device)
         with torch.random.fork_rng():
             torch.manual_seed(schedule.seed)
@@ -190,7 +191,6 @@ class GeneratorTraining:
             self.scales = {name: float(value) for name, value in notes.items()}
         self._log = Log(run / "log.csv", since=self.step)
         self._rows: list[dict[str, float]] = []
-        self._requests = RequestSampler(clips, supervision.emotion)
 
     def train(self, *, progress: Callable[[int, int], None] | None = None) -> GeneratorResult:
         """Take all steps."""
@@ -310,6 +310,9 @@ class GeneratorTraining:
         asked = edits.per_crop(edits.asked).to(self.device)
         condition = torch.cat([batch.expression, shift, asked], dim=1)
         network = self.renderer if guided else self.average
+        # Edits change nothing of it but the drawings: slopes of the other weights would be waste.
+        network.requires_grad_(requires_grad=False)
+        network.drawings.requires_grad_(guided)
         out = self.chain.render(network, batch.image, moved, mask, condition)
         with torch.no_grad():
             was = frozen.reader(batch.image)
@@ -346,6 +349,7 @@ class GeneratorTraining:
         self._motion_optimiser.step()
         self._motion_rate.step()
         if guided:
+            network.requires_grad_(requires_grad=True)
             self._drawing_optimiser.step()
             self._drawing_rate.step()
             self._criticise(out.image.detach(), batch.image, batch.landmarks)
@@ -471,6 +475,20 @@ def _shown(clip: FaceClip) -> Float[Tensor, " 7"]:
     return asked
 
 
+def find_device(name: str) -> torch.device:
+    """Where a run may be.
+
+    Args:
+        name: ``cpu`` or ``cuda``.
+
+    Raises:
+        UsageError: If torch finds no such device.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("torch finds no GPU here", hint="--device cpu; spfem doctor says more")
+    return torch.device(name)
+
+
 def gather_faces(
     config: RendererTrainingConfig,
     data: Path,
@@ -515,12 +533,11 @@ def unpack_faces(config: RendererTrainingConfig, pack: Path) -> list[FaceClip]:
         UnreadableInputError: If the file is no pack.
         UsageError: If no clip is left to learn from.
     """
-    mesh = load_models(config.data.licence, core=True).mesh
-    faces = [
-        one
-        for one in read_pack(pack, partial(draw_geometry, mesh=mesh))
-        if is_learned_from(one.clip, config.data)
-    ]
+    faces = read_pack(
+        pack,
+        partial(draw_geometry, mesh=load_models(config.data.licence, core=True).mesh),
+        wanted=partial(is_learned_from, data=config.data),
+    )
     if not faces:
         raise UsageError(f"{pack}: no clip to learn from")
     return faces
@@ -533,7 +550,7 @@ def prepare_training(
     *,
     run: Path,
     going_on: bool = False,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
 ) -> GeneratorTraining:
     """A run over faces: the differentiable generator, the reader, the frozen encoders.
 
@@ -543,7 +560,7 @@ def prepare_training(
         editor: A trained motion editor.
         run: Folder of the checkpoint, the log and the reader.
         going_on: Continue from the checkpoint there.
-        device: ``cpu`` or ``cuda``.
+        device: Where networks and pictures are.
 
     Raises:
         WeightsError: If a frozen part is missing, or the guides or SFace are.

@@ -8,15 +8,13 @@ Differs from the paper: two published emotion nets look too, CERL also reads the
 are asked for, and SFace holds the edit to the person.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from cdrl_cli.checkpoints.content import ContentModels
@@ -30,8 +28,6 @@ from cdrl_cli.training.guides import Guide, luma
 from cdrl_cli.training.likeness import Likeness, template_grids
 from cdrl_cli.training.prepare import MOUTH_REACH_PX
 from cdrl_cli.training.reader import Reader
-
-Network = TypeVar("Network", bound=nn.Module)
 
 Moments = Sequence[tuple[FaceClip, int]]
 """Crops by clip and number: of one performance all, or each of another."""
@@ -131,22 +127,13 @@ class Supervision:
     """Each with how far it is to be trusted about an emotion, 0..1."""
 
     def to(self, device: torch.device | str) -> "Supervision":
-        """The same on a device; what was there stays there."""
-
-        def moved(network: Network) -> Network:
-            return copy.deepcopy(network).to(device)
-
-        return Supervision(
-            replace(
-                self.emotion,
-                encoder=moved(self.emotion.encoder),
-                labels=self.emotion.labels.to(device),
-            ),
-            replace(self.content, content=moved(self.content.content)),
-            moved(self.reader),
-            moved(self.likeness),
-            [(moved(guide), trust) for guide, trust in self.guides],
-        )
+        """The same with its networks moved to a device."""
+        guides = (guide for guide, _ in self.guides)
+        for network in (
+            self.emotion.encoder, self.content.content, self.reader, self.likeness, *guides
+        ):  # fmt: skip
+            network.to(device)
+        return replace(self, emotion=replace(self.emotion, labels=self.emotion.labels.to(device)))
 
     def guide_loss(
         self,
