@@ -290,8 +290,8 @@ def pack(
 ) -> None:
     """Pack the faces that train renderer learns from, to train on another machine.
 
-    A few megabytes: crops as JPEG, landmarks, coefficients, mouths. There neither the clips nor
-    the landmarker are needed: spfem train renderer --pack FILE --device cuda.
+    Crops as JPEG, landmarks, coefficients, mouths: there neither the clips nor the landmarker are
+    needed. Then: spfem train renderer --pack FILE --device cuda.
     """
     from cdrl_cli.data.packs import write_pack
     from cdrl_cli.training.config import RendererTrainingConfig, read_config
@@ -329,7 +329,9 @@ def renderer(
     ],
     cache: Cache = Path("runs/prepared"),
     run: Run = Path("runs/renderer"),
-    device: Annotated[str, typer.Option(help="cpu, or cuda where there is a GPU.")] = "cpu",
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option(help="cuda: where there is a GPU.")
+    ] = "cpu",
     resume: Resume = False,
     change: Changes = None,
     quiet: Quiet = False,
@@ -344,18 +346,23 @@ def renderer(
     from cdrl_cli.checkpoints.renderer import write_renderer
     from cdrl_cli.errors import UsageError
     from cdrl_cli.training.config import RendererTrainingConfig, read_config
-    from cdrl_cli.training.renderer import gather_faces, prepare_training, unpack_faces
+    from cdrl_cli.training.renderer import (
+        find_device,
+        gather_faces,
+        prepare_training,
+        unpack_faces,
+    )
 
+    if (data is None) == (pack is None):
+        raise UsageError("give what to learn from: either --data FOLDER or --pack FILE")
     recipe = read_config(config, RendererTrainingConfig, changes=change or ())
-    editor = read_motion(motion)
+    editor, place = read_motion(motion), find_device(device)
     if pack is not None:
         faces = unpack_faces(recipe, pack)
     elif data is not None:
         with count_progress("preparing clips", quiet=quiet) as progress:
             faces = gather_faces(recipe, data, cache, progress=progress)
-    else:
-        raise UsageError("nothing to learn from", hint="give --data FOLDER or --pack FILE")
-    training = prepare_training(recipe, faces, editor, run=run, going_on=resume, device=device)
+    training = prepare_training(recipe, faces, editor, run=run, going_on=resume, device=place)
     with count_progress("training", quiet=quiet) as progress:
         result = training.train(progress=progress)
     expression, picture = (output / name for name in GENERATOR_FILES)

@@ -3,6 +3,7 @@
 import pytest
 
 from cdrl_cli.checkpoints.content import ContentModels, write_content
+from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.cli.app import run
 from cdrl_cli.representation.content import ContentConfig, ContentEncoder, SpeechEncoder
 
@@ -41,6 +42,25 @@ def test_training_without_a_motion_editor_says_so(tmp_path, capsys):
     missing = str(tmp_path / "none.safetensors")
     assert run([*command, "--motion", missing, "-o", str(tmp_path / "out")]) == 4
     assert "no motion editor" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "either --data FOLDER or --pack FILE"),
+        (["--data", ".", "--pack", "faces.npz"], "either --data FOLDER or --pack FILE"),
+        (["--pack", "faces.npz", "--device", "cuda"], "no GPU"),
+    ],
+)
+def test_training_says_what_is_missing_before_it_begins(tmp_path, capsys, monkeypatch, words, told):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    recipe = tmp_path / "renderer.toml"
+    recipe.write_text("[schedule]\nsteps = 1\n")
+    editor = find_weights("motion-permissive")
+    command = ["train", "renderer", "--config", str(recipe), "--motion", str(editor)]
+    assert run([*command, *words, "-o", str(tmp_path / "out")]) == 2
+    assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
