@@ -1,7 +1,7 @@
 """Faces of training clips in one small file: what travels to a machine that trains.
 
 A machine with a GPU often has neither the clips nor the landmarker. What the generator's training
-needs of them fits some fifty megabytes: pictures as JPEG, landmarks to a 64th of a pixel.
+needs of them fits a few dozen megabytes: pictures as JPEG, landmarks to a 64th of a pixel.
 """
 
 import json

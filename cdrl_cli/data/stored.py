@@ -23,6 +23,7 @@ def save_arrays(
     arrays: Mapping[str, Any], path: Path, *, save: Callable[..., None] = np.savez_compressed
 ) -> None:
     """Write arrays by name; they appear under the file's name when whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.npz")
     save(part, **arrays)
     part.replace(path)
