@@ -8,11 +8,12 @@ import os
 import sys
 from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from cdrl_cli.batch.manifest import BatchRow
 from cdrl_cli.batch.results import RowError
-from cdrl_cli.batch.worker import Outcome, RowProgress, edit_row
+from cdrl_cli.batch.worker import Outcome, RowProgress, Worker
 from cdrl_cli.errors import SpfemError, UsageError
 
 MAX_RETRIES = 3
@@ -99,6 +100,14 @@ class RayPool:
 def _edit_row_again(row: BatchRow) -> Outcome:
     """Edit a row that may have been edited already, on a machine that was lost before it said so.
 
-    Whether the output may be written at all was checked before the first try.
+    Whether the output may be written at all was checked before the first try. A process of its own
+    edits it, as without Ray: one that dies of a row or hangs over it fails that row alone.
     """
-    return edit_row(replace(row, options=replace(row.options, overwrite=True)))
+    own = replace(row, options=replace(row.options, overwrite=True))
+    return _worker().edit(own, lambda _: None)
+
+
+@cache
+def _worker() -> Worker:
+    """Started once by each process of Ray's; it ends with that."""
+    return Worker()

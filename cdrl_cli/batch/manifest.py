@@ -195,14 +195,39 @@ class _Checker:
 
     def check(self, number: int, record: _Record) -> BatchRow | None:
         """The row, or None if something is wrong with it."""
-        try:
-            if record.problem is not None:
-                raise UsageError(record.problem)
-            return self._row(number, record)
-        except SpfemError as error:
-            hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-            self.problems.append((record.line, f"{error}{hint}"))
+        if record.problem is not None:
+            self._note(record, UsageError(record.problem))
             return None
+        given = self._read_cells(record)
+        if given is None:
+            return None
+        try:
+            return self._row(number, record, given)
+        except SpfemError as error:
+            self._note(record, error)
+            return None
+
+    def _read_cells(self, record: _Record) -> dict[str, Any] | None:
+        """What the cells say that are not empty, or None if any of them is wrong."""
+        faults: list[SpfemError] = []
+        given: dict[str, Any] = {}
+        if unknown := [column for column in record.cells if column not in _READERS]:
+            faults.append(UsageError(_unknown(unknown)))
+        for column in record.cells.keys() & _READERS.keys():
+            try:
+                given[column] = _read_cell(column, record.cells[column])
+            except SpfemError as error:
+                faults.append(error)
+        missing = [column for column in _REQUIRED if record.cells.get(column) in (None, "")]
+        for fault in (*faults, *(UsageError(f"no {column}") for column in missing)):
+            self._note(record, fault)
+        if faults or missing:
+            return None
+        return {column: value for column, value in given.items() if value is not None}
+
+    def _note(self, record: _Record, error: SpfemError) -> None:
+        hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
+        self.problems.append((record.line, f"{error}{hint}"))
 
     def check_together(self, rows: Sequence[BatchRow]) -> None:
         """Two rows must not write one file, and none may write what another reads."""
@@ -222,14 +247,7 @@ class _Checker:
                 where = "itself" if reader is row else f"line {reader.line}"
                 self.problems.append((row.line, f"writes {row.output}, which {where} reads"))
 
-    def _row(self, number: int, record: _Record) -> BatchRow:
-        if unknown := [key for key in record.cells if key not in _READERS]:
-            raise UsageError(_unknown(unknown))
-        given = {key: _read_cell(key, cell) for key, cell in record.cells.items()}
-        given = {key: value for key, value in given.items() if value is not None}
-        if missing := [column for column in _REQUIRED if column not in given]:
-            raise UsageError(f"no {' and '.join(missing)}")
-
+    def _row(self, number: int, record: _Record, given: Mapping[str, Any]) -> BatchRow:
         def value(key: str) -> Any:
             return given.get(key, getattr(self._defaults, key))
 

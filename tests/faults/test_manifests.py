@@ -55,6 +55,22 @@ def test_a_wrong_row_is_named_by_its_line(spfem: Spfem, kind):
     count("wrong rows refused")
 
 
+def test_all_that_is_wrong_with_a_row_is_named(spfem: Spfem):
+    from cdrl_cli.batch import read_manifest
+    from cdrl_cli.errors import UsageError
+
+    manifest = spfem.folder / "rows.csv"
+    manifest.write_text(
+        "source,output,face,intensity,start\n,out.mp4,smallest,strong,soon\na.mp4,,all,1,2\n"
+    )
+    with pytest.raises(UsageError, match="2 of 2 rows are wrong") as caught:
+        read_manifest(manifest)
+    told = [detail.removeprefix(f"{manifest}, ") for detail in caught.value.details]
+    assert [detail.split(":")[0] for detail in told] == ["line 2"] * 4 + ["line 3"]
+    for word in ("no source", "face: ", "intensity: ", "start: ", "no output"):
+        assert sum(word in detail for detail in told) == 1, word
+
+
 def test_all_wrong_rows_are_named_at_once_and_nothing_starts(short, spfem: Spfem):
     rows = [{**GOOD, "source": str(short)}, *(GOOD | change for change in WRONG.values())]
     written = [*map(json.dumps, rows), "{", "[1]", '"text"', '{"source": 1, "source": 2}']
