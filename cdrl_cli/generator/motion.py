@@ -104,7 +104,7 @@ class Motion(Protocol):
         *,
         intensity: float,
     ) -> Float[np.ndarray, " 52"]:
-        """The coefficients that the face should have now.
+        """The coefficients that the face should have now, 0 to :data:`CEILINGS`.
 
         Args:
             expression: The source's coefficients now, 0..1.
@@ -127,10 +127,11 @@ class NeutralPrior:
 class DifferenceMotion:
     r"""Adds the reference's difference from neutral to the source, channel by channel.
 
-    .. math:: b' = \mathrm{clip}\bigl(b + a\, (\Delta - w \odot e)\bigr)
+    .. math:: b' = \mathrm{clip}\bigl(b + a\, (\Delta - w \odot e)\bigr)_0^{\hat b}
 
     with intensity :math:`a`, channel share :math:`w` (:data:`SHARES`) and :math:`e` the source's
-    own emotion: what its window's mean shows beyond the neutral range. A neutral source has
+    own emotion: what its window's mean shows beyond the neutral range; and :math:`\hat b` the
+    ceilings (:data:`CEILINGS`). A neutral source has
     :math:`e = 0`; a smiling one loses its smile when it is to look sad.
     """
 
@@ -150,7 +151,7 @@ class DifferenceMotion:
         added = intensity * condition.difference
         removed = min(intensity, 1.0) * SHARES * own
         shift = _bound(added - removed, MAX_SHIFT * max(1.0, intensity))
-        return np.clip(expression + _spare_blinks(shift, expression), 0.0, 1.0)
+        return np.clip(expression + _spare_blinks(shift, expression), 0.0, CEILINGS)
 
 
 class LearnedMotion:
@@ -193,8 +194,8 @@ class LearnedMotion:
         change = _spare_blinks(change, expression)
         length = float(np.linalg.norm(change)) + 1e-12
         change *= intensity * MAX_SHIFT * np.tanh(length / MAX_SHIFT) / length
-        room = np.maximum(np.where(change > 0, 1 - expression, expression), 1e-6)
-        return np.clip(expression + room * np.tanh(change / room), 0.0, 1.0)
+        room = np.maximum(np.where(change > 0, CEILINGS - expression, expression), 1e-6)
+        return np.clip(expression + room * np.tanh(change / room), 0.0, CEILINGS)
 
     def _rhythm(
         self, seen: Float[np.ndarray, "frames 52"], now: int
@@ -285,6 +286,14 @@ SHARES = _shares()
 """How much of a difference each channel takes: none where it is speech, gaze or a blink; little
 where speech and emotion share the lips; all of it at the brows, eyes, cheeks, nose and mouth
 corners."""
+
+RAISED = 1.35
+"""Where brows end."""
+
+CEILINGS = np.ones(len(EXPRESSION_NAMES))
+CEILINGS[_channels("browInnerUp", "browOuterUp")] = RAISED
+"""How far each channel goes: to 1, but brows that are high at rest, which the landmarker takes for
+raised ones (one person in ten has them above .45, one in twenty above .64), can rise still."""
 
 BLINKS = _channels("eyeBlink")
 LIDS_LEFT = _channels("eyeWideLeft", "eyeSquintLeft")

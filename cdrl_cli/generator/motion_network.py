@@ -16,6 +16,7 @@ from torch.nn import functional
 from cdrl_cli.face.landmarks import COEFFICIENTS
 from cdrl_cli.generator.motion import (
     BLINKS,
+    CEILINGS,
     CONTEXT_AFTER,
     CONTEXT_BEFORE,
     DILATION,
@@ -53,7 +54,7 @@ class MotionEditor(nn.Module):
     the rhythm of its speech, gaze and blinks, from a second of them (temporal convolutions);
     :math:`f` layers conditioned on the embedding :math:`e` (FiLM, Perez et al. 2018); :math:`g`
     in 0..1; :math:`\beta` the bound that keeps the change's length under :data:`MAX_SHIFT`; and
-    :math:`r` the room that a channel has before 0 or 1.
+    :math:`r` the room that a channel has before 0 or its ceiling (:data:`CEILINGS`).
 
     Every channel moves one way as the intensity grows. A frame's answer needs 1.9 s before it and
     .12 s after it at most; fewer at the ends of a clip.
@@ -93,7 +94,8 @@ class MotionEditor(nn.Module):
             intensity: 0 returns the source, bit for bit; 1 is as the embedding says; at most 2.
 
         Returns:
-            Coefficients 0..1; the change is no longer than ``MAX_SHIFT * max(1, intensity)``.
+            Coefficients, 0 to :data:`CEILINGS`; the change is no longer than
+            ``MAX_SHIFT * max(1, intensity)``.
         """
         change = self.change(source, embedding)
         return apply_change(source, intensity[:, None, None] * change)
@@ -133,9 +135,10 @@ class MotionEditor(nn.Module):
 def apply_change(
     source: Float[Tensor, "batch frames 52"], change: Float[Tensor, "batch frames 52"]
 ) -> Float[Tensor, "batch frames 52"]:
-    """Add a change, softly stopped at 0 and 1: a slope everywhere, no step beyond."""
-    room = torch.where(change > 0, 1 - source, source).clamp(min=1e-6)
-    return (source + room * torch.tanh(change / room)).clamp(0, 1)
+    """Add a change, softly stopped at 0 and the ceilings: a slope everywhere, no step beyond."""
+    ceilings = torch.from_numpy(CEILINGS).to(source)
+    room = torch.where(change > 0, ceilings - source, source).clamp(min=1e-6)
+    return (source + room * torch.tanh(change / room)).clamp(min=0).minimum(ceilings)
 
 
 def _bound(change: Float[Tensor, "batch frames 52"]) -> Float[Tensor, "batch frames 52"]:

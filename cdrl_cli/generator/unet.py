@@ -39,7 +39,11 @@ LIPS_REACH = (0.30, 0.10)
 """Middle and half-axes of the ellipse around the meeting lips on the canonical face, head space:
 there the finer flow is 0."""
 
-DRAWN_SHADE = 0.3
+MOUTH_REACH = (0.34, 0.25)
+"""The same around the mouth: there a drawing has no light and no shadow, which looked like a
+moustache and reddened lips."""
+
+DRAWN_SHADE = 0.22
 """Logarithm of the brightness that an emotion's drawing takes or gives, at most."""
 
 DRAWN_FLOW_PX = 3.0
@@ -130,7 +134,7 @@ class RendererNet(nn.Module):
         flow = MAX_FLOW_PX * torch.tanh(out[:, :2] + drawn_flow / MAX_FLOW_PX)
         colour = MAX_SHADE * torch.tanh(out[:, 2:3]) + MAX_TINT * torch.tanh(out[:, 3:])
         colour = colour + (picture[:, :3] / 2 + 0.5) * torch.expm1(drawn_shade)
-        return flow * shown * _off_the_lips(picture[:, 6:8]), colour * shown
+        return flow * shown * _off_the_lips(picture[:, 6:8], LIPS_REACH), colour * shown
 
 
 class Drawings(nn.Module):
@@ -166,7 +170,8 @@ class Drawings(nn.Module):
         off_the_eyes = 1 - _fade(eye_x, (y - _EYE_MIDDLE[1]) / _EYE_REACH[1])
         side = torch.tanh(x / 0.05)
         flow = DRAWN_FLOW_PX * torch.stack([drawn[:, 1] * side, drawn[:, 2]], dim=1)
-        shade = DRAWN_SHADE * drawn[:, :1] * off_the_eyes[:, None]
+        bare = off_the_eyes[:, None] * _off_the_lips(half, MOUTH_REACH)
+        shade = DRAWN_SHADE * drawn[:, :1] * bare
         both = torch.cat([flow, shade], dim=1) * inside[:, None]
         both = functional.interpolate(both, scale_factor=2.0, mode="bilinear", align_corners=False)
         return both[:, :2], both[:, 2:]
@@ -185,10 +190,10 @@ def _fade(
 
 
 def _off_the_lips(
-    position: Float[Tensor, "batch 2 256 256"],
-) -> Float[Tensor, "batch 1 256 256"]:
-    """0 where the lips meet, 1 from half an ellipse further out: what closes stays closed."""
-    x, y = position[:, :1] / LIPS_REACH[0], (position[:, 1:] - LIPS_Y) / LIPS_REACH[1]
+    position: Float[Tensor, "batch 2 height width"], reach: tuple[float, float]
+) -> Float[Tensor, "batch 1 height width"]:
+    """0 in an ellipse around where the lips meet, 1 from half an ellipse further out."""
+    x, y = position[:, :1] / reach[0], (position[:, 1:] - LIPS_Y) / reach[1]
     return ((x.square() + y.square() - 1) / 1.25).clamp(0, 1)
 
 

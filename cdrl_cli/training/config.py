@@ -375,9 +375,9 @@ class RendererLossConfig:
     """Speech read from the output is the source's."""
     size: float = 10.0
     """What guides ask for stays within actors' reach."""
-    steady: float = 2000.0
+    steady: float = 3000.0
     """The change does not tremble from frame to frame."""
-    closure: float = 400.0
+    closure: float = 800.0
     """Closed lips stay closed."""
     identity: float = 1000.0
     """No single edit falls below ``least_alike``."""
@@ -394,7 +394,7 @@ class RendererLossConfig:
     """Change of colour and finer flow, L1: what is not needed is not touched."""
     smooth: float = 0.005
     lips: float = 3.0
-    motion: float = 10.0
+    motion: float = 2.0
     """How far the motion editor strays from what it learned from actors."""
 
 

@@ -6,8 +6,10 @@ from hypothesis.extra import numpy as hnp
 
 from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 from cdrl_cli.generator.motion import (
+    CEILINGS,
     MAX_INTENSITY,
     MAX_SHIFT,
+    RAISED,
     SHARES,
     Condition,
     DifferenceMotion,
@@ -61,7 +63,15 @@ def test_speech_gaze_and_blinks_never_change(expression, mean, difference, inten
 def test_coefficients_stay_coefficients(expression, mean, difference, intensity):
     after = shown(expression, mean[None], difference, intensity)
     assert after.min() >= 0
-    assert after.max() <= 1
+    assert (after <= CEILINGS).all()
+
+
+def test_brows_that_are_high_at_rest_can_rise_and_no_other_channel_leaves_its_range():
+    high = np.ones(52)
+    after = shown(high, np.zeros((1, 52)), np.ones(52), 1.0)
+    brows = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")
+    assert sorted(np.flatnonzero(after > 1)) == sorted(map(channel, brows))
+    assert after.max() == pytest.approx(RAISED)
 
 
 @given(COEFFICIENTS, COEFFICIENTS, DIFFERENCES, INTENSITIES)
