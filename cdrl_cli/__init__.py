@@ -5,7 +5,7 @@
 ...     Path("talk.mp4"), Path("out.mp4"), cdrl_cli.EditOptions(emotion="happy")
 ... )  # doctest: +SKIP
 
-Importing this package is cheap: a name is loaded, and torch with it, when it is first used.
+Importing this package is cheap: a name is loaded when it is first used.
 """
 
 from importlib import import_module

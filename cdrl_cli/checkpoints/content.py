@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cdrl_cli.checkpoints.arrays import join_parts, part_of, reading
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
-from cdrl_cli.checkpoints.tensors import join_parts, part_of, read_tensors, reading, write_tensors
+from cdrl_cli.checkpoints.tensors import read_tensors, write_tensors
 from cdrl_cli.representation.content import ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.speech import LogMelPrior, SpeechPrior, WhisperPrior
 

@@ -1,4 +1,4 @@
-"""The emotion representation in files: encoder, prompt tower, labels, phrases; and appearance."""
+"""The emotion representation in files: encoder, prompt tower, labels, phrases."""
 
 import json
 from collections.abc import Mapping
@@ -9,20 +9,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
-from torch.nn import functional
 
+from cdrl_cli.checkpoints.appearance import read_appearance
+from cdrl_cli.checkpoints.arrays import join_parts, part_of, reading
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
-from cdrl_cli.checkpoints.tensors import join_parts, part_of, read_tensors, reading, write_tensors
+from cdrl_cli.checkpoints.tensors import read_tensors, write_tensors
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.representation.appearance import AppearanceReader
 from cdrl_cli.representation.emotion import EmotionConfig, EmotionEncoder
 from cdrl_cli.representation.prior import PromptTower, SentenceEncoder
-
-APPEARANCE_SHARE = 0.5
-"""Of the evidence in the pixels that is believed, beside all of that in the coefficients."""
-
-LOOKS = 16
-"""Frames of a clip, spread over it, whose pixels are looked at; a look takes some 10 ms."""
+from cdrl_cli.representation.reading import EmotionReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +46,15 @@ class EmotionModels:
         neutral: Float32[np.ndarray, " 52"] | None = None,
         faces: UInt8[np.ndarray, "looks side side 3"] | None = None,
     ) -> Float[Tensor, " dimension"]:
-        r"""What a clip shows, as a unit vector.
-
-        With pixels, the embedding :math:`v` of the coefficients moves so that each label
-        :math:`t_k` gains what they speak for it, :math:`\ell_k` nats: the shortest such move is
-
-        .. math:: v' \propto v + T^{+} \, \tau \beta \ell
-
-        with the labels :math:`T`, the temperature :math:`\tau` and :math:`\beta`
-        = :data:`APPEARANCE_SHARE`: a product of experts (Hinton 2002) inside the one space.
-
-        Args:
-            expressions: Its coefficients.
-            neutral: The person's own neutral face, if known.
-            faces: Aligned crops of the same clip, sRGB; as many as there are, at most
-                :data:`LOOKS` are looked at. They help most where ``neutral`` is not known.
-        """
-        differences = expressions - (self.neutral if neutral is None else neutral)
-        with torch.inference_mode():
-            embedding: Tensor = self.encoder(torch.from_numpy(differences).float()[None])[0]
-            if faces is None or self.appearance is None or not len(faces):
-                return embedding
-            looks = np.unique(np.linspace(0, len(faces) - 1, LOOKS).round().astype(int))
-            evidence = self.appearance(torch.from_numpy(faces[looks]))
-            gain = self.temperature * APPEARANCE_SHARE * evidence
-            return functional.normalize(embedding + torch.linalg.pinv(self.labels) @ gain, dim=0)
+        """What a clip shows, as a unit vector: :meth:`EmotionReader.embed`."""
+        reader = EmotionReader(
+            {name: value.numpy(force=True) for name, value in self.encoder.state_dict().items()},
+            self.labels.numpy(force=True),
+            self.neutral,
+            self.temperature,
+            self.appearance,
+        )
+        return torch.from_numpy(reader.embed(expressions, neutral, faces))
 
     def embed_text(self, sentence: str, encoder: SentenceEncoder) -> Float[Tensor, " dimension"]:
         """What a sentence names, as a unit vector in the same space."""
@@ -166,29 +146,3 @@ def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]
         "temperature": str(models.temperature),
     }
     write_tensors(path, tensors, {**facts, **described})
-
-
-def read_appearance(path: Path) -> AppearanceReader:
-    """A reader from a file that :func:`write_appearance` wrote; frozen, in evaluation mode.
-
-    Raises:
-        WeightsError: If it is no such file.
-    """
-    with reading(path, "reader of appearance"):
-        tensors = {name: tensor.float() for name, tensor in read_tensors(path)[0].items()}
-        usual = tensors.pop("usual")
-        reader = AppearanceReader(tensors)
-        reader.usual.copy_(usual)
-        return reader.requires_grad_(requires_grad=False).eval()
-
-
-def write_appearance(path: Path, reader: AppearanceReader, *, facts: Mapping[str, str]) -> None:
-    """Write the reader, its net in half precision.
-
-    Args:
-        path: ``appearance.safetensors``.
-        reader: The net, and what it usually says.
-        facts: Sources, licence, data digest and the like.
-    """
-    tensors = {name: tensor.half() for name, tensor in reader.net.weights.items()}
-    write_tensors(path, {**tensors, "usual": reader.usual}, facts)

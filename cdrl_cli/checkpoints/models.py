@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from cdrl_cli.checkpoints.appearance import read_appearance
+from cdrl_cli.checkpoints.arrays import part_of
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
@@ -31,6 +33,7 @@ from cdrl_cli.generator.renderer import (
 )
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.nn.onnx import open_network
+from cdrl_cli.representation.reading import EmotionReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +80,18 @@ class Models:
 
     def read_conditions(self, looks: Sequence[Looks]) -> tuple[Condition, ...]:
         """The conditions that faces set, each by what was seen of a clip or of a part of one."""
-        # Imported here: a label needs no torch.
-        from cdrl_cli.checkpoints.emotion import load_emotion
-
-        emotions = load_emotion(self.weight_set)
+        cerl = load_file(find_weights(name_in_set("cerl", self.weight_set)))
+        reader = EmotionReader(
+            part_of(cerl, "encoder"),
+            cerl["labels"],
+            cerl["neutral"],
+            self.temperature,
+            read_appearance(find_weights("appearance")),
+        )
         return tuple(
             self._condition(
                 SHARES * (one.expressions.mean(axis=0) - self.neutral.mean),
-                emotions.embed(one.expressions, faces=one.faces).numpy(),
+                reader.embed(one.expressions, faces=one.faces),
             )
             for one in looks
         )
@@ -97,6 +104,7 @@ class Models:
         Raises:
             WeightsError: If the sentence encoder has not been downloaded.
         """
+        # Imported here: neither a label nor a reference needs torch.
         from cdrl_cli.checkpoints.emotion import load_emotion, open_sentence_encoder
 
         try:

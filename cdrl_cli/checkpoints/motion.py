@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from cdrl_cli.checkpoints.arrays import reading
 from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, name_in_set
-from cdrl_cli.checkpoints.tensors import read_tensors, reading, write_tensors
+from cdrl_cli.checkpoints.tensors import read_tensors, write_tensors
 from cdrl_cli.generator.motion_network import MotionConfig, MotionEditor
 
 

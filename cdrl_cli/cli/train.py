@@ -198,7 +198,7 @@ def appearance(
     What the net says of everybody is measured on the acted clips of the recipe. Needs the optional
     part guides.
     """
-    from cdrl_cli.checkpoints.emotion import write_appearance
+    from cdrl_cli.checkpoints.appearance import write_appearance
     from cdrl_cli.checkpoints.load import find_weights
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.data.clips import read_index

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from cdrl_cli.checkpoints.content import load_content, open_prior, read_content
-from cdrl_cli.checkpoints.emotion import LOOKS, load_emotion, open_sentence_encoder
+from cdrl_cli.checkpoints.emotion import load_emotion, open_sentence_encoder
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.data.clips import read_index, read_london
 from cdrl_cli.data.noise import draw_noises
@@ -30,6 +30,7 @@ from cdrl_cli.evaluation.emotion import (
     unknown_performances,
 )
 from cdrl_cli.metrics.bootstrap import Interval
+from cdrl_cli.representation.reading import LOOKS
 from cdrl_cli.training.config import DataConfig
 from cdrl_cli.training.prepare import prepare_clips
 

@@ -4,13 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from cdrl_cli.checkpoints.emotion import LOOKS
 from cdrl_cli.data.performances import spread_faces
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.representation.appearance import AppearanceReader
+from cdrl_cli.representation.reading import LOOKS
 from cdrl_cli.training.guides import read_face_api
 
 
@@ -25,16 +24,14 @@ def make_appearance(face_api: Path, prepared: Iterable[PreparedClip]) -> Appeara
     Raises:
         WeightsError: If the folder does not hold the net.
     """
-    reader = AppearanceReader(read_face_api(face_api)).eval()
-    told: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
-    with torch.inference_mode():
-        for one in prepared:
-            assert one.clip.emotion is not None
-            opinion = reader.opinion(torch.from_numpy(spread_faces(one, LOOKS)))
-            told[one.clip.identity][one.clip.emotion.value].append(opinion)
+    net = AppearanceReader(read_face_api(face_api))
+    told: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
+    for one in prepared:
+        assert one.clip.emotion is not None
+        opinion = net.opinion(spread_faces(one, LOOKS))
+        told[one.clip.identity][one.clip.emotion.value].append(opinion)
     people = [
-        torch.stack([torch.stack(opinions).mean(dim=0) for opinions in by_emotion.values()])
+        np.mean([np.mean(opinions, axis=0) for opinions in by_emotion.values()], axis=0)
         for by_emotion in told.values()
     ]
-    reader.usual.copy_(torch.stack([one.mean(dim=0) for one in people]).mean(dim=0))
-    return reader
+    return AppearanceReader(net.weights, np.stack(people).mean(axis=0))

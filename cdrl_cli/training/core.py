@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
-from safetensors.numpy import save_file
 
+from cdrl_cli.checkpoints.arrays import write_arrays
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.motions import CLEARLY_ACTED
 from cdrl_cli.data.prepared import PreparedClip
@@ -136,7 +136,7 @@ def save_core(
         "explained": f"{core.explained:.3f}",
     }
     arrays = {name: value.astype(np.float32) for name, value in numbers.items()}
-    save_file(arrays | {"triangles": triangles, "oval": oval}, path, metadata=facts)
+    write_arrays(path, arrays | {"triangles": triangles, "oval": oval}, facts)
     return core
 
 

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
-from cdrl_cli.representation.appearance import ORDER, SIDE, ExpressionNet
+from cdrl_cli.representation.appearance import MEAN_RGB, ORDER, SIDE
 
 _XCEPTION: Final = ("angry", "disgusted", "fear", "happy", "sad", "surprised", "neutral")
 _TRUST_FACE_API: Final = {
@@ -72,6 +72,52 @@ class Guide(nn.Module):
         raise NotImplementedError
 
 
+class ExpressionNet(nn.Module):
+    """The expression net of face-api: :meth:`AppearanceReader.judge`, with a slope.
+
+    Args:
+        weights: Under face-api's names and in its layout (height, width, inputs, outputs).
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.weights = nn.ParameterDict(
+            {
+                name.replace(".", "_"): nn.Parameter(value, requires_grad=False)
+                for name, value in weights.items()
+            }
+        )
+
+    def forward(self, picture: Float[Tensor, "batch 3 112 112"]) -> Float[Tensor, "batch 7"]:
+        """Logits in the order of :data:`ORDER`, of tight square crops, sRGB 0..1."""
+        mean = picture.new_tensor(MEAN_RGB).view(1, 3, 1, 1)
+        x = (255 * picture - mean) / 255
+        for block in range(4):
+            first = functional.relu(self._convolve(x, f"dense{block}/conv0", 2))
+            total = first
+            for layer in (1, 2, 3):
+                fed = first if layer == 1 else functional.relu(total)
+                total = total + self._convolve(fed, f"dense{block}/conv{layer}", 1)
+            x = functional.relu(total)
+        return x.mean(dim=(2, 3)) @ self.weights["fc/weights"] + self.weights["fc/bias"]
+
+    def _convolve(
+        self, x: Float[Tensor, "batch inputs height width"], name: str, stride: int
+    ) -> Float[Tensor, "batch outputs rows columns"]:
+        if stride == 2 and x.shape[-1] % 2 == 0:  # noqa: PLR2004 - TensorFlow's "same"
+            x, padding = functional.pad(x, (0, 1, 0, 1)), 0
+        else:
+            padding = 1
+        bias = self.weights[f"{name}/bias"]
+        if f"{name}/filters" in self.weights:
+            kernel = self.weights[f"{name}/filters"].permute(3, 2, 0, 1)
+            return functional.conv2d(x, kernel, bias, stride, padding)
+        depth = self.weights[f"{name}/depthwise_filter"].permute(2, 3, 0, 1)
+        point = self.weights[f"{name}/pointwise_filter"].permute(3, 2, 0, 1)
+        x = functional.conv2d(x, depth, None, stride, padding, groups=x.shape[1])
+        return functional.conv2d(x, point, bias)
+
+
 class FaceApi(Guide):
     """The expression net of face-api (MIT), see :mod:`cdrl_cli.representation.appearance`."""
 
@@ -80,7 +126,8 @@ class FaceApi(Guide):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.net = ExpressionNet(read_face_api(folder))
+        weights = read_face_api(folder)
+        self.net = ExpressionNet({name: torch.from_numpy(one) for name, one in weights.items()})
 
     def read(self, picture: Float[Tensor, "batch 3 112 112"]) -> Float[Tensor, "batch 7"]:
         """See :class:`Guide`."""
@@ -142,7 +189,7 @@ def luma(image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1
     return (image * shares).sum(dim=1, keepdim=True)
 
 
-def read_face_api(folder: Path) -> dict[str, Tensor]:
+def read_face_api(folder: Path) -> dict[str, Float32[np.ndarray, "..."]]:
     """Weights of face-api: bytes with a scale and a minimum each."""
     try:
         manifest = json.loads(
@@ -161,7 +208,7 @@ def read_face_api(folder: Path) -> dict[str, Tensor]:
         raw = np.frombuffer(data, kind, count, offset).astype(np.float32)
         offset += count * kind.itemsize
         value = raw * quantised["scale"] + quantised["min"] if quantised else raw
-        weights[entry["name"]] = torch.from_numpy(value.reshape(entry["shape"]).copy())
+        weights[entry["name"]] = value.reshape(entry["shape"]).copy()
     return weights
 
 

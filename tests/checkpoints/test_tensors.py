@@ -1,14 +1,9 @@
 import pytest
 import torch
 
-from cdrl_cli.checkpoints import tensors
-from cdrl_cli.checkpoints.tensors import (
-    join_parts,
-    part_of,
-    read_tensors,
-    reading,
-    write_tensors,
-)
+from cdrl_cli.checkpoints import arrays
+from cdrl_cli.checkpoints.arrays import join_parts, part_of, reading
+from cdrl_cli.checkpoints.tensors import read_tensors, write_tensors
 from cdrl_cli.errors import WeightsError
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}
@@ -28,11 +23,11 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     write_tensors(path, STATE, {})
     before = path.read_bytes()
 
-    def fail(_tensors, part, _facts):
+    def fail(_arrays, part, _facts):
         part.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(tensors, "save_file", fail)
+    monkeypatch.setattr(arrays, "save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         write_tensors(path, STATE, {})
     assert path.read_bytes() == before

@@ -2,64 +2,87 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.emotion import (
-    APPEARANCE_SHARE,
-    LOOKS,
-    load_emotion,
-    read_appearance,
-    write_appearance,
-)
+from cdrl_cli.checkpoints.appearance import read_appearance, write_appearance
+from cdrl_cli.checkpoints.emotion import load_emotion
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
-from cdrl_cli.representation.appearance import ORDER, AppearanceReader
+from cdrl_cli.representation.appearance import ORDER, AppearanceReader, tighten
+from cdrl_cli.representation.reading import APPEARANCE_SHARE, LOOKS
+from cdrl_cli.training.guides import ExpressionNet
 
 WIDTHS = (32, 32, 64, 128, 256)
 
 
 def made_up_weights(bias):
-    torch.manual_seed(0)
-    weights = {"fc/weights": torch.zeros(256, 7), "fc/bias": torch.tensor(bias)}
+    generator = np.random.default_rng(0)
+
+    def draw(*shape):
+        return (0.1 * generator.standard_normal(shape)).astype(np.float32)
+
+    weights = {"fc/weights": draw(256, 7), "fc/bias": np.array(bias, np.float32)}
     for block in range(4):
         for layer in range(4):
             name, into = f"dense{block}/conv{layer}", WIDTHS[block + (layer > 0)]
-            weights[f"{name}/bias"] = torch.zeros(WIDTHS[block + 1])
+            weights[f"{name}/bias"] = draw(WIDTHS[block + 1])
             if block == layer == 0:
-                weights[f"{name}/filters"] = 0.1 * torch.randn(3, 3, 3, 32)
+                weights[f"{name}/filters"] = draw(3, 3, 3, 32)
                 continue
-            weights[f"{name}/depthwise_filter"] = 0.1 * torch.randn(3, 3, into, 1)
-            weights[f"{name}/pointwise_filter"] = 0.1 * torch.randn(1, 1, into, WIDTHS[block + 1])
+            weights[f"{name}/depthwise_filter"] = draw(3, 3, into, 1)
+            weights[f"{name}/pointwise_filter"] = draw(1, 1, into, WIDTHS[block + 1])
     return weights
 
 
 @pytest.fixture
 def sad_reader():
     """Whatever it sees, it says sad."""
-    return AppearanceReader(made_up_weights([8.0 * (name == "sad") for name in ORDER])).eval()
+    return AppearanceReader(made_up_weights([8.0 * (name == "sad") for name in ORDER]))
 
 
 def faces(count=3, side=112):
     return np.random.default_rng(0).integers(0, 255, (count, side, side, 3)).astype(np.uint8)
 
 
+@pytest.mark.parametrize("side", [112, 256, 75])
+def test_it_judges_as_the_net_that_has_a_slope(side):
+    weights = made_up_weights([0.0] * 7)
+    pictures = tighten(faces(side=side))
+    net = ExpressionNet({name: torch.from_numpy(one) for name, one in weights.items()})
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255).numpy()
+    assert np.ptp(expected, axis=1).min() > 1e-3
+    np.testing.assert_allclose(AppearanceReader(weights).judge(pictures), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [112, 256, 75])
+def test_the_tight_picture_is_the_one_that_torch_would_make(side):
+    looks = faces(side=side)
+    top, bottom, left, right = (round(side * x) for x in (20 / 112, 104 / 112, 14 / 112, 98 / 112))
+    tight = torch.from_numpy(looks[:, top:bottom, left:right]).permute(0, 3, 1, 2).float()
+    expected = torch.nn.functional.interpolate(
+        tight, (112, 112), mode="bilinear", antialias=True, align_corners=False
+    )
+    np.testing.assert_allclose(tighten(looks), expected.permute(0, 2, 3, 1), atol=1e-2)
+
+
 def test_evidence_is_in_our_order_and_adds_up_to_nothing(sad_reader):
-    evidence = sad_reader(torch.from_numpy(faces(side=256)))
+    evidence = sad_reader(faces(side=256))
     assert int(evidence.argmax()) == Emotion.SAD.class_index
     assert float(evidence.sum()) == pytest.approx(0, abs=1e-4)
 
 
 def test_what_is_said_of_everybody_counts_for_less(sad_reader):
-    looks = torch.from_numpy(faces())
+    looks = faces()
     before = sad_reader(looks)
-    sad_reader.usual.copy_(sad_reader.opinion(looks))
-    torch.testing.assert_close(sad_reader(looks), before / 2)
+    sad_reader.usual = sad_reader.opinion(looks)
+    np.testing.assert_allclose(sad_reader(looks), before / 2, atol=1e-5)
 
 
 def test_a_file_gives_back_the_reader(sad_reader, tmp_path):
     path = tmp_path / "appearance.safetensors"
-    sad_reader.usual.copy_(torch.arange(7.0))
+    sad_reader.usual = np.arange(7, dtype=np.float32)
     write_appearance(path, sad_reader, facts={"licence": "MIT"})
-    looks = torch.from_numpy(faces())
-    torch.testing.assert_close(read_appearance(path)(looks), sad_reader(looks), atol=1e-2, rtol=0)
+    looks = faces()
+    np.testing.assert_allclose(read_appearance(path)(looks), sad_reader(looks), atol=1e-2)
 
 
 def test_another_file_is_one_clear_error(tmp_path):
@@ -77,7 +100,7 @@ def test_pixels_move_the_embedding_by_exactly_their_evidence(sad_reader):
     plain, moved = models.embed(expressions), models.embed(expressions, faces=faces(LOOKS + 9))
     assert float(moved.norm()) == pytest.approx(1, abs=1e-5)
     looks = np.linspace(0, LOOKS + 8, LOOKS).round().astype(int)
-    evidence = sad_reader(torch.from_numpy(faces(LOOKS + 9)[looks]))
+    evidence = torch.from_numpy(sad_reader(faces(LOOKS + 9)[looks]))
     gained = models.labels @ plain / models.temperature + APPEARANCE_SHARE * evidence
     told = models.labels @ moved / models.temperature
     torch.testing.assert_close(told / told.norm(), gained / gained.norm(), atol=1e-4, rtol=0)

@@ -1,0 +1,51 @@
+"""Arrays and facts in one safetensors file: read by name, written whole or not at all.
+
+Without torch, for what an edit reads; :mod:`cdrl_cli.checkpoints.tensors` is the same for networks.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Shaped
+from safetensors.numpy import save_file
+
+from cdrl_cli.errors import WeightsError
+
+Array = TypeVar("Array")
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Whatever goes wrong while a file is turned into networks: it is none of that kind.
+
+    Raises:
+        WeightsError: Says which file, and what it should have been.
+    """
+    try:
+        yield
+    except Exception as error:  # safetensors and torch raise a dozen kinds
+        raise WeightsError(f"{path}: no {kind} ({error})") from error
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, Shaped[np.ndarray, "..."]], facts: Mapping[str, str]
+) -> None:
+    """Write a file, and its folder if need be; it appears under its name when whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    save_file({name: np.ascontiguousarray(one) for name, one in arrays.items()}, part, dict(facts))
+    part.replace(path)
+
+
+def join_parts(parts: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
+    """States of several networks in one, as ``part.name``."""
+    return {f"{part}.{name}": one for part, state in parts.items() for name, one in state.items()}
+
+
+def part_of(arrays: Mapping[str, Array], part: str) -> dict[str, Array]:
+    """One network's state, out of what :func:`join_parts` joined."""
+    start = f"{part}."
+    return {k.removeprefix(start): one for k, one in arrays.items() if k.startswith(start)}
