@@ -363,7 +363,7 @@ class RendererLossConfig:
 
     picture: float = 1.0
     """Reenactment."""
-    guide: float = 3.0
+    guide: float = 6.0
     """Published emotion nets see the emotion asked for."""
     emotion: float = 1.0
     """CERL reads the reference's embedding from the output; 0 is the ablation."""
