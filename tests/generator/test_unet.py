@@ -138,8 +138,12 @@ def test_no_emotion_draws_nothing():
     assert not shade.any()
 
 
-def test_eyes_are_not_shaded():
+@pytest.mark.parametrize(
+    "where", [(0.345, 0.0), (0.0, 0.77), (0.3, 0.77), (0.0, 0.56), (-0.1, 0.95)],
+    ids=["eye", "lips", "corner of the mouth", "upper lip", "under the lip"],
+)  # fmt: skip
+def test_neither_eyes_nor_mouth_are_shaded(where):
     asked = torch.ones(1, len(Emotion))
-    position = torch.tensor([0.345, 0.0]).view(1, 2, 1, 1).expand(-1, -1, 256, 256)
+    position = torch.tensor(where).view(1, 2, 1, 1).expand(-1, -1, 256, 256)
     _, shade = drawing()(position, asked)
     assert not shade.any()
