@@ -252,7 +252,8 @@ class FaceEditor:
         expression = models.motion(face.expression, window, condition, intensity=intensity)
         crop = crop_face(frame, face, head, sample_aspect=self._sample_aspect)
         self.numbers_edited.add(tracked.number)
-        rendering = models.renderer(crop, expression, intensity * condition.likelihood)
+        eyes = window.eyes(face.expression)
+        rendering = models.renderer(crop, expression, intensity * condition.likelihood, eyes)
         return paste_face(frame, crop, rendering)
 
     def check_found(self, source: Path) -> None:

@@ -17,7 +17,7 @@ from cdrl_cli.evaluation.protocol import Task
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import Rendering
 from cdrl_cli.face.tracking import track_faces
-from cdrl_cli.generator.renderer import Renderer
+from cdrl_cli.generator.renderer import OPEN, Renderer
 from cdrl_cli.geometry.warp import resample
 from cdrl_cli.media import open_video
 
@@ -109,8 +109,9 @@ class _Witness:
         crop: FaceCrop,
         expression: Float[np.ndarray, " 52"],
         emotion: Float[np.ndarray, " 7"],
+        eyes: Float[np.ndarray, " 2"] = OPEN,
     ) -> Rendering:
-        rendering = self._renderer(crop, expression, emotion)
+        rendering = self._renderer(crop, expression, emotion, eyes)
         self._masks.append((crop, rendering))
         return rendering
 

@@ -74,6 +74,16 @@ class Window:
     expressions: Float[np.ndarray, "window 52"]
     """Coefficients, 0..1."""
 
+    def eyes(self, expression: Float[np.ndarray, " 52"]) -> Float[np.ndarray, " 2"]:
+        """How open they are, left and right (:func:`open_eyes`).
+
+        Args:
+            expression: Of the frame itself.
+        """
+        seen, now = self.at_rate()
+        usual = seen[max(0, now + 1 - OWN_FRAMES) : now + 1, BLINKS].mean(axis=0)
+        return open_eyes(expression[BLINKS], usual)
+
     def at_rate(self) -> tuple[Float[np.ndarray, "frames 52"], int]:
         """The window on a grid of 1 / 25 s that the frame itself lies on, and its place there.
 
@@ -90,6 +100,22 @@ class Window:
         before_s, after_s = self.offsets_s[after - 1], self.offsets_s[after]
         share = ((grid_s - before_s) / np.maximum(after_s - before_s, 1e-9)).clip(0, 1)[:, None]
         return (1 - share) * self.expressions[after - 1] + share * self.expressions[after], -first
+
+
+def open_eyes(
+    blinks: Float[np.ndarray, " 2"], usual: Float[np.ndarray, " 2"]
+) -> Float[np.ndarray, " 2"]:
+    """How far the lids, left and right, are as open as they usually are: 1, shut: 0.
+
+    By what a blink adds to the coefficient, not by the coefficient: quick blinks are read as half
+    ones, and narrow eyes as half closed ones.
+
+    Args:
+        blinks: Coefficients now.
+        usual: Their mean over :data:`OWN_FRAMES`.
+    """
+    added = BLINK_GAIN * (blinks - usual - BLINK_NOISE)
+    return (1 - blinks) * (1 - np.clip(added, 0.0, 1.0))
 
 
 @runtime_checkable
@@ -151,7 +177,7 @@ class DifferenceMotion:
         added = intensity * condition.difference
         removed = min(intensity, 1.0) * SHARES * own
         shift = _bound(added - removed, MAX_SHIFT * max(1.0, intensity))
-        return np.clip(expression + _spare_blinks(shift, expression), 0.0, CEILINGS)
+        return np.clip(expression + _spare_blinks(shift, window.eyes(expression)), 0.0, CEILINGS)
 
 
 class LearnedMotion:
@@ -191,7 +217,7 @@ class LearnedMotion:
         let_go = 1 / (1 + np.exp(-self._linear("let_go", heard)))
         felt = condition.amount * np.tanh(self._linear("feel", mixed))
         change = SHARES * (felt - let_go * own)
-        change = _spare_blinks(change, expression)
+        change = _spare_blinks(change, window.eyes(expression))
         length = float(np.linalg.norm(change)) + 1e-12
         change *= intensity * MAX_SHIFT * np.tanh(length / MAX_SHIFT) / length
         room = np.maximum(np.where(change > 0, CEILINGS - expression, expression), 1e-6)
@@ -248,12 +274,12 @@ def _mean_before(
 
 
 def _spare_blinks(
-    change: Float[np.ndarray, " 52"], expression: Float[np.ndarray, " 52"]
+    change: Float[np.ndarray, " 52"], eyes: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, " 52"]:
     """A closed eye has no opening to widen: blinks stay whole."""
     spared = change.copy()
-    for lids, blink in zip((LIDS_LEFT, LIDS_RIGHT), BLINKS, strict=True):
-        spared[lids] *= 1 - expression[blink]
+    for lids, opened in zip((LIDS_LEFT, LIDS_RIGHT), eyes, strict=True):
+        spared[lids] *= opened
     return spared
 
 
@@ -298,6 +324,10 @@ raised ones (one person in ten has them above .45, one in twenty above .64), can
 BLINKS = _channels("eyeBlink")
 LIDS_LEFT = _channels("eyeWideLeft", "eyeSquintLeft")
 LIDS_RIGHT = _channels("eyeWideRight", "eyeSquintRight")
+
+BLINK_GAIN = 5.0
+BLINK_NOISE = 0.05
+"""An eye is shut where its coefficient is above its mean by the noise and one part in so many."""
 
 RHYTHM = np.flatnonzero(SHARES < 1).tolist()
 """Channels that tell the rhythm of speech, gaze and blinks."""

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from cdrl_cli.face.landmarks import COEFFICIENTS
 from cdrl_cli.generator.motion import (
+    BLINK_GAIN,
+    BLINK_NOISE,
     BLINKS,
     CEILINGS,
     CONTEXT_AFTER,
@@ -117,9 +119,11 @@ class MotionEditor(nn.Module):
         felt = torch.tanh(self.feel(mixed))
         change = self.shares * (felt - torch.sigmoid(self.let_go(heard)) * own)
         # A closed eye has no opening to widen: blinks stay whole.
+        blinks = source[..., BLINKS]
+        added = BLINK_GAIN * (blinks - _mean_before(blinks, OWN_FRAMES) - BLINK_NOISE)
+        eyes = (1 - blinks) * (1 - added.clamp(0, 1))
         opened = torch.ones_like(source)
-        opened[..., LIDS_LEFT] = 1 - source[..., BLINKS[0], None]
-        opened[..., LIDS_RIGHT] = 1 - source[..., BLINKS[1], None]
+        opened[..., LIDS_LEFT], opened[..., LIDS_RIGHT] = eyes[..., :1], eyes[..., 1:]
         return _bound(change * opened)
 
     def _rhythm(

@@ -31,6 +31,14 @@ FADE_PX = 8.0
 FLOW_UNIT_PX = 8.0
 """The network is told the flow in units of so many crop pixels."""
 
+OPEN = np.ones(2)
+"""Eyes that are open."""
+
+EYE_X, EYE_Y = 0.345, 0.0
+EYE_REACH = (0.30, 0.24)
+"""Middle of the left eye on the canonical face, and half-axes of the ellipse that holds its lids
+and what moves with them; head space."""
+
 _LEVELS = (np.arange(256) / 127.5 - 1).astype(np.float32)
 """What the network is told of each level of a colour."""
 
@@ -44,6 +52,7 @@ class Renderer(Protocol):
         crop: FaceCrop,
         expression: Float[np.ndarray, " 52"],
         emotion: Float[np.ndarray, " 7"],
+        eyes: Float[np.ndarray, " 2"] = OPEN,
     ) -> Rendering:
         """How the crop's pixels change.
 
@@ -52,6 +61,7 @@ class Renderer(Protocol):
             expression: The coefficients that it should show.
             emotion: How much of each emotion is asked for, by its likelihood times the intensity;
                 0 for neutral.
+            eyes: How open they are, left and right: 1 as usual, 0 shut.
         """
         ...
 
@@ -101,6 +111,7 @@ class WarpRenderer:
         crop: FaceCrop,
         expression: Float[np.ndarray, " 52"],
         emotion: Float[np.ndarray, " 7"],  # noqa: ARG002 - a warp shows no more than coefficients
+        eyes: Float[np.ndarray, " 2"] = OPEN,  # noqa: ARG002 - and those spare them
     ) -> Rendering:
         """See :class:`Renderer`."""
         movement = self.move(crop, expression)
@@ -149,6 +160,7 @@ class LearnedRenderer:
         crop: FaceCrop,
         expression: Float[np.ndarray, " 52"],
         emotion: Float[np.ndarray, " 7"],
+        eyes: Float[np.ndarray, " 2"] = OPEN,
     ) -> Rendering:
         """See :class:`Renderer`."""
         movement = self._warp.move(crop, expression)
@@ -159,11 +171,31 @@ class LearnedRenderer:
         )
         shade = self._folds.shade(expression - crop.expression, movement.position)
         folded = (seen[:3] / 2 + 0.5) * np.expm1(shade * movement.mask)
+        spared = spare_eyes(movement.position, eyes)
         return Rendering(
-            flow=movement.flow + finer[0].transpose(1, 2, 0),
+            flow=movement.flow + finer[0].transpose(1, 2, 0) * spared[..., None],
             mask=movement.mask,
             colour=np.ascontiguousarray((colour[0] + folded).transpose(1, 2, 0)),
         )
+
+
+def spare_eyes(
+    position: Float32[np.ndarray, "256 256 3"], eyes: Float[np.ndarray, " 2"]
+) -> Float32[np.ndarray, "256 256"]:
+    """How much of the finer flow stays: all but around an eye that is shut, which it would tear.
+
+    Args:
+        position: Where on the canonical face each pixel lies, head space.
+        eyes: How open they are, left and right.
+    """
+    spared = np.ones(position.shape[:2], np.float32)
+    for side, opened in zip((EYE_X, -EYE_X), eyes, strict=True):
+        if opened < 1:
+            x = (position[..., 0] - side) / EYE_REACH[0]
+            y = (position[..., 1] - EYE_Y) / EYE_REACH[1]
+            inside = np.clip(2 * (1 - np.hypot(x, y)), 0, 1)
+            spared *= 1 - np.float32(1 - opened) * inside
+    return spared
 
 
 def network_input(

@@ -117,13 +117,23 @@ def test_a_passing_smile_is_not_the_sources_emotion():
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
-def test_a_blink_keeps_its_lids(left, right):
-    blinking = coefficients(eyeBlinkLeft=left, eyeBlinkRight=right)
+def test_narrow_eyes_take_their_part(left, right):
+    narrow = coefficients(eyeBlinkLeft=left, eyeBlinkRight=right)
     wide = coefficients(eyeWide=0.6, eyeSquint=0.3)
-    after = shown(blinking, np.zeros((1, 52)), wide, 1.0)
+    after = shown(narrow, narrow[None], wide, 1.0)
     for side, closed in (("Left", left), ("Right", right)):
         assert after[channel(f"eyeWide{side}")] == pytest.approx(0.6 * (1 - closed))
         assert after[channel(f"eyeSquint{side}")] == pytest.approx(0.3 * (1 - closed))
+
+
+@given(st.floats(0, 0.4), st.floats(0.25, 1))
+def test_a_blink_keeps_its_lids_however_weakly_it_is_read(usual, more):
+    """A quick blink of narrow eyes: the coefficient rises by a quarter."""
+    blinking, before = (coefficients(eyeBlink=min(1.0, usual + x)) for x in (more, 0.0))
+    after = shown(blinking, before[None], coefficients(eyeWide=0.6, eyeSquint=0.3), 1.0)
+    for name in ("eyeWide", "eyeSquint"):
+        for side in ("Left", "Right"):
+            assert after[channel(f"{name}{side}")] == pytest.approx(0)
 
 
 def test_the_lips_shared_with_speech_take_a_part():
