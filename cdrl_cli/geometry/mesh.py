@@ -16,6 +16,9 @@ _SUBPIXEL_BITS = 4
 _LEAST_AREA_PX = 1e-3
 """A triangle seen edge-on covers no pixel and fixes no plane."""
 
+_AREA_SLACK_PX = 0.01
+"""By so much less than asked for a triangle may end."""
+
 _LEAST_HEIGHT_PX = 1.0
 """A triangle thinner than a pixel has no slope across."""
 
@@ -77,37 +80,68 @@ def unfold(
     least_area: float = 0.25,
     rounds: int = 24,
 ) -> Float[np.ndarray, "points 2"]:
-    """Take back as much of a displacement as it needs so that no triangle folds over.
+    """Change a displacement as little as it needs so that no triangle folds over.
 
     A triangle folds when its area changes sign, and it is pressed flat when little is left. Where
-    one would keep less than ``least_area`` of its area, the displacement of its corners is
-    weakened, round by round; what still folds after the last round does not move at all, nor do
-    the neighbours that would fold over it.
+    one would keep less than ``least_area`` of its area, its corners are drawn towards their common
+    displacement just so far that it keeps that: the constraints of position-based dynamics
+    (Mueller et al. 2007), one after another round. They grow from nothing, so that a face that
+    moves steadily is still steady where triangles begin to fold. What still folds after the last
+    round is weakened, and in the end does not move at all, nor do neighbours that would fold
+    over it.
 
     Args:
         points_xy: Where the points are.
-        displacement_xy: Where they want to go, relative to it.
+        displacement_xy: Where they want to go, relative to it; who does not want to move does not.
         triangles: Turned-away triangles may be among them; each is compared with itself.
         least_area: Share of its area that a triangle must keep, 0..1.
-        rounds: Attempts; each takes back a fifth.
+        rounds: Attempts to draw corners together, and as many to weaken what is left.
 
     Returns:
         The displacement, unchanged where nothing folds.
     """
     before = signed_areas(points_xy, triangles)
+    sense = np.sign(before)
     # Triangles seen edge-on have no area to keep; a pixel of slack frees them.
-    floor = np.sign(before) * before * least_area - 0.5
+    floor = sense * before * least_area - 0.5
     moved = displacement_xy.copy()
+    still = ~moved.any(axis=1)
     for (
         attempt
     ) in itertools.count():  # ends: past the rounds each attempt stills at least one point more
-        after = signed_areas(points_xy + moved, triangles) * np.sign(before)
-        folded = after < floor
+        after = signed_areas(points_xy + moved, triangles) * sense
+        folded = after < floor - _AREA_SLACK_PX
         if not folded.any():
             break
-        corners = np.unique(triangles[folded])
-        moved[corners] *= 0.8 if attempt < rounds else 0.0
+        corners = triangles[folded]
+        if attempt < rounds:
+            kept = _shares_before_folding(
+                points_xy[corners], moved[corners], sense[folded], floor[folded]
+            )
+            apart = moved[corners] - moved[corners].mean(axis=1, keepdims=True)
+            np.subtract.at(moved, corners, (1 - kept)[:, None, None] * apart)
+            moved[still] = 0.0
+        else:
+            moved[np.unique(corners)] *= 0.8 if attempt < 2 * rounds else 0.0
     return moved
+
+
+def _shares_before_folding(
+    corners_xy: Float[np.ndarray, "folded 3 2"],
+    moves_xy: Float[np.ndarray, "folded 3 2"],
+    sense: Float[np.ndarray, " folded"],
+    floor: Float[np.ndarray, " folded"],
+) -> Float[np.ndarray, " folded"]:
+    """How much of the differences between its corners' moves takes each triangle to its floor.
+
+    Its area is a quadratic in that share, above the floor at 0 and below it at 1.
+    """
+    (ux, uy), (vx, vy) = ((corners_xy[:, k] - corners_xy[:, 0]).T for k in (1, 2))
+    (dux, duy), (dvx, dvy) = ((moves_xy[:, k] - moves_xy[:, 0]).T for k in (1, 2))
+    spare = sense * (ux * vy - uy * vx) - floor
+    slope = sense * (ux * dvy + dux * vy - uy * dvx - duy * vx)
+    bend = sense * (dux * dvy - duy * dvx)
+    return 2 * spare / (-slope + np.sqrt(np.maximum(slope**2 - 4 * bend * spare, 0.0)))
 
 
 def interpolate(

@@ -125,19 +125,27 @@ def test_nothing_folds(seed, size_px):
     wish[468:] = 0
     before = signed_areas(points, triangles)
     after = signed_areas(points + unfold(points, wish, triangles), triangles)
-    keeps = after * np.sign(before) >= 0.25 * np.abs(before) - 0.5 - 1e-9
+    keeps = after * np.sign(before) >= 0.25 * np.abs(before) - 0.5 - 0.01 - 1e-9
     assert keeps.all()
 
 
+@given(st.integers(0, 48), st.floats(-np.pi, np.pi))
+def test_a_steady_move_stays_steady_where_triangles_begin_to_fold(point, angle):
+    points, triangles = grid_mesh(6, 60.0)  # cells of 10 pixels
+    step_px, way = 0.1, np.zeros(points.shape)
+    way[point] = np.cos(angle), np.sin(angle)
+    moved = np.stack([unfold(points, size * way, triangles) for size in np.arange(0, 14, step_px)])
+    assert np.abs(np.diff(moved, axis=0)).max() <= 1.5 * step_px
+
+
 @given(SEEDS, st.floats(0.0, 40.0))
-def test_a_displacement_is_weakened_never_turned(seed, size_px):
+def test_who_stands_still_is_not_pushed(seed, size_px):
     points, triangles = grid_mesh(6, 60.0)
-    wish = np.random.default_rng(seed).normal(0, size_px, points.shape)
-    moved = unfold(points, wish, triangles)
-    share = (moved * wish).sum(axis=1) / np.maximum((wish**2).sum(axis=1), 1e-12)
-    np.testing.assert_allclose(moved, share[:, None] * wish, atol=1e-9)
-    assert (share >= 0).all()
-    assert (share <= 1 + 1e-12).all()
+    generator = np.random.default_rng(seed)
+    wish = generator.normal(0, size_px, points.shape)
+    still = generator.random(len(points)) < 0.5
+    wish[still] = 0
+    np.testing.assert_array_equal(unfold(points, wish, triangles)[still], 0.0)
 
 
 @given(SEEDS)
