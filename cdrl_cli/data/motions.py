@@ -110,14 +110,17 @@ def align_takes(takes: Sequence[MotionTake]) -> list[AlignedTakes]:
 
 
 def typical_differences(
-    takes: Sequence[MotionTake], *, units: float, strength: float
+    takes: Sequence[MotionTake], *, strength: float
 ) -> Float[np.ndarray, "7 52"]:
     """How each emotion differs from neutral where it is acted clearly; neutral is 0.
 
+    The mean over people of those who act it clearly, as far as they agree (mean cosine between
+    two of them), and for the rest the textbook's action units, both of length 1. Where everybody
+    acts an emotion in a way of their own, what is left of the mean is one actor's brows; where
+    nobody acts it, the action units are all there is.
+
     Args:
-        takes: Whom to look at: the mean over people of those who act the emotion clearly.
-        units: Weight of the textbook's action units beside them, both of length 1; where nobody
-            acts an emotion clearly, they are all there is.
+        takes: Whom to look at.
         strength: L2 of each difference.
     """
     typical = np.zeros((len(Emotion), 52))
@@ -130,10 +133,22 @@ def typical_differences(
                 people[one.clip.identity].append(one.difference)
         means = [np.mean(own, axis=0) for own in people.values()]
         clear = [mean for mean in means if np.linalg.norm(mean) > CLEARLY_ACTED]
-        coded = SHARES * coded_expression(emotion)
-        difference = units * _unit(coded) + _unit(np.mean(clear, axis=0)) if clear else coded
+        difference = _unit(SHARES * coded_expression(emotion))
+        if clear:
+            agreed = _agreement(clear)
+            difference = (1 - agreed) * difference + agreed * _unit(np.mean(clear, axis=0))
         typical[emotion.class_index] = strength * _unit(difference)
     return typical
+
+
+def _agreement(differences: Sequence[Float[np.ndarray, " 52"]]) -> float:
+    """Mean cosine between two of them, not below 0; who is alone agrees with nobody."""
+    count = len(differences)
+    if count == 1:
+        return 0.0
+    units = np.stack([_unit(one) for one in differences])
+    cosines = units @ units.T
+    return max(0.0, float(cosines.sum() - count) / (count * (count - 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +275,9 @@ class MotionSampler:
         length = np.linalg.norm(shown)
         if emotion is Emotion.NEUTRAL or length < CLEARLY_ACTED:
             return embedding, typical
-        mixed = _unit(typical) + shown / length
+        # As far as the clip shows what others show: one that contradicts them is a way of its own.
+        alike = max(0.0, float(_unit(typical) @ shown) / float(length))
+        mixed = _unit(typical) + alike * shown / length
         return embedding, _unit(mixed) * max(float(np.linalg.norm(typical)), float(length))
 
     def _neutrals(self, take: MotionTake) -> list[MotionTake]:

@@ -214,8 +214,8 @@ class LearnedMotion:
         gain, shift, gain_again, shift_again = np.split(self._linear("film", heard), 4)
         mixed = _silu((1 + gain) * self._linear("mix", self._rhythm(seen, now)) + shift)
         mixed = _silu((1 + gain_again) * self._linear("mix_again", mixed) + shift_again)
-        let_go = 1 / (1 + np.exp(-self._linear("let_go", heard)))
-        felt = condition.amount * np.tanh(self._linear("feel", mixed))
+        let_go = 1 / (1 + np.exp(-_both_sides(self._linear("let_go", heard))))
+        felt = condition.amount * np.tanh(_both_sides(self._linear("feel", mixed)))
         change = SHARES * (felt - let_go * own)
         change = _spare_blinks(change, window.eyes(expression))
         length = float(np.linalg.norm(change)) + 1e-12
@@ -258,6 +258,10 @@ def find_expressive(
     """Where that half is."""
     strength = np.linalg.norm(SHARES * (expressions - neutral), axis=1)
     return strength >= np.median(strength)
+
+
+def _both_sides(values: Float[np.ndarray, " 52"]) -> Float[np.ndarray, " 52"]:
+    return (values + values[MIRRORED]) / 2
 
 
 def _silu(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -312,6 +316,14 @@ SHARES = _shares()
 """How much of a difference each channel takes: none where it is speech, gaze or a blink; little
 where speech and emotion share the lips; all of it at the brows, eyes, cheeks, nose and mouth
 corners."""
+
+MIRRORED = [
+    EXPRESSION_NAMES.index(
+        name.replace("Left", "Right") if "Left" in name else name.replace("Right", "Left")
+    )
+    for name in EXPRESSION_NAMES
+]
+"""Each channel's counterpart on the other side of the face; itself where it has none."""
 
 RAISED = 1.35
 """Where brows end."""

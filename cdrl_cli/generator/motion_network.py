@@ -26,6 +26,7 @@ from cdrl_cli.generator.motion import (
     LIDS_LEFT,
     LIDS_RIGHT,
     MAX_SHIFT,
+    MIRRORED,
     OWN_FRAMES,
     RHYTHM,
     SHARES,
@@ -55,7 +56,8 @@ class MotionEditor(nn.Module):
     the source's own emotion, what its last two seconds show beyond the neutral range; :math:`h`
     the rhythm of its speech, gaze and blinks, from a second of them (temporal convolutions);
     :math:`f` layers conditioned on the embedding :math:`e` (FiLM, Perez et al. 2018); :math:`g`
-    in 0..1; :math:`\beta` the bound that keeps the change's length under :data:`MAX_SHIFT`; and
+    in 0..1, both alike for the two sides of the face (eight actors' crooked smiles are theirs);
+    :math:`\beta` the bound that keeps the change's length under :data:`MAX_SHIFT`; and
     :math:`r` the room that a channel has before 0 or its ceiling (:data:`CEILINGS`).
 
     Every channel moves one way as the intensity grows. A frame's answer needs 1.9 s before it and
@@ -116,8 +118,9 @@ class MotionEditor(nn.Module):
         rhythm = self._rhythm(source)
         mixed = functional.silu((1 + gain) * self.mix(rhythm) + shift)
         mixed = functional.silu((1 + gain_again) * self.mix_again(mixed) + shift_again)
-        felt = torch.tanh(self.feel(mixed))
-        change = self.shares * (felt - torch.sigmoid(self.let_go(heard)) * own)
+        felt = torch.tanh(_both_sides(self.feel(mixed)))
+        let_go = torch.sigmoid(_both_sides(self.let_go(heard)))
+        change = self.shares * (felt - let_go * own)
         # A closed eye has no opening to widen: blinks stay whole.
         blinks = source[..., BLINKS]
         added = BLINK_GAIN * (blinks - _mean_before(blinks, OWN_FRAMES) - BLINK_NOISE)
@@ -143,6 +146,10 @@ def apply_change(
     ceilings = torch.from_numpy(CEILINGS).to(source)
     room = torch.where(change > 0, ceilings - source, source).clamp(min=1e-6)
     return (source + room * torch.tanh(change / room)).clamp(min=0).minimum(ceilings)
+
+
+def _both_sides(values: Float[Tensor, "*some 52"]) -> Float[Tensor, "*some 52"]:
+    return (values + values[..., MIRRORED]) / 2
 
 
 def _bound(change: Float[Tensor, "batch frames 52"]) -> Float[Tensor, "batch frames 52"]:

@@ -203,9 +203,8 @@ class MotionLossConfig:
     follow: float = 20.0
     """The real emotional take, frame by frame, low-passed where it was aligned by warping."""
     typical: float = 8.0
-    """The mean change is that of actors who act the emotion clearly."""
-    units: float = 0.3
-    """Share of the textbook's action units in that change, against the actors' 1."""
+    """The mean change is that of actors who act the emotion clearly, as far as they agree, and of
+    its action units."""
     strength: float = 1.6
     """Its length: what strong actors do (0.6 to 1.3); a face's limits take some of it."""
     emotion: float = 0.3
@@ -325,13 +324,13 @@ class RendererModelConfig:
     """Channels of the U-Net at a quarter, an eighth, ... of the crop's side."""
     motion_rate: float = 1e-3
     """Learning rate of the motion editor at its highest; it has been trained before."""
-    editing_from: float = 0.75
+    editing_from: float = 0.625
     """Share of the steps after which the motion editor learns too, through the renderer."""
     critic_rate: float = 4e-4
     """Of the discriminator."""
     reader_steps: int = 800
     """Of the reader of coefficients, which is made first."""
-    alike: float = 0.89
+    alike: float = 0.9
     """Mean cosine of SFace, before and after, that edits are held to: .79 are two takes of one
     person in two emotions, .95 two moments of one take, 0 two people. What an emotion costs of it
     is left to the emotion: a smile is seen early, fear late."""

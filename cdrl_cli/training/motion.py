@@ -151,7 +151,7 @@ def train_motion(
     networks.editor.neutral_high.copy_(torch.from_numpy(neutral.high))
     networks.editor.scale.copy_(0.03 + spread.mean(dim=0)[RHYTHM])
     frozen = _Frozen(emotion, content, spread)
-    typical = typical_differences(learning, units=config.loss.units, strength=config.loss.strength)
+    typical = typical_differences(learning, strength=config.loss.strength)
     references = _read_references(learning, emotion, neutral)
     asking = {one: shown[::ASKING_EVERY] for one, shown in references.items()}
     sampler = MotionSampler(

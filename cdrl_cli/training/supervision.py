@@ -267,13 +267,13 @@ def is_one_clip(moments: Moments) -> bool:
 def _clip_embeddings(
     clips: Sequence[FaceClip], emotion: EmotionModels
 ) -> dict[Emotion, list[Float[Tensor, " 64"]]]:
-    """Of acted clips that CERL reads as what they were meant to be."""
+    """Of acted clips that CERL reads, as an edit does, as what they were meant to be."""
     found: dict[Emotion, list[Tensor]] = {}
     for one in clips:
         meant = one.clip.emotion
         if meant in (None, Emotion.NEUTRAL):
             continue
-        embedding = emotion.embed(one.expression).clone()
+        embedding = emotion.embed(one.expression, faces=one.crops.image).clone()
         if int((emotion.labels @ embedding).argmax()) == meant.class_index:
             found.setdefault(meant, []).append(embedding)
     return found

@@ -10,6 +10,7 @@ from cdrl_cli.generator.motion import (
     CONTEXT_AFTER,
     MAX_INTENSITY,
     MAX_SHIFT,
+    MIRRORED,
     OWN_FRAMES,
     RATE_HZ,
     SHARES,
@@ -106,6 +107,14 @@ def test_speech_gaze_and_blinks_never_change(editor, seed, intensity):
     _, source = talk(1.0, seed=seed)
     output = edit(editor, source, feeling(seed), intensity)
     np.testing.assert_array_equal(output[:, SHARES == 0], source[:, SHARES == 0])
+
+
+@given(SEEDS, INTENSITIES)
+def test_a_face_alike_on_both_sides_stays_so(editor, seed, intensity):
+    _, source = talk(1.0, seed=seed)
+    source = (source + source[:, MIRRORED]) / 2
+    output = edit(editor, source, feeling(seed), intensity)
+    np.testing.assert_allclose(output, output[:, MIRRORED], atol=1e-6)
 
 
 def test_slopes_reach_every_weight_and_the_embedding(editor):
