@@ -71,6 +71,8 @@ class Score:
     task: Task
     path: Path
     """The edited file; the source where the row edits nothing."""
+    read_as: Emotion | None
+    """What CERL took the reference or the label for; None where nothing was edited."""
     judged: Emotion
     frame_hits: float
     """Share of frames judged to show the emotion that was asked for."""
@@ -217,10 +219,11 @@ class Bench:
         target = None if task.target is None else self._look(task.target)
         options = edit_options(task, intensity=intensity)
         path, output, edit_s, outside = task.source.path, source, 0.0, None
+        read_as = None
         if models is not None:
             name = f"{task.name}{task.source.path.suffix}"
             edited = make_edit(task, models, options, folder / slug(row) / name)
-            path, edit_s = edited.path, edited.edit_s
+            path, edit_s, read_as = edited.path, edited.edit_s, edited.read_as
         began = perf_counter()
         if models is not None:
             output = self._read(replace(task.source, path=path), kept=False)
@@ -235,6 +238,7 @@ class Bench:
             row=row,
             task=task,
             path=path,
+            read_as=read_as,
             judged=measures.judged_emotion(after.probabilities),
             frame_hits=measures.frame_accuracy(after.probabilities, task.emotion),
             probability_rise=measures.probability_rise(

@@ -255,6 +255,18 @@ def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterato
                 for report in block
             ],
         )
+        if asking == "reference":
+            yield ""
+            yield "References as CERL reads them, and what becomes of them (clips judged right):"
+            yield ""
+            yield from _table(
+                ["row", "references read as meant", "edits by those", "edits by the others"],
+                [
+                    _readings(report.row, scores)
+                    for report in block
+                    if (scores := _edited(evaluation, report))
+                ],
+            )
         for report in block:
             yield ""
             yield f"Confusion, {report.row}: asked for (row), judged (column), clips."
@@ -375,6 +387,24 @@ def _summarise_row(row: str, asking: Asking, scores: list[Score]) -> RowReport:
     )
 
 
+def _edited(evaluation: Evaluation, report: RowReport) -> list[Score]:
+    """What a row edited; nothing, where it edits nothing."""
+    return [
+        score
+        for score in evaluation.scores
+        if (score.row, score.task.asking) == (report.row, report.asking) and score.read_as
+    ]
+
+
+def _readings(row: str, scores: Sequence[Score]) -> list[str]:
+    read = {score.task.reference.path: score.read_as is score.task.emotion for score in scores}
+    cells = []
+    for rightly in (True, False):
+        hits = [_hit(score) for score in scores if read[score.task.reference.path] is rightly]
+        cells.append(f"{np.mean(hits):.2f} ({len(hits)})" if hits else "–")
+    return [row, f"{sum(read.values())} of {len(read)}", *cells]
+
+
 def _interval(measure: Measure, scores: list[Score]) -> Interval:
     asked = [score for score in scores if measure.counts(score)]
     return bootstrap(
@@ -417,6 +447,7 @@ def _edit_facts(score: Score) -> dict[str, object]:
         "asking": task.asking,
         "reference": task.reference.path.name,
         "target": None if task.target is None else task.target.path.name,
+        "read_as": score.read_as,
         "judged": score.judged,
         "frame_hits": score.frame_hits,
         "probability_rise": score.probability_rise,

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 import cdrl_cli
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.editing import EditOptions, FaceEditor, edit_video
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.fingerprint import fingerprint
 from cdrl_cli.evaluation.protocol import Task
 from cdrl_cli.face.alignment import FaceCrop
@@ -40,6 +41,8 @@ class Edited:
     path: Path
     edit_s: float
     """What the edit took, when it was made."""
+    read_as: Emotion
+    """What CERL takes what was asked for, above all."""
 
 
 def make_edit(task: Task, models: Models, options: EditOptions, output: Path) -> Edited:
@@ -62,14 +65,16 @@ def make_edit(task: Task, models: Models, options: EditOptions, output: Path) ->
     try:
         known = json.loads(note.read_text("utf-8"))
         if output.is_file() and known["digest"] == digest:
-            return Edited(output, float(known["edit_s"]))
+            return Edited(output, float(known["edit_s"]), Emotion(known["read_as"]))
     except (OSError, ValueError, KeyError, TypeError):
         pass  # no note, or none of ours: the edit is made
     output.parent.mkdir(parents=True, exist_ok=True)
     note.unlink(missing_ok=True)  # a run cut off after the edit must not leave the old note
     result = edit_video(task.source.path, output, replace(options, overwrite=True), models=models)
-    note.write_text(json.dumps({"digest": digest, "edit_s": result.elapsed_s}) + "\n", "utf-8")
-    return Edited(output, result.elapsed_s)
+    read_as = max(result.reading, key=lambda emotion: result.reading[emotion])
+    facts = {"digest": digest, "edit_s": result.elapsed_s, "read_as": read_as}
+    note.write_text(json.dumps(facts) + "\n", "utf-8")
+    return Edited(output, result.elapsed_s, read_as)
 
 
 def edit_options(task: Task, *, intensity: float) -> EditOptions:

@@ -1,5 +1,6 @@
 """Rows held against each other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from cdrl_cli.evaluation.report import compare, draw_report, summarise
 RISE = "rise of the emotion's probability"
 
 
-def score(row, number, rise, closures=1.0):
+def score(row, number, rise, closures=1.0, *, asking="label", read_as=None):
     """One of 24 edits; only what the tests ask about differs."""
     emotion = EDITED_EMOTIONS[number % len(EDITED_EMOTIONS)]
     source, shown = (
@@ -22,9 +23,10 @@ def score(row, number, rise, closures=1.0):
     )
     return Score(
         row=row,
-        task=Task(source, emotion, "label", shown, None),
+        task=Task(source, emotion, asking, shown, None),
         path=source.path if row == "no edit" else Path(f"{row}-{number}.mp4"),
-        judged=Emotion.NEUTRAL,
+        read_as=read_as,
+        judged=read_as or Emotion.NEUTRAL,
         frame_hits=0.0,
         probability_rise=rise,
         lip_correlation=1.0,
@@ -87,3 +89,18 @@ def test_the_page_shows_it():
     page = "\n".join(draw_report(found, summarise(found)))
     assert "full less another row, clip by clip:" in page
     assert f"| {RISE} | 0.250 [0.250, 0.250] |" in page
+
+
+def test_a_report_says_which_references_were_read_as_meant():
+    """Whoever is misread is judged as he was read."""
+    misread = {Emotion.FEAR: Emotion.SURPRISED, Emotion.DISGUSTED: Emotion.HAPPY}
+    scores = []
+    for number in range(12):
+        emotion = EDITED_EMOTIONS[number % 6]
+        one = score("full", number, 0.1, asking="reference", read_as=misread.get(emotion, emotion))
+        reference = replace(one.task.reference, path=Path(f"{emotion}.mp4"))
+        scores.append(replace(one, task=replace(one.task, reference=reference)))
+    acted = Acted(scores[0].task.reference, Emotion.NEUTRAL, frame_hits=0.5, inside=1.0, change=0.9)
+    found = Evaluation(("full",), tuple(scores), (acted,), 1.0)
+    text = "\n".join(draw_report(found, summarise(found)))
+    assert "| full | 4 of 6 | 1.00 (8) | 0.00 (4) |" in text
