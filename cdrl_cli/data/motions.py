@@ -127,28 +127,34 @@ def typical_differences(
     for emotion in Emotion:
         if emotion is Emotion.NEUTRAL:
             continue
-        people: dict[str, list[Float[np.ndarray, " 52"]]] = defaultdict(list)
-        for one in takes:
-            if one.emotion is emotion:
-                people[one.clip.identity].append(one.difference)
-        means = [np.mean(own, axis=0) for own in people.values()]
-        clear = [mean for mean in means if np.linalg.norm(mean) > CLEARLY_ACTED]
         difference = _unit(SHARES * coded_expression(emotion))
-        if clear:
-            agreed = _agreement(clear)
+        if clear := clear_differences(takes, emotion):
+            agreed = max(0.0, agreement(clear))
             difference = (1 - agreed) * difference + agreed * _unit(np.mean(clear, axis=0))
         typical[emotion.class_index] = strength * _unit(difference)
     return typical
 
 
-def _agreement(differences: Sequence[Float[np.ndarray, " 52"]]) -> float:
-    """Mean cosine between two of them, not below 0; who is alone agrees with nobody."""
+def clear_differences(
+    takes: Sequence[MotionTake], emotion: Emotion
+) -> list[Float[np.ndarray, " 52"]]:
+    """How each person differs from neutral, of those who act an emotion clearly."""
+    people: dict[str, list[Float[np.ndarray, " 52"]]] = defaultdict(list)
+    for one in takes:
+        if one.emotion is emotion:
+            people[one.clip.identity].append(one.difference)
+    means = [np.mean(own, axis=0) for own in people.values()]
+    return [mean for mean in means if np.linalg.norm(mean) > CLEARLY_ACTED]
+
+
+def agreement(differences: Sequence[Float[np.ndarray, " 52"]]) -> float:
+    """Mean cosine between two of them; who is alone agrees with nobody."""
     count = len(differences)
     if count == 1:
         return 0.0
     units = np.stack([_unit(one) for one in differences])
     cosines = units @ units.T
-    return max(0.0, float(cosines.sum() - count) / (count * (count - 1)))
+    return float(cosines.sum() - count) / (count * (count - 1))
 
 
 @dataclass(frozen=True, slots=True)
