@@ -359,9 +359,8 @@ def _read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
 
 
 def _average_reading(conditions: ConditionTrack) -> dict[Emotion, float]:
-    """How likely each emotion is over a track; what is none of them is neutral."""
-    shares = np.mean([one.likelihood for one in conditions.conditions], axis=0)
-    shares[Emotion.NEUTRAL.class_index] = max(0.0, 1.0 - shares.sum())
+    """How likely each emotion is over a track."""
+    shares = np.mean([one.reading for one in conditions.conditions], axis=0)
     return dict(zip(Emotion, shares.tolist(), strict=True))
 
 

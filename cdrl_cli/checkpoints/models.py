@@ -1,7 +1,7 @@
 """The models of an edit, built from verified files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,10 @@ class Models:
         )
 
     def read_conditions(self, looks: Sequence[Looks]) -> tuple[Condition, ...]:
-        """The conditions that faces set, each by what was seen of a clip or of a part of one."""
+        """The conditions that faces set, each by what was seen of a clip or of a part of one.
+
+        What CERL reads is settled before it is asked for: see :meth:`_recall`.
+        """
         cerl = load_file(find_weights(name_in_set("cerl", self.weight_set)))
         reader = EmotionReader(
             part_of(cerl, "encoder"),
@@ -88,13 +91,13 @@ class Models:
             self.temperature,
             read_appearance(find_weights("appearance")),
         )
-        return tuple(
-            self._condition(
-                SHARES * (one.expressions.mean(axis=0) - self.neutral.mean),
-                reader.embed(one.expressions, faces=one.faces),
-            )
-            for one in looks
-        )
+        conditions = []
+        for one in looks:
+            difference = SHARES * (one.expressions.mean(axis=0) - self.neutral.mean)
+            seen = reader.embed(one.expressions, faces=one.faces)
+            asked = self._condition(difference, self._recall(seen))
+            conditions.append(replace(asked, reading=self._likelihoods(seen)))
+        return tuple(conditions)
 
     def text_condition(self, words: str) -> Condition:
         """The condition that a sentence sets.
@@ -124,11 +127,25 @@ class Models:
     def _condition(
         self, difference: Float[np.ndarray, " 52"], embedding: Float[np.ndarray, " dimension"]
     ) -> Condition:
+        reading = self._likelihoods(embedding)
+        likelihood = reading.copy()
+        likelihood[Emotion.NEUTRAL.class_index] = 0
+        return Condition(difference, embedding, likelihood, reading)
+
+    def _recall(self, seen: Float[np.ndarray, " dimension"]) -> Float[np.ndarray, " dimension"]:
+        r"""What a clip shows, as the language prior knows it: :math:`T^\top softmax(T v / \tau)`.
+
+        One step of retrieval from an associative memory of the labels :math:`T` (Ramsauer et al.
+        2021). A clip's embedding lies well beside all of them, where the editor learned little;
+        and doubt between anger and disgust is no mixture of the two.
+        """
+        recalled = self._likelihoods(seen) @ self.labels
+        return np.asarray(recalled / np.linalg.norm(recalled))
+
+    def _likelihoods(self, embedding: Float[np.ndarray, " dimension"]) -> Float[np.ndarray, " 7"]:
         cosines = self.labels @ embedding / self.temperature
         likelihood = np.exp(cosines - cosines.max())
-        likelihood /= likelihood.sum()
-        likelihood[Emotion.NEUTRAL.class_index] = 0
-        return Condition(difference, embedding, likelihood)
+        return np.asarray(likelihood / likelihood.sum())
 
 
 def load_models(

@@ -30,9 +30,11 @@ class Condition:
     difference: Float[np.ndarray, " 52"]
     """Coefficients of the emotion minus those of a neutral face, times :data:`SHARES`."""
     embedding: Float[np.ndarray, " dimension"]
-    """The emotion as CERL reads or names it, a unit vector."""
+    """The emotion as CERL names or recalls it, a unit vector."""
     likelihood: Float[np.ndarray, " 7"]
     """Of each emotion by that embedding; 0 for neutral, which asks for nothing."""
+    reading: Float[np.ndarray, " 7"]
+    """Likelihood of each as it was read, with all doubts: what people are told."""
 
     @property
     def amount(self) -> float:
@@ -62,6 +64,7 @@ class ConditionTrack:
             (1 - share) * one.difference + share * other.difference,
             embedding / max(float(np.linalg.norm(embedding)), 1e-9),
             (1 - share) * one.likelihood + share * other.likelihood,
+            (1 - share) * one.reading + share * other.reading,
         )
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from cdrl_cli.checkpoints.emotion import load_emotion
 from cdrl_cli.checkpoints.load import WEIGHT_SETS
-from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.checkpoints.models import Looks, load_models
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, WeightsError
 from cdrl_cli.face.alignment import crop_face
@@ -35,6 +35,20 @@ def test_neutral_asks_for_nothing_and_every_emotion_for_something_real(models):
             assert strength == 0
         else:
             assert 0.3 < strength <= MAX_SHIFT
+
+
+@pytest.mark.parametrize("weight_set", WEIGHT_SETS)
+def test_doubt_about_a_reference_is_told_and_not_asked_for(weight_set):
+    """Half a smile between raised brows: read as something, with doubts; asked for with few."""
+    models = load_models(weight_set)
+    shown = models.neutral.mean + 0.6 * models.differences[Emotion.HAPPY.class_index]
+    shown = shown + 0.3 * models.differences[Emotion.SURPRISED.class_index]
+    looks = Looks(np.tile(shown, (4, 1)).astype(np.float32), np.zeros((0, 64, 64, 3), np.uint8))
+    (asked,) = models.read_conditions([looks])
+    assert asked.reading.sum() == pytest.approx(1)
+    assert asked.likelihood.argmax() == asked.reading.argmax() == Emotion.HAPPY.class_index
+    assert asked.likelihood.max() > asked.reading.max()
+    assert np.linalg.norm(asked.embedding) == pytest.approx(1)
 
 
 def test_the_core_alone_knows_no_learned_motion():

@@ -33,7 +33,7 @@ IS_SPEECH = np.array([name.startswith(SPEECH) for name in EXPRESSION_NAMES])
 
 def condition_of(difference):
     """As a reference sets it: shares are in it."""
-    return Condition(SHARES * difference, np.zeros(64), np.zeros(7))
+    return Condition(SHARES * difference, np.zeros(64), np.zeros(7), np.zeros(7))
 
 
 def window_of(expressions):
@@ -148,7 +148,7 @@ def test_the_lips_shared_with_speech_take_a_part():
 def test_the_source_is_not_changed_in_place():
     expression, window = np.full(52, 0.5), np.full((3, 52), 0.5)
     difference = SHARES * 0.4
-    condition = Condition(difference.copy(), np.zeros(64), np.zeros(7))
+    condition = Condition(difference.copy(), np.zeros(64), np.zeros(7), np.zeros(7))
     MOTION(expression, window_of(window), condition, intensity=2.0)
     assert (expression == 0.5).all()
     assert (window == 0.5).all()

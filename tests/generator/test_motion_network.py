@@ -166,7 +166,7 @@ def test_numpy_and_torch_agree(editor, learned, seed, intensity, now):
     shown = learned(
         source[now],
         window_at(times_s, source, now),
-        Condition(np.zeros(52), embedding, ANGRY),
+        Condition(np.zeros(52), embedding, ANGRY, ANGRY),
         intensity=intensity,
     )
     np.testing.assert_allclose(shown, expected, atol=2e-5)
@@ -181,7 +181,7 @@ def test_the_answer_is_the_same_at_any_frame_rate(learned, rate_hz):
         source = talk_at(times_s, generator)
         now = int(np.abs(times_s - 2.0).argmin())
         assert times_s[now] == pytest.approx(2.0)
-        condition = Condition(np.zeros(52), feeling(), ANGRY)
+        condition = Condition(np.zeros(52), feeling(), ANGRY, ANGRY)
         window = window_at(times_s, source, now)
         answers.append(learned(source[now], window, condition, intensity=1.0) - source[now])
     assert np.abs(answers[0]).max() > 0.2
@@ -197,7 +197,7 @@ def test_and_at_a_varying_one(learned):
     for times_s in (even_s, jittered_s):
         source = talk_at(times_s, np.random.default_rng(3))
         now = int(np.abs(times_s - 2.0).argmin())
-        condition = Condition(np.zeros(52), feeling(), ANGRY)
+        condition = Condition(np.zeros(52), feeling(), ANGRY, ANGRY)
         window = window_at(times_s, source, now)
         answers.append(learned(source[now], window, condition, intensity=1.0) - source[now])
     # As far apart as interpolation is, in the mean; a channel that is about to stop may differ.
@@ -206,7 +206,7 @@ def test_and_at_a_varying_one(learned):
 
 def test_a_single_frame_is_enough(learned):
     expression = np.full(52, 0.3, np.float32)
-    condition = Condition(np.zeros(52), feeling(), ANGRY)
+    condition = Condition(np.zeros(52), feeling(), ANGRY, ANGRY)
     shown = learned(expression, Window(np.zeros(1), expression[None]), condition, intensity=1.0)
     assert np.abs(shown - expression).max() > 0.01
 
@@ -223,7 +223,7 @@ def test_an_embedding_for_each_frame_is_used_in_its_frame(editor):
 
 def test_a_track_passes_smoothly_from_one_emotion_to_the_next_and_holds_its_ends():
     one, other = (
-        Condition(np.full(52, x), feeling(seed), ANGRY) for seed, x in ((0, 0.0), (1, 1.0))
+        Condition(np.full(52, x), feeling(seed), ANGRY, ANGRY) for seed, x in ((0, 0.0), (1, 1.0))
     )
     track = ConditionTrack(np.array([1.0, 2.0]), (one, other))
     assert track.at(0.0) is one
@@ -245,7 +245,7 @@ def test_what_is_hardly_an_emotion_asks_for_hardly_anything(learned):
     window = window_at(times_s, source, 60)
     sizes = []
     for likely in (1.0, 0.5, 0.1, 0.0):
-        condition = Condition(np.zeros(52), feeling(), likely * ANGRY)
+        condition = Condition(np.zeros(52), feeling(), likely * ANGRY, ANGRY)
         shown = learned(source[60], window, condition, intensity=1.0)
         sizes.append(float(np.linalg.norm(shown - source[60])))
     assert sizes[0] == sizes[1] > sizes[2] > sizes[3]
