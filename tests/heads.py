@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.face.head import HeadModel
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES, Face
+from cdrl_cli.face.landmarks import COUNTERPARTS, EXPRESSION_NAMES, Face
 from cdrl_cli.generator.renderer import ExpressionBasis
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.geometry.similarity import Similarity
 from cdrl_cli.training.canonical_mesh import read_canonical_mesh
-from cdrl_cli.training.core import mirror_expression, mirror_landmarks
+from cdrl_cli.training.core import mirror_landmarks
 
 IRISES = {468: (33, 133), 473: (362, 263)}
 """First landmark of each iris, and the corners of its eye."""
@@ -54,7 +54,7 @@ def toy_head() -> ToyHead:
     for first, eye in IRISES.items():
         around = [(0, 0, 0), (1, 0, 0), (0, -1, 0), (-1, 0, 0), (0, 1, 0)]
         canonical[first : first + 5] = mesh_xyz[list(eye)].mean(axis=0) + 0.06 * np.array(around)
-    mirror, mirror_names = mirror_landmarks(mesh_xyz), mirror_expression()
+    mirror, mirror_names = mirror_landmarks(mesh_xyz), np.array(COUNTERPARTS)
 
     generator = np.random.default_rng(0)
     phases = canonical @ generator.normal(0, 2.0, (3, 6)) + generator.uniform(0, 6, 6)

@@ -94,9 +94,10 @@ class Models:
         conditions = []
         for one in looks:
             difference = SHARES * (one.expressions.mean(axis=0) - self.neutral.mean)
-            seen = reader.embed(one.expressions, faces=one.faces)
-            asked = self._condition(difference, self._recall(seen))
-            conditions.append(replace(asked, reading=self._likelihoods(seen)))
+            reading = self._likelihoods(reader.embed(one.expressions, faces=one.faces))
+            conditions.append(
+                replace(self._condition(difference, self._recall(reading)), reading=reading)
+            )
         return tuple(conditions)
 
     def text_condition(self, words: str) -> Condition:
@@ -132,14 +133,14 @@ class Models:
         likelihood[Emotion.NEUTRAL.class_index] = 0
         return Condition(difference, embedding, likelihood, reading)
 
-    def _recall(self, seen: Float[np.ndarray, " dimension"]) -> Float[np.ndarray, " dimension"]:
+    def _recall(self, reading: Float[np.ndarray, " 7"]) -> Float[np.ndarray, " dimension"]:
         r"""What a clip shows, as the language prior knows it: :math:`T^\top softmax(T v / \tau)`.
 
         One step of retrieval from an associative memory of the labels :math:`T` (Ramsauer et al.
         2021). A clip's embedding lies well beside all of them, where the editor learned little;
         and doubt between anger and disgust is no mixture of the two.
         """
-        recalled = self._likelihoods(seen) @ self.labels
+        recalled = reading @ self.labels
         return np.asarray(recalled / np.linalg.norm(recalled))
 
     def _likelihoods(self, embedding: Float[np.ndarray, " dimension"]) -> Float[np.ndarray, " 7"]:

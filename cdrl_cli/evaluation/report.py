@@ -176,9 +176,7 @@ def summarise(evaluation: Evaluation) -> list[RowReport]:
     """Rows in order, first all that were asked by reference, then by label."""
     askings = dict.fromkeys(score.task.asking for score in evaluation.scores)
     return [
-        _summarise_row(
-            row, asking, [s for s in evaluation.scores if (s.row, s.task.asking) == (row, asking)]
-        )
+        _summarise_row(row, asking, _scores(evaluation, row, asking))
         for asking in askings
         for row in evaluation.rows
     ]
@@ -190,10 +188,7 @@ def compare(evaluation: Evaluation) -> list[Comparison]:
     askings = dict.fromkeys(score.task.asking for score in evaluation.scores)
     found = []
     for asking in askings:
-        rows = {
-            row: [s for s in evaluation.scores if (s.row, s.task.asking) == (row, asking)]
-            for row in evaluation.rows
-        }
+        rows = {row: _scores(evaluation, row, asking) for row in evaluation.rows}
         for other in others:
             if any(score.path != score.task.source.path for score in rows[other]):
                 pairs = list(zip(rows[last], rows[other], strict=True))
@@ -218,7 +213,7 @@ def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterato
     """
     for asking in dict.fromkeys(report.asking for report in reports):
         block = [report for report in reports if report.asking == asking]
-        count = sum(s.row == block[0].row and s.task.asking == asking for s in evaluation.scores)
+        count = len(_scores(evaluation, block[0].row, asking))
         yield f"## Asked by {asking}, {count} edits a row, intensity {evaluation.intensity:g}"
         yield ""
         yield from _table(
@@ -264,7 +259,7 @@ def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterato
                 [
                     _readings(report.row, scores)
                     for report in block
-                    if (scores := _edited(evaluation, report))
+                    if (scores := [s for s in _scores(evaluation, report.row, asking) if s.read_as])
                 ],
             )
         for report in block:
@@ -387,13 +382,9 @@ def _summarise_row(row: str, asking: Asking, scores: list[Score]) -> RowReport:
     )
 
 
-def _edited(evaluation: Evaluation, report: RowReport) -> list[Score]:
-    """What a row edited; nothing, where it edits nothing."""
-    return [
-        score
-        for score in evaluation.scores
-        if (score.row, score.task.asking) == (report.row, report.asking) and score.read_as
-    ]
+def _scores(evaluation: Evaluation, row: str, asking: Asking) -> list[Score]:
+    """Of a row, asked in one way."""
+    return [s for s in evaluation.scores if (s.row, s.task.asking) == (row, asking)]
 
 
 def _readings(row: str, scores: Sequence[Score]) -> list[str]:

@@ -36,6 +36,12 @@ EXPRESSION_NAMES = (
 
 COEFFICIENTS = len(EXPRESSION_NAMES)
 
+COUNTERPARTS = [
+    EXPRESSION_NAMES.index(name.replace("Left", "#").replace("Right", "Left").replace("#", "Right"))
+    for name in EXPRESSION_NAMES
+]
+"""For each coefficient, the one that a mirror turns it into."""
+
 
 @dataclass(frozen=True, slots=True)
 class Face:

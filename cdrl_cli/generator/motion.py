@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.landmarks import COUNTERPARTS, EXPRESSION_NAMES
 
 MAX_INTENSITY = 2.0
 
@@ -264,7 +264,7 @@ def find_expressive(
 
 
 def _both_sides(values: Float[np.ndarray, " 52"]) -> Float[np.ndarray, " 52"]:
-    return (values + values[MIRRORED]) / 2
+    return (values + values[COUNTERPARTS]) / 2
 
 
 def _silu(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -319,14 +319,6 @@ SHARES = _shares()
 """How much of a difference each channel takes: none where it is speech, gaze or a blink; little
 where speech and emotion share the lips; all of it at the brows, eyes, cheeks, nose and mouth
 corners."""
-
-MIRRORED = [
-    EXPRESSION_NAMES.index(
-        name.replace("Left", "Right") if "Left" in name else name.replace("Right", "Left")
-    )
-    for name in EXPRESSION_NAMES
-]
-"""Each channel's counterpart on the other side of the face; itself where it has none."""
 
 RAISED = 1.35
 """Where brows end."""

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.face.landmarks import COEFFICIENTS
+from cdrl_cli.face.landmarks import COEFFICIENTS, COUNTERPARTS
 from cdrl_cli.generator.motion import (
     BLINK_GAIN,
     BLINK_NOISE,
@@ -26,7 +26,6 @@ from cdrl_cli.generator.motion import (
     LIDS_LEFT,
     LIDS_RIGHT,
     MAX_SHIFT,
-    MIRRORED,
     OWN_FRAMES,
     RHYTHM,
     SHARES,
@@ -149,7 +148,7 @@ def apply_change(
 
 
 def _both_sides(values: Float[Tensor, "*some 52"]) -> Float[Tensor, "*some 52"]:
-    return (values + values[..., MIRRORED]) / 2
+    return (values + values[..., COUNTERPARTS]) / 2
 
 
 def _bound(change: Float[Tensor, "batch frames 52"]) -> Float[Tensor, "batch frames 52"]:

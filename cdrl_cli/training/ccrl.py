@@ -13,7 +13,7 @@ from torch.nn import functional
 from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.landmarks import COUNTERPARTS
 from cdrl_cli.metrics.retrieval import found_first
 from cdrl_cli.representation.content import (
     MOUTH_COEFFICIENTS,
@@ -323,15 +323,5 @@ def _arrays(takes: Sequence[Take]) -> list[np.ndarray]:
     ]
 
 
-def _mirror() -> list[int]:
-    """For each mouth coefficient, the one that a mirror turns it into."""
-    names = [EXPRESSION_NAMES[index] for index in MOUTH_COEFFICIENTS]
-    other = {"Left": "Right", "Right": "Left"}
-    partners = []
-    for name in names:
-        side = next((word for word in other if name.endswith(word)), "")
-        partners.append(names.index(name.removesuffix(side) + other.get(side, "")))
-    return partners
-
-
-_MIRROR = _mirror()
+_MIRROR = [MOUTH_COEFFICIENTS.index(COUNTERPARTS[index]) for index in MOUTH_COEFFICIENTS]
+"""For each mouth coefficient, the one that a mirror turns it into."""

@@ -17,7 +17,7 @@ from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.motions import CLEARLY_ACTED
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES, LANDMARKS
+from cdrl_cli.face.landmarks import COEFFICIENTS, COUNTERPARTS, LANDMARKS
 from cdrl_cli.generator.motion import SHARES, NeutralPrior
 from cdrl_cli.geometry.similarity import fit_similarity
 from cdrl_cli.training.canonical_mesh import read_canonical_mesh
@@ -78,15 +78,6 @@ class CoreNumbers:
     basis: Float[np.ndarray, "52 478 3"]
     explained: float
     """Share of the landmarks' variance within a clip's identity that the basis explains (R2)."""
-
-
-def mirror_expression() -> Int[np.ndarray, " 52"]:
-    """For each coefficient, the one that a mirror turns it into."""
-    swapped = [
-        name.replace("Left", "#").replace("Right", "Left").replace("#", "Right")
-        for name in EXPRESSION_NAMES
-    ]
-    return np.array([EXPRESSION_NAMES.index(name) for name in swapped])
 
 
 def mirror_landmarks(mesh_xyz: Float[np.ndarray, "468 3"]) -> Int[np.ndarray, " 478"]:
@@ -171,9 +162,8 @@ def fit_core(clips: Iterable[ClipLandmarks], mesh_xyz: Float[np.ndarray, "468 3"
         rigidity[468:] = 0
 
     moves, shifts = _movements(people, clips, placed)
-    swap = mirror_expression()
     moves = np.concatenate([moves, moves[:, mirror] * (-1, 1, 1)]).reshape(-1, LANDMARKS * 3)
-    shifts = np.concatenate([shifts, shifts[:, swap]])
+    shifts = np.concatenate([shifts, shifts[:, COUNTERPARTS]])
     penalty = RIDGE * len(shifts) * shifts.var(axis=0).mean() * np.eye(COEFFICIENTS)
     basis = np.linalg.solve(shifts.T @ shifts + penalty, shifts.T @ moves)
     left = ((moves - shifts @ basis) ** 2).sum() / (moves**2).sum()

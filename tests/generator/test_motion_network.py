@@ -4,13 +4,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.landmarks import COUNTERPARTS, EXPRESSION_NAMES
 from cdrl_cli.generator.motion import (
     CEILINGS,
     CONTEXT_AFTER,
     MAX_INTENSITY,
     MAX_SHIFT,
-    MIRRORED,
     OWN_FRAMES,
     RATE_HZ,
     SHARES,
@@ -112,9 +111,9 @@ def test_speech_gaze_and_blinks_never_change(editor, seed, intensity):
 @given(SEEDS, INTENSITIES)
 def test_a_face_alike_on_both_sides_stays_so(editor, seed, intensity):
     _, source = talk(1.0, seed=seed)
-    source = (source + source[:, MIRRORED]) / 2
+    source = (source + source[:, COUNTERPARTS]) / 2
     output = edit(editor, source, feeling(seed), intensity)
-    np.testing.assert_allclose(output, output[:, MIRRORED], atol=1e-6)
+    np.testing.assert_allclose(output, output[:, COUNTERPARTS], atol=1e-6)
 
 
 def test_slopes_reach_every_weight_and_the_embedding(editor):

@@ -7,7 +7,7 @@ from safetensors import safe_open
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.data.action_units import ACTION_UNITS, coded_expression
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.landmarks import COUNTERPARTS, EXPRESSION_NAMES
 from cdrl_cli.generator.motion import SHARES
 from cdrl_cli.training.core import (
     ACTED_STRENGTH,
@@ -18,7 +18,6 @@ from cdrl_cli.training.core import (
     fit_core,
     fit_differences,
     fit_neutral,
-    mirror_expression,
     mirror_landmarks,
     save_core,
 )
@@ -40,13 +39,13 @@ def channel(name):
 
 
 def test_a_mirror_twice_is_no_mirror():
-    names, landmarks = mirror_expression(), mirror_landmarks(toy_head().canonical_xyz[:468])
+    names, landmarks = np.array(COUNTERPARTS), mirror_landmarks(toy_head().canonical_xyz[:468])
     np.testing.assert_array_equal(names[names], np.arange(52))
     np.testing.assert_array_equal(landmarks[landmarks], np.arange(478))
 
 
 def test_a_mirror_swaps_left_and_right():
-    names, landmarks = mirror_expression(), mirror_landmarks(toy_head().canonical_xyz[:468])
+    names, landmarks = np.array(COUNTERPARTS), mirror_landmarks(toy_head().canonical_xyz[:468])
     assert names[channel("mouthSmileLeft")] == channel("mouthSmileRight")
     assert names[channel("eyeLookInLeft")] == channel("eyeLookInRight")
     assert names[channel("jawOpen")] == channel("jawOpen")
@@ -263,7 +262,7 @@ def test_differences_leave_speech_alone(acted):
 @pytest.mark.parametrize("emotion", list(ACTION_UNITS))
 def test_action_units_are_coefficients_on_both_sides_alike(emotion):
     coded = coded_expression(emotion)
-    np.testing.assert_array_equal(coded[mirror_expression()], coded)
+    np.testing.assert_array_equal(coded[COUNTERPARTS], coded)
     for stem, value in ACTION_UNITS[emotion].items():
         found = [i for i, name in enumerate(EXPRESSION_NAMES) if name.startswith(stem)]
         assert found, stem
