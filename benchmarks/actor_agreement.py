@@ -15,7 +15,7 @@ from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.clips import read_index
 from cdrl_cli.data.motions import agreement, clear_differences, read_motion_takes
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.generator.motion import SHARES
+from cdrl_cli.face.blendshapes import SHARES
 from cdrl_cli.training.config import MotionTrainingConfig, read_config
 from cdrl_cli.training.prepare import prepare_clips
 from cdrl_cli.training.split import is_learned_from

@@ -1,6 +1,6 @@
 """The product: change the emotion of the face in a video, keep everything else."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -8,50 +8,22 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from jaxtyping import Float32, UInt8
 
 from cdrl_cli import __version__
-from cdrl_cli.checkpoints.models import Looks, Models, load_models
-from cdrl_cli.data.prepared import FACE_SIDE
+from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
-from cdrl_cli.face.alignment import crop_face
 from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability
-from cdrl_cli.face.tracking import (
-    DETECTION_SIDE_PX,
-    RAMP_S,
-    TrackedFace,
-    TrackedFrame,
-    find_faces,
-    track_faces,
-)
-from cdrl_cli.generator.motion import (
-    MAX_INTENSITY,
-    Condition,
-    ConditionTrack,
-    Window,
-    find_expressive,
-)
-from cdrl_cli.media import VideoWriter, open_video
+from cdrl_cli.face.stream import FaceStream, Sighting, open_faces
+from cdrl_cli.face.tracking import RAMP_S, TrackedFace, TrackedFrame
+from cdrl_cli.generator.condition import Condition, ConditionTrack
+from cdrl_cli.generator.motion import MAX_INTENSITY, Window
+from cdrl_cli.media import VideoWriter, check_input, check_output
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
-from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.prefetch import prefetch
-
-REFERENCE_SECONDS = 60
-"""So much of a reference is looked at,"""
-
-REFERENCE_STEP = Fraction(1, 10)
-"""once in so many seconds."""
-
-FOLLOW_WINDOW_S = 1.5
-"""A reference that is followed is read in windows of this length,"""
-
-FOLLOW_STEP_S = 0.5
-"""one in so many seconds: they overlap, so that the emotion moves smoothly."""
-
-REFERENCE_FACE_SHARE = 0.1
-"""In more than so many of the looks there must be a face: a cloud passes for one now and then."""
+from cdrl_cli.reference import read_emotion, read_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,26 +140,29 @@ def edit_video(
     began = perf_counter()
     if options.reference is not None and _same_file(options.reference, output):
         raise PolicyError(f"{output}: the output is the reference", hint="name another output")
+    check_input(source)
+    check_output(output, inputs=[source], overwrite=options.overwrite)
+    sign = _find_signer(options, source, output)
     models = models or load_models()
+    conditions = read_conditions(options, models)
     with (
-        open_video(source) as video,
+        open_faces(source, models) as stream,
         VideoWriter(
             output,
-            like=video.info,
+            like=stream.video.info,
             copy_from=source,
             codec=options.codec,
             crf=options.crf,
             preset=options.preset,
             metadata={"comment": _mark(options)},
-            sign=_find_signer(options, source, output),
+            sign=sign,
             overwrite=options.overwrite,
         ) as writer,
-        models.open_landmarker() as landmarker,
     ):
-        editor = FaceEditor(models, options, video.info)
-        following = track_faces(video, landmarker, sample_aspect=video.info.sample_aspect)
+        video = stream.video
+        editor = FaceEditor(models, options, conditions, stream)
         # Three threads: one follows faces, one renders, this one encodes.
-        with prefetch(following) as tracked, prefetch(map(editor.edit, tracked)) as edited:
+        with prefetch(stream.tracked()) as tracked, prefetch(map(editor.edit, tracked)) as edited:
             for frame in edited:
                 writer.write(frame)
                 if progress:
@@ -211,13 +186,15 @@ def edit_video(
 class FaceEditor:
     """Edits the chosen faces of successive frames, and counts."""
 
-    def __init__(self, models: Models, options: EditOptions, info: VideoInfo) -> None:
+    def __init__(
+        self, models: Models, options: EditOptions, conditions: ConditionTrack, stream: FaceStream
+    ) -> None:
         self._models = models
         self._options = options
-        self._sample_aspect = info.sample_aspect
+        self._conditions = conditions
+        self._stream = stream
         self._selector = FaceSelector(options.face)
-        self._conditions = _read_conditions(options, models)
-        self.reading = _average_reading(self._conditions)
+        self.reading = _average_reading(conditions)
         self._began_s = None if options.start is None else float(options.start)
         self._last_s = 0.0
         self.frames = 0
@@ -244,13 +221,12 @@ class FaceEditor:
         self, frame: VideoFrame, tracked: TrackedFace, condition: Condition, weight: float
     ) -> VideoFrame:
         face, models = tracked.face, self._models
-        head = models.head.locate(face)
-        intensity = self._options.intensity * weight * editability(head)
+        intensity = self._options.intensity * weight * editability(self._stream.locate(face))
         if intensity == 0:
             return frame
         window = Window(tracked.offsets_s, tracked.expressions)
         expression = models.motion(face.expression, window, condition, intensity=intensity)
-        crop = crop_face(frame, face, head, sample_aspect=self._sample_aspect)
+        crop = self._stream.crop(Sighting(frame, face))
         self.numbers_edited.add(tracked.number)
         eyes = window.eyes(face.expression)
         rendering = models.renderer(crop, expression, intensity * condition.likelihood, eyes)
@@ -289,73 +265,18 @@ class FaceEditor:
         )
 
 
-def read_reference(path: Path, models: Models, *, follow: bool = False) -> ConditionTrack:
-    """The emotion that a clip or an image shows.
-
-    Args:
-        path: The clip or image; its largest face counts.
-        models: Read it.
-        follow: As it varies over the clip; else one emotion, of the more expressive half of what
-            is shown: acted clips begin and end near neutral.
+def read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
+    """The emotion that some options ask for, by whatever they name it.
 
     Raises:
-        NoFaceError: If no face was found in it.
-        UnreadableInputError: If it cannot be decoded.
+        NoFaceError: If the reference shows no face.
+        UnreadableInputError: If the reference cannot be decoded.
+        WeightsError: If it is named by words and the sentence encoder is missing.
     """
-    times: list[float] = []
-    expressions: list[Float32[np.ndarray, " 52"]] = []
-    faces: list[UInt8[np.ndarray, "side side 3"]] = []
-    looks = 0
-    begun: Fraction | None = None
-    with open_video(path) as video, models.open_landmarker() as landmarker:
-        aspect = video.info.sample_aspect
-        for frame in _sample(video, REFERENCE_STEP, REFERENCE_SECONDS):
-            looks += 1
-            begun = frame.time if begun is None else begun
-            picture = frame.picture(DETECTION_SIDE_PX)
-            for face in find_faces(picture, frame, landmarker, float(aspect))[:1]:
-                head = models.head.locate(face)
-                times.append(float(frame.time - begun))
-                expressions.append(face.expression)
-                faces.append(
-                    crop_face(frame, face, head, sample_aspect=aspect).thumbnail(FACE_SIDE)
-                )
-    if len(faces) <= REFERENCE_FACE_SHARE * looks:
-        raise NoFaceError(
-            f"{path}: no face in the reference",
-            hint="give a clip or image that shows one face, large and turned to the camera",
-        )
-    shown = Looks(np.stack(expressions), np.stack(faces))
-    if not follow:
-        half = shown.where(find_expressive(shown.expressions, models.neutral.mean))
-        return ConditionTrack(np.zeros(1), models.read_conditions([half]))
-    times_s = np.array(times)
-    moments_s = np.arange(0.0, times_s[-1] + FOLLOW_STEP_S, FOLLOW_STEP_S)
-    near = np.abs(times_s - moments_s[:, None]) <= FOLLOW_WINDOW_S / 2
-    seen = near.any(axis=1)
-    conditions = models.read_conditions([shown.where(inside) for inside in near[seen]])
-    return ConditionTrack(moments_s[seen], conditions)
-
-
-def _sample(frames: Iterable[VideoFrame], step: Fraction, length: int) -> Iterator[VideoFrame]:
-    """A frame in so many seconds, over so many seconds."""
-    first = due = None
-    for frame in frames:
-        first = frame.time if first is None else first
-        if frame.time - first > length:
-            return
-        if due is None or frame.time >= due:
-            due = frame.time + step
-            yield frame
-
-
-def _read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
     if options.reference is not None:
         return read_reference(options.reference, models, follow=options.follow_reference)
     assert options.emotion is not None  # EditOptions has checked it
-    label = Emotion.parse(options.emotion)
-    one = models.emotion_condition(label) if label else models.text_condition(options.emotion)
-    return ConditionTrack(np.zeros(1), (one,))
+    return read_emotion(options.emotion, models)
 
 
 def _average_reading(conditions: ConditionTrack) -> dict[Emotion, float]:

@@ -1,35 +1,31 @@
 """What a clip feels: the emotion read from it, over time and as a whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, UInt8
+from jaxtyping import Float, Float32
 from torch import Tensor
 
-from cdrl_cli.checkpoints.emotion import EmotionModels, load_emotion
 from cdrl_cli.checkpoints.models import Models, load_models
-from cdrl_cli.data.prepared import FACE_SIDE
+from cdrl_cli.checkpoints.trained import EmotionModels, load_emotion
 from cdrl_cli.editing import Progress
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
-from cdrl_cli.face.alignment import crop_face
-from cdrl_cli.face.landmarks import Face
 from cdrl_cli.face.selection import FaceSelector
-from cdrl_cli.face.tracking import track_faces
-from cdrl_cli.media import open_video
-from cdrl_cli.media.frames import VideoFrame
+from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
+from cdrl_cli.weight_set import WeightSet
 
 WINDOW_S = 1.0
-"""Length of what one point of the curve is read from."""
+"""Length of the window that one point of the curve is read from, seconds."""
 
 STEP_S = 0.5
-"""Between two points of the curve."""
+"""Time between two points of the curve, seconds."""
 
-LOOK_S = 0.2
-"""At least so long between two frames whose pixels are kept."""
+CROP_STEP_S = 0.2
+"""Least time between two frames whose pixels are read, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ def read_emotion_of(
     source: Path,
     *,
     neutral: Path | None = None,
-    weight_set: str = "permissive",
+    weight_set: WeightSet | str = WeightSet.PERMISSIVE,
     progress: Callable[[Progress], None] | None = None,
 ) -> ClipEmotion:
     """Read the emotion that a clip or an image shows.
@@ -78,90 +74,55 @@ def read_emotion_of(
         WeightsError: If weights are missing or damaged.
     """
     models, emotions = load_models(weight_set, core=True), load_emotion(weight_set)
-    shown = _read_faces(source, models, progress)
-    own = None if neutral is None else _read_faces(neutral, models).expressions.mean(axis=0)
+    shown = _read_face(source, models, progress)
+    own = None if neutral is None else _read_face(neutral, models).expressions.mean(axis=0)
     embedding = _embed(shown, own, emotions)
     return ClipEmotion(
         probabilities=emotions.probabilities(embedding),
         phrases=tuple(emotions.nearest_phrases(embedding)),
         curve=tuple(_curve(shown, own, emotions)),
         embedding=tuple(embedding.tolist()),
-        frames=len(shown.times),
+        frames=len(shown.time_s),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What the largest face of a clip showed."""
-
-    times: list[Fraction]
-    expressions: Float32[np.ndarray, "frames 52"]
-    looked_s: Float64[np.ndarray, " looks"]
-    """When it was looked at closely: not on every frame."""
-    faces: UInt8[np.ndarray, "looks side side 3"]
-
-    def inside(self, middle_s: float) -> "_Shown | None":
-        """The window around a moment; None if the face was not there."""
-        seconds = np.array([float(time) for time in self.times])
-        near = np.abs(seconds - middle_s) <= WINDOW_S / 2
-        close = np.abs(self.looked_s - middle_s) <= WINDOW_S / 2
-        if not near.any():
-            return None
-        times = [self.times[index] for index in np.flatnonzero(near)]
-        return _Shown(times, self.expressions[near], self.looked_s[close], self.faces[close])
-
-
 def _embed(
-    shown: _Shown, own: Float32[np.ndarray, " 52"] | None, emotions: EmotionModels
+    shown: FaceTrack, own: Float32[np.ndarray, " 52"] | None, emotions: EmotionModels
 ) -> Float[Tensor, " dimension"]:
     """Pixels stand in for the person's neutral face where it is not known."""
-    return emotions.embed(shown.expressions, own, None if own is not None else shown.faces)
+    return emotions.embed(shown.expressions, own, None if own is not None else shown.crops)
 
 
-def _read_faces(
+def _read_face(
     path: Path, models: Models, progress: Callable[[Progress], None] | None = None
-) -> _Shown:
-    """Times, coefficients and some crops of the largest face."""
-    selector = FaceSelector("largest")
-    times: list[Fraction] = []
-    expressions: list[Float32[np.ndarray, " 52"]] = []
-    looked_s: list[float] = []
-    faces: list[UInt8[np.ndarray, "side side 3"]] = []
-    with open_video(path) as video, models.open_landmarker() as landmarker:
-        following = track_faces(video, landmarker, sample_aspect=video.info.sample_aspect)
-        for count, tracked in enumerate(following, start=1):
-            for face in selector.choose(tracked):
-                times.append(tracked.frame.time)
-                expressions.append(face.face.expression)
-                now_s = float(tracked.frame.time)
-                if not looked_s or now_s - looked_s[-1] >= LOOK_S:
-                    looked_s.append(now_s)
-                    faces.append(_look(tracked.frame, face.face, models, video.info.sample_aspect))
-            if progress:
-                progress(Progress(count, video.info.frame_count, tracked.frame.time))
-    if not times:
+) -> FaceTrack:
+    """What the largest face of a clip shows."""
+    with open_faces(path, models) as stream:
+        shown = collect_face(stream, _sight_largest(stream, progress), crop_step_s=CROP_STEP_S)
+    if shown is None:
         raise NoFaceError(f"{path}: no face in any frame")
-    return _Shown(times, np.stack(expressions), np.array(looked_s), np.stack(faces))
+    return shown
 
 
-def _look(
-    frame: VideoFrame, face: Face, models: Models, sample_aspect: Fraction
-) -> UInt8[np.ndarray, "112 112 3"]:
-    """The aligned crop, as small as the net of appearance takes it."""
-    crop = crop_face(frame, face, models.head.locate(face), sample_aspect=sample_aspect)
-    return crop.thumbnail(FACE_SIDE)
+def _sight_largest(
+    stream: FaceStream, progress: Callable[[Progress], None] | None
+) -> Iterator[Sighting]:
+    selector = FaceSelector("largest")
+    for count, tracked in enumerate(stream.tracked(), start=1):
+        for face in selector.choose(tracked):
+            yield Sighting(tracked.frame, face.face)
+        if progress:
+            progress(Progress(count, stream.video.info.frame_count, tracked.frame.time))
 
 
 def _curve(
-    shown: _Shown,
-    neutral: Float32[np.ndarray, " 52"] | None,
-    emotions: EmotionModels,
+    shown: FaceTrack, neutral: Float32[np.ndarray, " 52"] | None, emotions: EmotionModels
 ) -> list[EmotionAt]:
     """The emotion in windows that overlap; windows without the face are left out."""
-    first, last = float(shown.times[0]), float(shown.times[-1])
     curve = []
-    for middle in np.arange(first + WINDOW_S / 2, last, STEP_S):
-        if (window := shown.inside(float(middle))) is not None:
+    for middle in np.arange(shown.time_s[0] + WINDOW_S / 2, shown.time_s[-1], STEP_S):
+        window = shown.around(float(middle), WINDOW_S)
+        if len(window.time_s):
             embedding = _embed(window, neutral, emotions)
             time = Fraction(float(middle)).limit_denominator(1000)
             curve.append(EmotionAt(time, emotions.probabilities(embedding)))

@@ -10,8 +10,7 @@ from typing import NamedTuple
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import Progress, ProgressCallable
 from cdrl_cli.face.selection import FaceSelector, editability
-from cdrl_cli.face.tracking import track_faces
-from cdrl_cli.media import open_video
+from cdrl_cli.face.stream import open_faces
 from cdrl_cli.media.frames import VideoInfo
 
 
@@ -61,14 +60,15 @@ def inspect_video(
     sightings: dict[int, list[_Sighting]] = defaultdict(list)
     shots: list[Fraction] = []
     frames = 0
-    with open_video(source) as video, models.open_landmarker() as landmarker:
-        for tracked in track_faces(video, landmarker, sample_aspect=video.info.sample_aspect):
+    with open_faces(source, models) as stream:
+        video = stream.video
+        for tracked in stream.tracked():
             frames, time = frames + 1, tracked.frame.time
             if tracked.starts_shot:
                 shots.append(time)
             largest = {face.number for face in selector.choose(tracked)}
             for face in tracked.faces:
-                editable = editability(models.head.locate(face.face)) > 0
+                editable = editability(stream.locate(face.face)) > 0
                 sightings[face.number].append(
                     _Sighting(time, face.face.width_px, editable, face.number in largest)
                 )

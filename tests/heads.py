@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.face.blendshapes import COUNTERPARTS, EXPRESSION_NAMES
 from cdrl_cli.face.head import HeadModel
-from cdrl_cli.face.landmarks import COUNTERPARTS, EXPRESSION_NAMES, Face
+from cdrl_cli.face.landmarks import Face
 from cdrl_cli.generator.renderer import ExpressionBasis
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.geometry.similarity import Similarity

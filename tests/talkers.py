@@ -7,7 +7,8 @@ import numpy as np
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.takes import Take
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS, RATE_HZ
+from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
+from cdrl_cli.representation.ccrl import CROP_SIDE, RATE_HZ
 
 SPEECH_FEATURES = 24
 

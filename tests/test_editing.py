@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import sample_clips
 from cdrl_cli.editing import (
-    FOLLOW_STEP_S,
     EditOptions,
     _average_reading,
     _doubt,
@@ -19,12 +18,12 @@ from cdrl_cli.editing import (
     _range_weight,
     _same_file,
     edit_video,
-    read_reference,
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, UsageError
 from cdrl_cli.face.tracking import RAMP_S
 from cdrl_cli.media.credentials import SigningIdentity
+from cdrl_cli.reference import read_reference
 
 SECONDS = st.fractions(0, 60, max_denominator=1000)
 
@@ -129,19 +128,6 @@ def test_a_file_is_itself_by_every_name(tmp_path):
     assert _same_file(tmp_path / "a", tmp_path / "link")
     assert not _same_file(tmp_path / "a", tmp_path / "b")
     assert not _same_file(tmp_path / "a", tmp_path / "none")
-
-
-@pytest.mark.weights
-def test_a_reference_is_followed_over_its_time(models, clips):
-    one = read_reference(clips / "single_face.mp4", models)
-    track = read_reference(clips / "single_face.mp4", models, follow=True)
-    assert len(one.conditions) == 1
-    assert track.times_s[0] == 0
-    np.testing.assert_allclose(np.diff(track.times_s), FOLLOW_STEP_S)
-    assert 2.0 < track.times_s[-1] < 4.0
-    embeddings = np.stack([condition.embedding for condition in track.conditions])
-    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
-    assert np.ptp(embeddings, axis=0).max() > 0.01
 
 
 @pytest.mark.weights

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from cdrl_cli.checkpoints.load import name_in_set
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
 from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
 from cdrl_cli.notation import parse_face, parse_time
+from cdrl_cli.weight_set import WeightSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class BatchRow:
     source: Path
     output: Path
     options: EditOptions
-    weights: str
+    weight_set: WeightSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class RowDefaults:
     codec: str | None = None
     crf: int | None = None
     preset: str | None = None
-    weights: str = "permissive"
+    weight_set: WeightSet = WeightSet.PERMISSIVE
     overwrite: bool = False
     signing: SigningIdentity | None = None
     """For all rows."""
@@ -270,14 +270,13 @@ class _Checker:
         check_encoding(output, codec=options.codec, crf=options.crf, preset=options.preset)
         if options.signing is not None:
             check_signable(output)
-        name_in_set("core", value("weights"))
         return BatchRow(
             number=number,
             line=record.line,
             source=self._folder / given["source"],
             output=output,
             options=options,
-            weights=value("weights"),
+            weight_set=WeightSet.parse(given.get("weights", self._defaults.weight_set)),
         )
 
 

@@ -85,7 +85,7 @@ def options_digest(row: BatchRow) -> str:
     options = replace(row.options, overwrite=False)  # says nothing of the result
     # Fractions as they are: as decimal numbers two of them may look alike.
     times = [str(options.start), str(options.end)]
-    return _digest([plain(options), times, row.weights])
+    return _digest([plain(options), times, row.weight_set])
 
 
 def _digest(facts: object) -> str:

@@ -28,6 +28,7 @@ from cdrl_cli.batch.results import RowError
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import EditResult, Progress, ProgressCallable
 from cdrl_cli.errors import Interrupted, SpfemError
+from cdrl_cli.weight_set import WeightSet
 
 PROGRESS_INTERVAL_S = 0.2
 """Seconds between two reports of a worker."""
@@ -65,7 +66,7 @@ def edit_row(row: BatchRow, progress: ProgressCallable | None = None) -> Outcome
     began = perf_counter()
     try:
         result = editing.edit_video(
-            row.source, row.output, row.options, progress=progress, models=_models(row.weights)
+            row.source, row.output, row.options, progress=progress, models=_models(row.weight_set)
         )
     except SpfemError as error:
         failure = RowError.of(error)
@@ -78,7 +79,7 @@ def edit_row(row: BatchRow, progress: ProgressCallable | None = None) -> Outcome
 
 
 @cache
-def _models(weight_set: str) -> Models:
+def _models(weight_set: WeightSet) -> Models:
     """Loaded once in a process."""
     return load_models(weight_set)
 

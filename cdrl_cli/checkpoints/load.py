@@ -6,10 +6,7 @@ from pathlib import Path
 
 from cdrl_cli.checkpoints import registry
 from cdrl_cli.checkpoints.registry import Entry
-from cdrl_cli.errors import UsageError, WeightsError
-
-WEIGHT_SETS = ("permissive", "research")
-"""By what the learned numbers were learned from; the first is the default."""
+from cdrl_cli.errors import WeightsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +92,6 @@ def digest_note(path: Path) -> Path:
     In the format of ``sha256sum``.
     """
     return path.with_name(f"{path.name}.sha256")
-
-
-def name_in_set(part: str, weight_set: str) -> str:
-    """Manifest name of a part of which every weight set has its own: core, cerl or ccrl.
-
-    Raises:
-        UsageError: If there is no such set.
-    """
-    if weight_set not in WEIGHT_SETS:
-        raise UsageError(f"no weight set '{weight_set}'", hint=f"one of: {', '.join(WEIGHT_SETS)}")
-    return f"{part}-{weight_set}"
 
 
 def _state_at(entry: Entry, path: Path) -> WeightState:

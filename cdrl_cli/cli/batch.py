@@ -35,6 +35,7 @@ from cdrl_cli.cli.progress import (
     write_json_line,
 )
 from cdrl_cli.errors import BatchError, UsageError
+from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBar
@@ -115,7 +116,7 @@ def batch(
     codec: Codec = None,
     crf: Crf = None,
     preset: Preset = None,
-    weights: Weights = "permissive",
+    weight_set: Weights = WeightSet.PERMISSIVE,
     c2pa_cert: C2paCert = None,
     c2pa_key: C2paKey = None,
     c2pa_tsa: C2paTsa = None,
@@ -151,7 +152,7 @@ def batch(
         codec=codec,
         crf=crf,
         preset=preset,
-        weights=weights,
+        weight_set=weight_set,
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
     )

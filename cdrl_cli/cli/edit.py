@@ -32,6 +32,7 @@ from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.notation import parse_face
+from cdrl_cli.weight_set import WeightSet
 
 WORTH_NAMING = 0.1
 """Less likely emotions are not worth a word."""
@@ -99,7 +100,7 @@ def edit(
     codec: Codec = None,
     crf: Crf = None,
     preset: Preset = None,
-    weights: Weights = "permissive",
+    weight_set: Weights = WeightSet.PERMISSIVE,
     format_: Annotated[
         Literal["mkv", "mp4", "mov", "webm"],
         typer.Option("--format", help="Kind of file where OUTPUT is -, standard output."),
@@ -145,7 +146,7 @@ def edit(
         show_progress("editing", quiet=quiet, mode=progress) as report,
     ):
         result = edit_video(
-            readable, writable, options, progress=report, models=load_models(weights)
+            readable, writable, options, progress=report, models=load_models(weight_set)
         )
     result = replace(result, output=output)
     for warning in result.warnings:

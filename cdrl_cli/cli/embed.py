@@ -10,6 +10,7 @@ from cdrl_cli.cli.console import print_json
 from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source, Weights
 from cdrl_cli.cli.pipes import read_source
 from cdrl_cli.cli.progress import show_progress
+from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from cdrl_cli.embedding import ClipEmotion
@@ -32,7 +33,7 @@ def embed(
         Path | None,
         typer.Option(help="A neutral clip or image of the same person.", show_default=False),
     ] = None,
-    weights: Weights = "permissive",
+    weight_set: Weights = WeightSet.PERMISSIVE,
     progress: ProgressMode = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -48,7 +49,7 @@ def embed(
         read_source(source) as readable,
         show_progress("reading", quiet=quiet, mode=progress) as report,
     ):
-        read = read_emotion_of(readable, neutral=neutral, weight_set=weights, progress=report)
+        read = read_emotion_of(readable, neutral=neutral, weight_set=weight_set, progress=report)
     if json:
         print_json(read)
     else:

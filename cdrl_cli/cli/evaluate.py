@@ -10,6 +10,7 @@ from cdrl_cli.cli.options import Intensity, Json, Quiet, Weights
 from cdrl_cli.cli.progress import count_progress
 from cdrl_cli.cli.train import Cache, Data
 from cdrl_cli.errors import UsageError
+from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from cdrl_cli.checkpoints.models import Models
@@ -29,7 +30,7 @@ def representations(
     data: Data,
     *,
     cache: Cache = Path("runs/prepared"),
-    weights: Weights = "permissive",
+    weight_set: Weights = WeightSet.PERMISSIVE,
     recipe: Annotated[
         Path | None,
         typer.Option(
@@ -68,19 +69,19 @@ def representations(
     rows: list[Row] = []
     if content is None:
         with count_progress("reading faces", quiet=quiet) as progress:
-            rows += evaluate_emotion(data, cache, weight_set=weights, progress=progress)
+            rows += evaluate_emotion(data, cache, weight_set=weight_set, progress=progress)
     with count_progress("listening to clips", quiet=quiet) as progress:
         rows += evaluate_content(
             data,
             cache,
-            weight_set=weights,
+            weight_set=weight_set,
             weights=content,
             recipe=known,
             people=person or (),
             progress=progress,
         )
     if json:
-        print_json({"weights": weights if content is None else str(content), "rows": rows})
+        print_json({"weights": weight_set if content is None else str(content), "rows": rows})
     else:
         typer.echo("\n".join(draw_table(rows)))
 
@@ -90,7 +91,7 @@ def edits(
     data: Data,
     *,
     cache: Cache = Path("runs/prepared"),
-    weights: Weights = "permissive",
+    weight_set: Weights = WeightSet.PERMISSIVE,
     edits: Annotated[
         int, typer.Option(help="Of each row, alike for all emotions: 6 to 48, by sixes.")
     ] = 36,
@@ -134,12 +135,12 @@ def edits(
 
     rows: dict[str, Models | None] = {
         "no edit": None,
-        "core only": load_models(weights, core=True),
+        "core only": load_models(weight_set, core=True),
         **{
-            name: load_models(weights, generator=folder)
+            name: load_models(weight_set, generator=folder)
             for name, folder in map(_parse_row, row or ())
         },
-        "full": load_models(weights),
+        "full": load_models(weight_set),
     }
     askings: list[Asking] = ["reference", "label"] if by == "both" else [by]
     with (
@@ -158,7 +159,7 @@ def edits(
         )
     reports = summarise(evaluation)
     page = "\n".join(draw_report(evaluation, reports))
-    facts = {"weights": weights, **report_facts(evaluation, reports)}
+    facts = {"weights": weight_set, **report_facts(evaluation, reports)}
     if output is not None:
         gallery = write_gallery(evaluation, output)
         (output / "report.md").write_text(page + "\n", "utf-8")

@@ -8,6 +8,7 @@ import typer
 
 from cdrl_cli.errors import UsageError
 from cdrl_cli.notation import parse_time
+from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from cdrl_cli.media.credentials import SigningIdentity
@@ -144,9 +145,11 @@ C2paTsa = Annotated[
 ]
 
 Weights = Annotated[
-    Literal["permissive", "research"],
+    WeightSet,
     typer.Option(
-        envvar="SPFEM_WEIGHTS", help="By what it was learned from; see weights/README.md."
+        "--weights",
+        envvar="SPFEM_WEIGHTS",
+        help="By what it was learned from; see weights/README.md.",
     ),
 ]
 

@@ -105,8 +105,8 @@ def ccrl(
     """
     from functools import partial
 
-    from cdrl_cli.checkpoints.content import ContentModels, open_prior, write_content
     from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.checkpoints.trained import ContentModels, open_prior, write_content
     from cdrl_cli.data.clips import read_index
     from cdrl_cli.data.noise import draw_noises
     from cdrl_cli.data.takes import read_takes
@@ -159,8 +159,8 @@ def cerl(
 
     A run that was cut goes on, with --resume, as if it had not been.
     """
-    from cdrl_cli.checkpoints.emotion import open_sentence_encoder, write_emotion
     from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.checkpoints.trained import open_sentence_encoder, write_emotion
     from cdrl_cli.data.clips import read_index, read_london
     from cdrl_cli.data.performances import find_neutrals, read_performances
     from cdrl_cli.training.cerl import read_wording, train_cerl
@@ -198,7 +198,7 @@ def appearance(
     What the net says of everybody is measured on the acted clips of the recipe. Needs the optional
     part guides.
     """
-    from cdrl_cli.checkpoints.appearance import write_appearance
+    from cdrl_cli.checkpoints.files import write_appearance
     from cdrl_cli.checkpoints.load import find_weights
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.data.clips import read_index
@@ -244,10 +244,8 @@ def motion(
 
     A run that was cut goes on, with --resume, as if it had not been.
     """
-    from cdrl_cli.checkpoints.content import load_content
-    from cdrl_cli.checkpoints.emotion import load_emotion
     from cdrl_cli.checkpoints.models import load_models
-    from cdrl_cli.checkpoints.motion import write_motion
+    from cdrl_cli.checkpoints.trained import load_content, load_emotion, write_motion
     from cdrl_cli.data.clips import read_index
     from cdrl_cli.data.motions import read_motion_takes
     from cdrl_cli.training.config import MotionTrainingConfig, read_config
@@ -342,8 +340,7 @@ def renderer(
     that was cut goes on, with --resume, as if it had not been.
     """
     from cdrl_cli.checkpoints.models import GENERATOR_FILES
-    from cdrl_cli.checkpoints.motion import read_motion, write_motion
-    from cdrl_cli.checkpoints.renderer import write_renderer
+    from cdrl_cli.checkpoints.trained import read_motion, write_motion, write_renderer
     from cdrl_cli.errors import UsageError
     from cdrl_cli.training.config import RendererTrainingConfig, read_config
     from cdrl_cli.training.renderer import (

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
 
 ACTION_UNITS = {
     Emotion.ANGRY: {

@@ -14,9 +14,9 @@ from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.crops import ClipCrops
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import time_grid
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.face.identity import align_to_template
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
-from cdrl_cli.representation.content import CROP_SIDE
+from cdrl_cli.representation.ccrl import CROP_SIDE
 
 STILL_WEIGHT = 0.25
 """A photograph is drawn so often for a clip's once."""

@@ -17,7 +17,8 @@ from cdrl_cli.data.performances import has_known_emotion
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import time_grid
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.generator.motion import RATE_HZ, RHYTHM, SHARES
+from cdrl_cli.face.blendshapes import RHYTHM, SHARES
+from cdrl_cli.generator.motion import RATE_HZ
 
 CLEARLY_ACTED = 0.3
 """Change of the coefficients (L2) under which an actor's emotion is taken as not shown."""

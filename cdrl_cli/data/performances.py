@@ -12,7 +12,7 @@ from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 
 ACTED_EMOTIONS = 3
 """A data set with fewer emotions, or of stills, teaches how people look, not how they act."""

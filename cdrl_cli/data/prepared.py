@@ -9,9 +9,6 @@ from jaxtyping import Float32, Float64, Int16, UInt8
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.stored import load_fields
 
-FACE_SIDE = 112
-"""Side of the stored face crop, pixels: the aligned crop of 256, shrunk."""
-
 MOUTH_SIDE = 64
 """Side of the stored mouth crop, pixels."""
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.noise import Noise, add_noise
 from cdrl_cli.data.prepared import PreparedClip
-from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS, RATE_HZ, ContentEncoder
-from cdrl_cli.representation.speech import SAMPLE_RATE_HZ, SpeechPrior, features_at
+from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
+from cdrl_cli.representation.audio_prior import SAMPLE_RATE_HZ, SpeechPrior, features_at
+from cdrl_cli.representation.ccrl import CROP_SIDE, RATE_HZ, ContentEncoder
 
 MAX_DISTANCE_S = 0.04
 """Time from a grid point to its nearest frame beyond which the mouth counts as not seen."""

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cdrl_cli.checkpoints.content import ContentModels
+from cdrl_cli.checkpoints.trained import ContentModels
 from cdrl_cli.data.takes import Take, Windows, mean_codes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
 from cdrl_cli.metrics.probe import balanced_accuracy, probe_across_people
 from cdrl_cli.metrics.retrieval import found_first
-from cdrl_cli.representation.content import VIEWS
+from cdrl_cli.representation.ccrl import VIEWS
 
 CANDIDATES = 10
 """Windows of one clip among which the right one is to be found: chance is .10."""

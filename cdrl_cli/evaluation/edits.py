@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
 
-from cdrl_cli.checkpoints.content import ContentModels, load_content, open_prior
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.checkpoints.trained import ContentModels, load_content, open_prior
 from cdrl_cli.data.clips import Clip, read_index
 from cdrl_cli.data.pairs import align
 from cdrl_cli.data.prepared import PreparedClip
@@ -34,7 +34,7 @@ from cdrl_cli.evaluation.protocol import (
 )
 from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit
 from cdrl_cli.face.identity import IdentityEncoder
-from cdrl_cli.representation.speech import SpeechPrior
+from cdrl_cli.representation.audio_prior import SpeechPrior
 from cdrl_cli.training.prepare import prepare_clip, prepare_clips
 
 SYNC_WINDOWS = 10

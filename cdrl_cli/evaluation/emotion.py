@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cdrl_cli.checkpoints.emotion import EmotionModels
+from cdrl_cli.checkpoints.trained import EmotionModels
 from cdrl_cli.data.performances import Neutrals, Performance
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
 from cdrl_cli.metrics.probe import balanced_accuracy, nearest_centroid, probe_across_people
-from cdrl_cli.representation.prior import SentenceEncoder
+from cdrl_cli.representation.text_prior import SentenceEncoder
 
 FREE_PROMPTS = {
     "quietly furious": Emotion.ANGRY,

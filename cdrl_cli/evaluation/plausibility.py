@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from cdrl_cli.data.prepared import PreparedClip
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 
 NEIGHBOURS = 5
 """Distance is measured to so many nearest frames, on average: one odd frame makes no region."""

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cdrl_cli.checkpoints.content import load_content, open_prior, read_content
-from cdrl_cli.checkpoints.emotion import load_emotion, open_sentence_encoder
 from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.checkpoints.trained import (
+    load_content,
+    load_emotion,
+    open_prior,
+    open_sentence_encoder,
+    read_content,
+)
 from cdrl_cli.data.clips import read_index, read_london
 from cdrl_cli.data.noise import draw_noises
 from cdrl_cli.data.performances import find_neutrals, read_performances

@@ -11,23 +11,23 @@ from jaxtyping import Bool, Float
 
 import cdrl_cli
 from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.editing import EditOptions, FaceEditor, edit_video
+from cdrl_cli.editing import EditOptions, FaceEditor, edit_video, read_conditions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.fingerprint import fingerprint
 from cdrl_cli.evaluation.protocol import Task
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import Rendering
-from cdrl_cli.face.tracking import track_faces
+from cdrl_cli.face.stream import open_faces
 from cdrl_cli.generator.renderer import OPEN, Renderer
 from cdrl_cli.geometry.warp import resample
-from cdrl_cli.media import open_video
 
 CHROMA_REACH_PX = 2
 """A chroma sample serves up to four pixels, and is read between samples: so far outside the mask
 a colour may change although no sample there did."""
 
 _CODE_OF_AN_EDIT = (
-    "editing.py", "checkpoints", "face", "generator", "geometry", "media", "nn", "representation",
+    "editing.py", "reference.py", "checkpoints", "face", "generator", "geometry", "media", "nn",
+    "representation",
 )  # fmt: skip
 
 _NOT_PART = ("reference", "overwrite")
@@ -91,9 +91,10 @@ def count_changed_outside(task: Task, models: Models, options: EditOptions) -> t
     """
     witness = _Witness(models.renderer)
     changed = outside = 0
-    with open_video(task.source.path) as video, models.open_landmarker() as landmarker:
-        editor = FaceEditor(replace(models, renderer=witness), options, video.info)
-        for tracked in track_faces(video, landmarker, sample_aspect=video.info.sample_aspect):
+    conditions = read_conditions(options, models)
+    with open_faces(task.source.path, models) as stream:
+        editor = FaceEditor(replace(models, renderer=witness), options, conditions, stream)
+        for tracked in stream.tracked():
             frame = editor.edit(tracked)
             free = witness.take_free(frame.height, frame.width)
             differs = tracked.frame.rgb() != frame.rgb()

@@ -21,27 +21,6 @@ LANDMARKS = 478
 MESH_LANDMARKS = 468
 """The first so many landmarks are the vertices of the canonical mesh."""
 
-EXPRESSION_NAMES = (
-    "_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff "
-    "cheekSquintLeft cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight "
-    "eyeLookInLeft eyeLookInRight eyeLookOutLeft eyeLookOutRight eyeLookUpLeft eyeLookUpRight "
-    "eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight jawForward jawLeft jawOpen jawRight "
-    "mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel "
-    "mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker "
-    "mouthRight mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft "
-    "mouthSmileRight mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight "
-    "noseSneerLeft noseSneerRight"
-).split()
-"""The coefficients, in the landmarker's order: ARKit's blendshape names, a person's own left."""
-
-COEFFICIENTS = len(EXPRESSION_NAMES)
-
-COUNTERPARTS = [
-    EXPRESSION_NAMES.index(name.replace("Left", "#").replace("Right", "Left").replace("#", "Right"))
-    for name in EXPRESSION_NAMES
-]
-"""For each coefficient, the one that a mirror turns it into."""
-
 
 @dataclass(frozen=True, slots=True)
 class Face:
@@ -50,7 +29,8 @@ class Face:
     landmarks_xyz: Float32[np.ndarray, "478 3"]
     """Pixels of the picture, x right, y down, z away from the camera (relative to the head)."""
     expression: Float32[np.ndarray, " 52"]
-    """Blendshape coefficients, 0..1, in the order of :data:`EXPRESSION_NAMES`."""
+    """Blendshape coefficients, 0..1, in the order of
+    :data:`~cdrl_cli.face.blendshapes.EXPRESSION_NAMES`."""
 
     @property
     def box_xyxy(self) -> tuple[float, float, float, float]:

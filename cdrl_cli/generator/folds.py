@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
-from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
 
 MAP_SIDE = 256
 MAP_LOW, MAP_HIGH = (-1.0, -1.35), (1.0, 1.45)

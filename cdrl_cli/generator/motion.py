@@ -13,7 +13,16 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cdrl_cli.face.landmarks import COUNTERPARTS, EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import (
+    BLINKS,
+    CEILINGS,
+    COUNTERPARTS,
+    LIDS_LEFT,
+    LIDS_RIGHT,
+    RHYTHM,
+    SHARES,
+)
+from cdrl_cli.generator.condition import Condition
 
 MAX_INTENSITY = 2.0
 
@@ -21,51 +30,6 @@ MAX_SHIFT = 2.6
 """Longest change of the coefficients (L2) that is asked of the face at intensity 1. Read again from
 the output, half of it is found; what real actors move from neutral to an emotion is 0.6 to 1.3, and
 beyond that faces turn grotesque. Grows with the intensity."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """The emotion asked for, as motion models and renderers need it."""
-
-    difference: Float[np.ndarray, " 52"]
-    """Coefficients of the emotion minus those of a neutral face, times :data:`SHARES`."""
-    embedding: Float[np.ndarray, " dimension"]
-    """The emotion as CERL names or recalls it, a unit vector."""
-    likelihood: Float[np.ndarray, " 7"]
-    """Of each emotion by that embedding; 0 for neutral, which asks for nothing."""
-    reading: Float[np.ndarray, " 7"]
-    """Likelihood of each as it was read, with all doubts: what people are told."""
-
-    @property
-    def amount(self) -> float:
-        """1 where it is an emotion rather than none; falls to 0 with the likelihood of any."""
-        return min(1.0, 2.0 * float(self.likelihood.sum()))
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionTrack:
-    """An emotion that varies over time; one that does not is a track of one moment."""
-
-    times_s: Float[np.ndarray, " moments"]
-    """Growing, seconds from the beginning of the edit."""
-    conditions: tuple[Condition, ...]
-    """One for each moment."""
-
-    def at(self, time_s: float) -> Condition:
-        """The emotion at a time: between two moments in between, beyond the last as at it."""
-        after = int(np.searchsorted(self.times_s, time_s))
-        if after in (0, len(self.times_s)):
-            return self.conditions[min(after, len(self.times_s) - 1)]
-        one, other = self.conditions[after - 1 : after + 1]
-        begun_s, step_s = self.times_s[after - 1], self.times_s[after] - self.times_s[after - 1]
-        share = (time_s - begun_s) / step_s
-        embedding = (1 - share) * one.embedding + share * other.embedding
-        return Condition(
-            (1 - share) * one.difference + share * other.difference,
-            embedding / max(float(np.linalg.norm(embedding)), 1e-9),
-            (1 - share) * one.likelihood + share * other.likelihood,
-            (1 - share) * one.reading + share * other.reading,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,49 +259,9 @@ def _bound(shift: Float[np.ndarray, " 52"], longest: float) -> Float[np.ndarray,
     return shift if length <= longest else shift * (longest / length)
 
 
-def _channels(*prefixes: str) -> list[int]:
-    return [i for i, name in enumerate(EXPRESSION_NAMES) if name.startswith(prefixes)]
-
-
-def _shares() -> Float[np.ndarray, " 52"]:
-    shares = np.ones(len(EXPRESSION_NAMES))
-    shares[_channels(*_SPEECH)] = 0.0
-    shares[_channels(*_SHARED)] = 0.35
-    return shares
-
-
-_SPEECH = ("_neutral", "jaw", "mouthClose", "mouthLeft", "mouthRight", "eyeLook", "eyeBlink")
-_SHARED = (
-    "mouthPucker",
-    "mouthFunnel",
-    "mouthRoll",
-    "mouthShrug",
-    "mouthLowerDown",
-    "mouthUpperUp",
-)
-SHARES = _shares()
-"""How much of a difference each channel takes: none where it is speech, gaze or a blink; little
-where speech and emotion share the lips; all of it at the brows, eyes, cheeks, nose and mouth
-corners."""
-
-RAISED = 1.35
-"""Where brows end."""
-
-CEILINGS = np.ones(len(EXPRESSION_NAMES))
-CEILINGS[_channels("browInnerUp", "browOuterUp")] = RAISED
-"""How far each channel goes: to 1, but brows that are high at rest, which the landmarker takes for
-raised ones (one person in ten has them above .45, one in twenty above .64), can rise still."""
-
-BLINKS = _channels("eyeBlink")
-LIDS_LEFT = _channels("eyeWideLeft", "eyeSquintLeft")
-LIDS_RIGHT = _channels("eyeWideRight", "eyeSquintRight")
-
 BLINK_GAIN = 5.0
 BLINK_NOISE = 0.05
 """An eye is shut where its coefficient is above its mean by the noise and one part in so many."""
-
-RHYTHM = np.flatnonzero(SHARES < 1).tolist()
-"""Channels that tell the rhythm of speech, gaze and blinks."""
 
 RATE_HZ = 25
 """Frames a second of the learned motion."""

@@ -13,22 +13,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.face.landmarks import COEFFICIENTS, COUNTERPARTS
+from cdrl_cli.face.blendshapes import (
+    BLINKS,
+    CEILINGS,
+    COEFFICIENTS,
+    COUNTERPARTS,
+    LIDS_LEFT,
+    LIDS_RIGHT,
+    RHYTHM,
+    SHARES,
+)
 from cdrl_cli.generator.motion import (
     BLINK_GAIN,
     BLINK_NOISE,
-    BLINKS,
-    CEILINGS,
     CONTEXT_AFTER,
     CONTEXT_BEFORE,
     DILATION,
     KERNEL,
-    LIDS_LEFT,
-    LIDS_RIGHT,
     MAX_SHIFT,
     OWN_FRAMES,
-    RHYTHM,
-    SHARES,
     SLOW_FRAMES,
 )
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.landmarks import COEFFICIENTS
+from cdrl_cli.face.blendshapes import COEFFICIENTS
 
 CONDITION = 2 * COEFFICIENTS + len(Emotion)
 """Length of the condition: the source's coefficients, their change, the emotion."""

@@ -1,7 +1,7 @@
 """What a clip shows, as an edit reads it: in numpy, so that no edit waits for torch.
 
 Equal, but for the last bits of sums, to what the trained
-:class:`~cdrl_cli.representation.emotion.EmotionEncoder` says.
+:class:`~cdrl_cli.representation.cerl.EmotionEncoder` says.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class EmotionReader:
     """Reads the emotion of a clip.
 
     Args:
-        encoder: State of an :class:`~cdrl_cli.representation.emotion.EmotionEncoder`, by name.
+        encoder: State of an :class:`~cdrl_cli.representation.cerl.EmotionEncoder`, by name.
         labels: Unit embeddings of the labels, in the order of :class:`~cdrl_cli.emotion.Emotion`.
         neutral: What expressions are measured from where the person's own face is not known.
         temperature: Of the contrast that the encoder was trained with.

@@ -13,15 +13,9 @@ from torch.nn import functional
 from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.landmarks import COUNTERPARTS
+from cdrl_cli.face.blendshapes import COUNTERPARTS, MOUTH_COEFFICIENTS
 from cdrl_cli.metrics.retrieval import found_first
-from cdrl_cli.representation.content import (
-    MOUTH_COEFFICIENTS,
-    VIEWS,
-    ContentConfig,
-    ContentEncoder,
-    SpeechEncoder,
-)
+from cdrl_cli.representation.ccrl import VIEWS, ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.losses import symmetric_info_nce
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import CcrlConfig, ContentLossConfig

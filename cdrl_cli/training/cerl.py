@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.checkpoints.emotion import EmotionModels
+from cdrl_cli.checkpoints.trained import EmotionModels
 from cdrl_cli.data.performances import (
     CODED,
     Neutrals,
@@ -20,14 +20,9 @@ from cdrl_cli.data.performances import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.representation.emotion import EmotionConfig, EmotionEncoder
+from cdrl_cli.representation.cerl import EmotionConfig, EmotionEncoder
 from cdrl_cli.representation.losses import class_info_nce, direction_loss
-from cdrl_cli.representation.prior import (
-    Phrase,
-    PromptTower,
-    SentenceEncoder,
-    make_phrases,
-)
+from cdrl_cli.representation.text_prior import Phrase, PromptTower, SentenceEncoder, make_phrases
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import CerlConfig
 from cdrl_cli.training.run import Run

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from cdrl_cli.face.alignment import CROP_SIZE
-from cdrl_cli.face.landmarks import COEFFICIENTS, MESH_LANDMARKS
+from cdrl_cli.face.blendshapes import COEFFICIENTS
+from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.folds import MAP_HIGH, MAP_LOW, FoldMaps
 from cdrl_cli.generator.lips import APERTURE_CHANGE, INNER_PAIRS, PAIRS
 from cdrl_cli.generator.renderer import (

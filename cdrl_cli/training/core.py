@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from cdrl_cli.checkpoints.arrays import write_arrays
+from cdrl_cli.checkpoints.files import write_arrays
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.motions import CLEARLY_ACTED
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.landmarks import COEFFICIENTS, COUNTERPARTS, LANDMARKS
-from cdrl_cli.generator.motion import SHARES, NeutralPrior
+from cdrl_cli.face.blendshapes import COEFFICIENTS, COUNTERPARTS, SHARES
+from cdrl_cli.face.landmarks import LANDMARKS
+from cdrl_cli.generator.motion import NeutralPrior
 from cdrl_cli.geometry.similarity import fit_similarity
 from cdrl_cli.training.canonical_mesh import read_canonical_mesh
 

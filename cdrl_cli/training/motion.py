@@ -11,8 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cdrl_cli.checkpoints.content import ContentModels
-from cdrl_cli.checkpoints.emotion import EmotionModels
+from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.motions import (
     AlignedTakes,
     MotionBatch,
@@ -23,12 +22,11 @@ from cdrl_cli.data.motions import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
-from cdrl_cli.generator.motion import RHYTHM, SHARES, NeutralPrior, pick_expressive
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES, MOUTH_COEFFICIENTS, RHYTHM, SHARES
+from cdrl_cli.generator.motion import NeutralPrior, pick_expressive
 from cdrl_cli.generator.motion_network import MotionConfig, MotionEditor
-from cdrl_cli.representation.content import MOUTH_COEFFICIENTS
 from cdrl_cli.representation.losses import direction_loss
-from cdrl_cli.representation.prior import make_phrases
+from cdrl_cli.representation.text_prior import make_phrases
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import MotionTrainingConfig
 from cdrl_cli.training.run import Run

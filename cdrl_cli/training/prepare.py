@@ -11,12 +11,12 @@ from jaxtyping import Float, UInt8
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.crops import ClipCrops, load_crops
-from cdrl_cli.data.prepared import FACE_SIDE, MOUTH_SIDE, PreparedClip, load_prepared
+from cdrl_cli.data.prepared import MOUTH_SIDE, PreparedClip, load_prepared
 from cdrl_cli.data.stored import save_fields
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.face.alignment import FaceCrop, crop_face
 from cdrl_cli.face.landmarks import Face
-from cdrl_cli.face.tracking import track_faces
+from cdrl_cli.face.stream import FACE_SIDE, Sighting, open_faces
 from cdrl_cli.media import open_video
 from cdrl_cli.media.audio import Sound, read_sound
 
@@ -58,18 +58,15 @@ def prepare_clips(
 def prepare_clip(clip: Clip, models: Models) -> PreparedClip:
     """Find the largest face of every frame, cut it out, and read the sound."""
     times, landmarks, expressions, faces, mouths = [], [], [], [], []
-    with open_video(clip.path) as video, models.open_landmarker(max_faces=1) as landmarker:
-        aspect = video.info.sample_aspect
-        for tracked in track_faces(video, landmarker, sample_aspect=aspect):
+    with open_faces(clip.path, models, max_faces=1) as stream:
+        for tracked in stream.tracked():
             for seen in tracked.faces[:1]:
-                head = models.head.locate(seen.face)
-                crop = crop_face(tracked.frame, seen.face, head, sample_aspect=aspect)
-                image = crop.image()
+                crop = stream.crop(Sighting(tracked.frame, seen.face))
                 times.append(float(tracked.frame.time))
                 landmarks.append(seen.face.landmarks_xyz)
                 expressions.append(seen.face.expression)
                 faces.append(crop.thumbnail(FACE_SIDE))
-                mouths.append(cut_mouth(image, _mouth_xy(crop, models)))
+                mouths.append(cut_mouth(crop.image(), _mouth_xy(crop, models)))
     sound = _sound(clip)
     return PreparedClip(
         clip=clip,

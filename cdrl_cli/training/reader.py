@@ -15,8 +15,8 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.data.prepared import FACE_SIDE
-from cdrl_cli.face.landmarks import COEFFICIENTS
+from cdrl_cli.face.blendshapes import COEFFICIENTS
+from cdrl_cli.face.stream import FACE_SIDE
 
 BATCH = 64
 

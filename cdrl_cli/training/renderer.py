@@ -24,17 +24,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.checkpoints.content import load_content
-from cdrl_cli.checkpoints.emotion import load_emotion
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.checkpoints.trained import load_content, load_emotion
 from cdrl_cli.data.clips import read_index, read_london
 from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler, Light, join_clip
 from cdrl_cli.data.packs import read_pack
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.landmarks import COEFFICIENTS, EXPRESSION_NAMES
-from cdrl_cli.generator.motion import SHARES
+from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.generator.motion_network import MotionEditor
 from cdrl_cli.generator.unet import RendererNet, UNetConfig
 from cdrl_cli.geometry.mesh import FaceMesh

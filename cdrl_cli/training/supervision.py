@@ -17,13 +17,13 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-from cdrl_cli.checkpoints.content import ContentModels
-from cdrl_cli.checkpoints.emotion import EmotionModels
+from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.alignment import CROP_SIZE
+from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
-from cdrl_cli.representation.content import CROP_SIDE, MOUTH_COEFFICIENTS
+from cdrl_cli.representation.ccrl import CROP_SIDE
 from cdrl_cli.training.guides import Guide, luma
 from cdrl_cli.training.likeness import Likeness, template_grids
 from cdrl_cli.training.prepare import MOUTH_REACH_PX

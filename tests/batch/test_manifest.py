@@ -33,7 +33,7 @@ EVERYTHING = {
 def check_everything(rows, folder):
     (row,) = rows
     assert (row.number, row.source, row.output) == (1, folder / "talk.mp4", folder / "out.mkv")
-    assert row.weights == "research"
+    assert row.weight_set == "research"
     assert row.options == EditOptions(
         reference=folder / "joy.mp4",
         follow_reference=True,

@@ -4,9 +4,9 @@ import shutil
 import pytest
 
 from cdrl_cli.checkpoints import registry
-from cdrl_cli.checkpoints.load import WEIGHT_SETS, find_weights, inspect_entry, name_in_set
+from cdrl_cli.checkpoints.load import find_weights, inspect_entry
 from cdrl_cli.checkpoints.registry import embedded_folder, read_manifest
-from cdrl_cli.errors import UsageError, WeightsError
+from cdrl_cli.errors import WeightsError
 
 from .conftest import CONTENT, make_entry, make_unverified
 
@@ -59,17 +59,6 @@ def test_a_damaged_file_is_refused(weights_copy, damage):
 
 def test_an_undamaged_copy_is_accepted(weights_copy):
     assert find_weights("face-landmarker") == weights_copy / "face_landmarker.task"
-
-
-def test_an_unknown_weight_set_is_refused_and_the_known_ones_named():
-    with pytest.raises(UsageError, match="purple") as caught:
-        name_in_set("core", "purple")
-    assert all(name in caught.value.hint for name in WEIGHT_SETS)
-
-
-def test_the_default_set_is_free_to_use():
-    assert WEIGHT_SETS[0] == "permissive"
-    assert name_in_set("core", WEIGHT_SETS[0]) == "core-permissive"
 
 
 # What is not embedded

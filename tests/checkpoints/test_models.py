@@ -1,22 +1,18 @@
 import numpy as np
 import pytest
 
-from cdrl_cli.checkpoints.emotion import load_emotion
-from cdrl_cli.checkpoints.load import WEIGHT_SETS
-from cdrl_cli.checkpoints.models import Looks, load_models
+from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, WeightsError
 from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES, SHARES
 from cdrl_cli.face.compositing import paste_face
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
-from cdrl_cli.generator.motion import (
-    MAX_SHIFT,
-    SHARES,
-    DifferenceMotion,
-    LearnedMotion,
-    Window,
-)
+from cdrl_cli.face.stream import FaceTrack
+from cdrl_cli.generator.motion import MAX_SHIFT, DifferenceMotion, LearnedMotion, Window
 from cdrl_cli.generator.renderer import LearnedRenderer, WarpRenderer
+from cdrl_cli.reference import condition_of_face, condition_of_label
+from cdrl_cli.weight_set import WeightSet
 from heads import toy_head
 from pictures import ArrayFrame, read_pictures
 
@@ -30,21 +26,24 @@ def test_an_unknown_set_is_refused():
 
 def test_neutral_asks_for_nothing_and_every_emotion_for_something_real(models):
     for emotion in Emotion:
-        strength = np.linalg.norm(models.emotion_condition(emotion).difference)
+        strength = np.linalg.norm(condition_of_label(emotion, models).difference)
         if emotion is Emotion.NEUTRAL:
             assert strength == 0
         else:
             assert 0.3 < strength <= MAX_SHIFT
 
 
-@pytest.mark.parametrize("weight_set", WEIGHT_SETS)
+@pytest.mark.parametrize("weight_set", WeightSet)
 def test_doubt_about_a_reference_is_told_and_not_asked_for(weight_set):
     """Half a smile between raised brows: read as something, with doubts; asked for with few."""
     models = load_models(weight_set)
     shown = models.neutral.mean + 0.6 * models.differences[Emotion.HAPPY.class_index]
     shown = shown + 0.3 * models.differences[Emotion.SURPRISED.class_index]
-    looks = Looks(np.tile(shown, (4, 1)).astype(np.float32), np.full((4, 64, 64, 3), 128, np.uint8))
-    (asked,) = models.read_conditions([looks])
+    grey = np.full((4, 64, 64, 3), 128, np.uint8)
+    seen = FaceTrack(
+        np.arange(4.0), np.tile(shown, (4, 1)).astype(np.float32), np.arange(4.0), grey
+    )
+    asked = condition_of_face(seen, models)
     assert asked.reading.sum() == pytest.approx(1)
     assert asked.likelihood.argmax() == asked.reading.argmax()
     assert asked.reading.argmax() != Emotion.NEUTRAL.class_index
@@ -56,22 +55,22 @@ def test_the_core_alone_knows_no_learned_motion():
     assert isinstance(load_models(core=True).motion, DifferenceMotion)
 
 
-@pytest.mark.parametrize("weight_set", WEIGHT_SETS)
+@pytest.mark.parametrize("weight_set", WeightSet)
 def test_a_neutral_face_asked_to_be_neutral_hardly_changes(weight_set):
     models = load_models(weight_set)
     calm = models.neutral.mean
-    condition = models.emotion_condition(Emotion.NEUTRAL)
+    condition = condition_of_label(Emotion.NEUTRAL, models)
     shown = models.motion(calm, Window(np.zeros(1), calm[None]), condition, intensity=1.0)
     # A fifth of what a weak edit changes.
     assert np.linalg.norm(shown - calm) < 0.2
 
 
-@pytest.mark.parametrize("weight_set", WEIGHT_SETS)
+@pytest.mark.parametrize("weight_set", WeightSet)
 @pytest.mark.parametrize("emotion", [one for one in Emotion if one is not Emotion.NEUTRAL])
 def test_the_learned_motion_shows_the_emotion_to_cerl(weight_set, emotion):
     models, emotions = load_models(weight_set), load_emotion(weight_set)
     calm = models.neutral.mean
-    condition = models.emotion_condition(emotion)
+    condition = condition_of_label(emotion, models)
     shown = models.motion(calm, Window(np.zeros(1), calm[None]), condition, intensity=1.0)
     probabilities = emotions.probabilities(emotions.embed(shown[None].astype(np.float32)))
     assert max(probabilities, key=lambda one: probabilities[one]) is emotion
@@ -117,10 +116,10 @@ def test_only_the_face_of_a_real_clip_changes(models, clips):
     shown = models.motion(
         face.expression,
         Window(np.zeros(1), face.expression[None]),
-        models.emotion_condition(Emotion.HAPPY),
+        condition_of_label(Emotion.HAPPY, models),
         intensity=1.0,
     )
-    asked = models.emotion_condition(Emotion.HAPPY).likelihood
+    asked = condition_of_label(Emotion.HAPPY, models).likelihood
     pasted = paste_face(frame, crop, models.renderer(crop, shown, asked)).pixels
     changed = np.argwhere((pasted != frame.pixels).any(axis=2))
     left, top, right, bottom = face.box_xyxy

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cdrl_cli.checkpoints.content import ContentModels, write_content
 from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.trained import ContentModels, write_content
 from cdrl_cli.cli.app import run
-from cdrl_cli.representation.content import ContentConfig, ContentEncoder, SpeechEncoder
+from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEncoder
 
 
 @pytest.mark.parametrize("row", ["nothing", "=folder", "without CERL=nowhere"])

@@ -4,8 +4,8 @@ import pytest
 from cdrl_cli.data.noise import Noise
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import Windows, read_takes, time_grid
-from cdrl_cli.representation.content import MOUTH_COEFFICIENTS
-from cdrl_cli.representation.speech import LogMelPrior
+from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
+from cdrl_cli.representation.audio_prior import LogMelPrior
 from talkers import make_clip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.content import ContentModels
+from cdrl_cli.checkpoints.trained import ContentModels
 from cdrl_cli.data.takes import mean_codes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.content import (
@@ -16,7 +16,7 @@ from cdrl_cli.evaluation.content import (
     unknown_people,
     unknown_sentences,
 )
-from cdrl_cli.representation.content import VIEWS, ContentConfig, ContentEncoder, SpeechEncoder
+from cdrl_cli.representation.ccrl import VIEWS, ContentConfig, ContentEncoder, SpeechEncoder
 from talkers import SPEECH_FEATURES, make_clip, make_take, make_takes, movement
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdrl_cli.checkpoints.emotion import load_emotion
+from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.performances import Performance, find_neutrals

@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 
 from cdrl_cli.checkpoints.load import find_weights
-from cdrl_cli.face.landmarks import (
-    COEFFICIENTS,
-    EXPRESSION_NAMES,
-    LANDMARKS,
-    MESH_LANDMARKS,
-    Face,
-    Landmarker,
-)
+from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
+from cdrl_cli.face.landmarks import LANDMARKS, MESH_LANDMARKS, Face, Landmarker
 from commands import run_limited
 from heads import toy_head
 from pictures import read_pictures

@@ -4,15 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import BLINKS, CEILINGS, EXPRESSION_NAMES, RAISED, SHARES
+from cdrl_cli.generator.condition import Condition
 from cdrl_cli.generator.motion import (
-    BLINKS,
-    CEILINGS,
     MAX_INTENSITY,
     MAX_SHIFT,
-    RAISED,
-    SHARES,
-    Condition,
     DifferenceMotion,
     NeutralPrior,
     Window,

@@ -4,17 +4,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdrl_cli.face.landmarks import COUNTERPARTS, EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import CEILINGS, COUNTERPARTS, EXPRESSION_NAMES, SHARES
+from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import (
-    CEILINGS,
     CONTEXT_AFTER,
     MAX_INTENSITY,
     MAX_SHIFT,
     OWN_FRAMES,
     RATE_HZ,
-    SHARES,
-    Condition,
-    ConditionTrack,
     LearnedMotion,
     Window,
 )

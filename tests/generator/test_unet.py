@@ -77,7 +77,7 @@ def test_the_gate_opens_with_the_change(smaller):
 
 def test_the_onnx_copy_equals_the_network(tmp_path):
     onnx = pytest.importorskip("onnx", reason="of the extra [train]")
-    from cdrl_cli.checkpoints.renderer import write_renderer
+    from cdrl_cli.checkpoints.trained import write_renderer
 
     net, seen, told = network(), picture(), change(0.7)
     write_renderer(tmp_path / "renderer.onnx", net, facts={"licence_class": "permissive"})

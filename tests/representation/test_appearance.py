@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.appearance import read_appearance, write_appearance
-from cdrl_cli.checkpoints.emotion import load_emotion
+from cdrl_cli.checkpoints.files import read_appearance, write_appearance
+from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.representation.appearance import ORDER, AppearanceReader, tighten

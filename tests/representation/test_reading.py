@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.emotion import load_emotion
-from cdrl_cli.checkpoints.load import WEIGHT_SETS
+from cdrl_cli.checkpoints.trained import load_emotion
+from cdrl_cli.weight_set import WeightSet
 
 pytestmark = pytest.mark.weights
 
 
-@pytest.mark.parametrize("weight_set", WEIGHT_SETS)
+@pytest.mark.parametrize("weight_set", WeightSet)
 @pytest.mark.parametrize("frames", [1, 40])
 @pytest.mark.parametrize("knows_neutral", [False, True])
 def test_it_reads_what_the_encoder_reads(weight_set, frames, knows_neutral):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.content import ContentModels, read_content, write_content
+from cdrl_cli.checkpoints.trained import ContentModels, read_content, write_content
 from cdrl_cli.data.pairs import draw_batch
 from cdrl_cli.data.takes import Windows
 from cdrl_cli.errors import UsageError, WeightsError
@@ -14,12 +14,8 @@ from cdrl_cli.evaluation.content import (
     measure_retrieval,
     unknown_people,
 )
-from cdrl_cli.representation.content import (
-    MOUTH_COEFFICIENTS,
-    ContentConfig,
-    ContentEncoder,
-    SpeechEncoder,
-)
+from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
+from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.losses import info_nce
 from cdrl_cli.training.ccrl import (
     augment,

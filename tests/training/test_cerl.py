@@ -14,7 +14,7 @@ from cdrl_cli.data.performances import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.representation.prior import make_phrases
+from cdrl_cli.representation.text_prior import make_phrases
 from cdrl_cli.training.cerl import Wording, accuracy, train_cerl
 from cdrl_cli.training.config import (
     CerlConfig,

@@ -7,8 +7,7 @@ from safetensors import safe_open
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.data.action_units import ACTION_UNITS, coded_expression
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.landmarks import COUNTERPARTS, EXPRESSION_NAMES
-from cdrl_cli.generator.motion import SHARES
+from cdrl_cli.face.blendshapes import COUNTERPARTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.training.core import (
     ACTED_STRENGTH,
     CLEARLY_ACTED,

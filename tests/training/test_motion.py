@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.content import load_content
-from cdrl_cli.checkpoints.emotion import load_emotion
-from cdrl_cli.checkpoints.motion import read_motion, write_motion
+from cdrl_cli.checkpoints.trained import load_content, load_emotion, read_motion, write_motion
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.motions import (
@@ -20,7 +18,8 @@ from cdrl_cli.data.motions import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, WeightsError
-from cdrl_cli.generator.motion import SHARES, NeutralPrior
+from cdrl_cli.face.blendshapes import SHARES
+from cdrl_cli.generator.motion import NeutralPrior
 from cdrl_cli.generator.motion_network import MotionConfig, MotionEditor
 from cdrl_cli.training.config import (
     MotionModelConfig,

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.training.reader import train_reader
 
 JAW = EXPRESSION_NAMES.index("jawOpen")

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.content import load_content
-from cdrl_cli.checkpoints.emotion import load_emotion
-from cdrl_cli.checkpoints.motion import load_motion
+from cdrl_cli.checkpoints.trained import load_content, load_emotion, load_motion
 from cdrl_cli.data.crops import load_crops
 from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceSampler, Light
 from cdrl_cli.data.stored import save_fields

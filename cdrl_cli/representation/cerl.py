@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.face.landmarks import COEFFICIENTS
+from cdrl_cli.face.blendshapes import COEFFICIENTS
 
 
 @dataclass(frozen=True, slots=True)

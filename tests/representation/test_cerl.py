@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.emotion import load_emotion
+from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.representation.emotion import EmotionEncoder
-from cdrl_cli.representation.prior import WORDS, PromptTower, make_phrases
+from cdrl_cli.representation.cerl import EmotionEncoder
+from cdrl_cli.representation.text_prior import WORDS, PromptTower, make_phrases
 
 
 @pytest.fixture

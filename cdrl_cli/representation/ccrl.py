@@ -15,20 +15,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 
 RATE_HZ = 25
 """Frames a second of a window."""
 
 CROP_SIDE = 32
 """Pixels that the encoder looks at; larger crops are averaged down, differentiably."""
-
-MOUTH_COEFFICIENTS = [
-    index
-    for index, name in enumerate(EXPRESSION_NAMES)
-    if name.startswith(("jaw", "mouth", "cheekPuff"))
-]
-"""Those of the 52 expression coefficients that speech moves."""
 
 VIEWS = ("crops", "coefficients", "both")
 """What the content encoder may see of a mouth; it learns all three at once."""
@@ -98,7 +91,8 @@ class ContentEncoder(nn.Module):
 
         Args:
             crops: Luma around the mouth, -1..1, square; None if only the motion is known.
-            coefficients: Those of :data:`MOUTH_COEFFICIENTS`; None if only pixels are known.
+            coefficients: Those of :data:`~cdrl_cli.face.blendshapes.MOUTH_COEFFICIENTS`; None if
+                only pixels are known.
             speech: What a prior heard, for attention; an encoder without it does not listen.
 
         Returns:

@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.content import load_content, open_prior
-from cdrl_cli.checkpoints.load import WEIGHT_SETS
+from cdrl_cli.checkpoints.trained import load_content, open_prior
 from cdrl_cli.errors import UsageError, WeightsError
-from cdrl_cli.representation.content import MOUTH_COEFFICIENTS
+from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
+from cdrl_cli.weight_set import WeightSet
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("weight_set", WEIGHT_SETS)
+@pytest.mark.parametrize("weight_set", WeightSet)
 def test_shipped_encoders_encode_and_never_saw_whom_they_are_proved_on(weight_set):
     models = load_content(weight_set)
     frames = models.content.config.frames

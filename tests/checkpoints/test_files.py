@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from cdrl_cli.checkpoints import arrays
-from cdrl_cli.checkpoints.arrays import join_parts, part_of, reading
-from cdrl_cli.checkpoints.tensors import read_tensors, write_tensors
+from cdrl_cli.checkpoints import files
+from cdrl_cli.checkpoints.files import join_parts, part_of, reading
+from cdrl_cli.checkpoints.trained import read_tensors, write_tensors
 from cdrl_cli.errors import WeightsError
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}
@@ -27,7 +27,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         part.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(arrays, "save_file", fail)
+    monkeypatch.setattr(files, "save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         write_tensors(path, STATE, {})
     assert path.read_bytes() == before

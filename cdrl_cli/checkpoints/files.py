@@ -1,6 +1,7 @@
-"""Arrays and facts in one safetensors file: read by name, written whole or not at all.
+"""Arrays and facts in one file: read by name, written whole or not at all.
 
-Without torch, for what an edit reads; :mod:`cdrl_cli.checkpoints.tensors` is the same for networks.
+Without torch, for what an edit reads; :mod:`cdrl_cli.checkpoints.trained` has what training reads
+and writes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +11,10 @@ from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from cdrl_cli.errors import WeightsError
+from cdrl_cli.representation.appearance import AppearanceReader
 
 Array = TypeVar("Array")
 
@@ -49,3 +51,27 @@ def part_of(arrays: Mapping[str, Array], part: str) -> dict[str, Array]:
     """One network's state, out of what :func:`join_parts` joined."""
     start = f"{part}."
     return {k.removeprefix(start): one for k, one in arrays.items() if k.startswith(start)}
+
+
+def read_appearance(path: Path) -> AppearanceReader:
+    """A reader from a file that :func:`write_appearance` wrote.
+
+    Raises:
+        WeightsError: If it is no such file.
+    """
+    with reading(path, "reader of appearance"):
+        weights = load_file(path)
+        usual = weights.pop("usual")
+        return AppearanceReader(weights, usual)
+
+
+def write_appearance(path: Path, reader: AppearanceReader, *, facts: Mapping[str, str]) -> None:
+    """Write the reader, its net in half precision.
+
+    Args:
+        path: ``appearance.safetensors``.
+        reader: The net, and what it usually says.
+        facts: Sources, licence, data digest and the like.
+    """
+    net = {name: value.astype(np.float16) for name, value in reader.weights.items()}
+    write_arrays(path, {**net, "usual": reader.usual}, facts)

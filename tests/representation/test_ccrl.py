@@ -1,13 +1,8 @@
 import pytest
 import torch
 
-from cdrl_cli.representation.content import (
-    MOUTH_COEFFICIENTS,
-    VIEWS,
-    ContentConfig,
-    ContentEncoder,
-    SpeechEncoder,
-)
+from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
+from cdrl_cli.representation.ccrl import VIEWS, ContentConfig, ContentEncoder, SpeechEncoder
 
 COUNT, FRAMES = 3, 25
 

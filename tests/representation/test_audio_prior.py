@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cdrl_cli.representation.speech import (
+from cdrl_cli.representation.audio_prior import (
     SAMPLE_RATE_HZ,
     LogMelPrior,
     SpeechPrior,

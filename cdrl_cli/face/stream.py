@@ -1,0 +1,170 @@
+"""The one loop over a clip's faces: open it, find the faces, collect what they show.
+
+What reads faces uses it: editing, references, probes, embeddings and the preparation of training
+clips. Each chooses which frames it looks at; none opens a landmarker of its own.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, UInt8
+
+from cdrl_cli.face.alignment import FaceCrop, crop_face
+from cdrl_cli.face.head import HeadModel
+from cdrl_cli.face.landmarks import Face, Landmarker
+from cdrl_cli.face.tracking import DETECTION_SIDE_PX, TrackedFrame, find_faces, track_faces
+from cdrl_cli.geometry.similarity import Similarity
+from cdrl_cli.media import open_video
+from cdrl_cli.media.frames import VideoFrame
+from cdrl_cli.media.reader import VideoReader
+
+FACE_SIDE = 112
+"""Side of the face crops that are kept of a clip, pixels: the aligned crop, shrunk."""
+
+
+@runtime_checkable
+class FaceFinder(Protocol):
+    """The models that find faces; :class:`~cdrl_cli.checkpoints.models.Models` has them."""
+
+    @property
+    def head(self) -> HeadModel:
+        """Locates a head from its landmarks."""
+        ...
+
+    def open_landmarker(self, *, max_faces: int = 4) -> Landmarker:
+        """A landmarker for one clip."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One face in one frame."""
+
+    frame: VideoFrame
+    face: Face
+    """In square pixels of the frame."""
+
+
+class FaceStream:
+    """An open clip, and the faces in its frames. It is read once, by one of its iterators.
+
+    Args:
+        video: The open clip.
+        landmarker: Fresh for this clip.
+        head: Locates heads.
+    """
+
+    def __init__(self, video: VideoReader, landmarker: Landmarker, head: HeadModel) -> None:
+        self.video = video
+        self._landmarker = landmarker
+        self._head = head
+
+    def tracked(self) -> Iterator[TrackedFrame]:
+        """Every frame, with its faces followed from frame to frame and smoothed."""
+        aspect = self.video.info.sample_aspect
+        return track_faces(self.video, self._landmarker, sample_aspect=aspect)
+
+    def sampled(
+        self, *, step_s: Fraction, length_s: int
+    ) -> Iterator[tuple[VideoFrame, list[Face]]]:
+        """Some frames, each with the faces found in it alone, largest first.
+
+        Args:
+            step_s: At least this long between two frames, seconds.
+            length_s: Of the clip from its first frame on, seconds.
+        """
+        aspect = float(self.video.info.sample_aspect)
+        for frame in _sample(self.video, step_s, length_s):
+            picture = frame.picture(DETECTION_SIDE_PX)
+            yield frame, find_faces(picture, frame, self._landmarker, aspect)
+
+    def locate(self, face: Face) -> Similarity:
+        """Pose of a face's head in its frame."""
+        return self._head.locate(face)
+
+    def crop(self, sighting: Sighting) -> FaceCrop:
+        """The face upright on the aligned crop."""
+        head = self._head.locate(sighting.face)
+        aspect = self.video.info.sample_aspect
+        return crop_face(sighting.frame, sighting.face, head, sample_aspect=aspect)
+
+
+@contextmanager
+def open_faces(path: Path, models: FaceFinder, *, max_faces: int = 4) -> Iterator[FaceStream]:
+    """Open a clip or an image to read its faces.
+
+    Args:
+        path: The clip or image.
+        models: Find and locate faces.
+        max_faces: Faces looked for in each frame.
+
+    Raises:
+        UnreadableInputError: If it cannot be decoded.
+    """
+    with open_video(path) as video, models.open_landmarker(max_faces=max_faces) as landmarker:
+        yield FaceStream(video, landmarker, models.head)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTrack:
+    """What one face shows over a clip: coefficients of every frame, pixels of some frames."""
+
+    time_s: Float64[np.ndarray, " frames"]
+    """Presentation time of each frame that shows the face, seconds on the clip's clock."""
+    expressions: Float32[np.ndarray, "frames 52"]
+    """Blendshape coefficients of each of these frames, 0..1."""
+    crop_time_s: Float64[np.ndarray, " crops"]
+    """Presentation time of each crop, seconds."""
+    crops: UInt8[np.ndarray, "crops side side 3"]
+    """The aligned crop of some of the frames, sRGB, :data:`FACE_SIDE` pixels a side."""
+
+    def where(self, chosen: Bool[np.ndarray, " frames"]) -> "FaceTrack":
+        """The part of some frames, with the crops that were taken at them."""
+        times = self.time_s[chosen]
+        kept = np.isin(self.crop_time_s, times)
+        return FaceTrack(times, self.expressions[chosen], self.crop_time_s[kept], self.crops[kept])
+
+    def around(self, middle_s: float, length_s: float) -> "FaceTrack":
+        """The part within half a length of a moment; it may be empty."""
+        return self.where(np.abs(self.time_s - middle_s) <= length_s / 2)
+
+
+def collect_face(
+    stream: FaceStream, sightings: Iterable[Sighting], *, crop_step_s: float = 0.0
+) -> FaceTrack | None:
+    """Keep what a face shows in the frames of a clip; None if there is no such frame.
+
+    Args:
+        stream: The open clip.
+        sightings: The face, frame by frame.
+        crop_step_s: At least this long between two frames whose pixels are kept, seconds.
+    """
+    times: list[float] = []
+    crop_times: list[float] = []
+    expressions, crops = [], []
+    for one in sightings:
+        now_s = float(one.frame.time)
+        times.append(now_s)
+        expressions.append(one.face.expression)
+        if not crop_times or now_s - crop_times[-1] >= crop_step_s:
+            crop_times.append(now_s)
+            crops.append(stream.crop(one).thumbnail(FACE_SIDE))
+    if not times:
+        return None
+    return FaceTrack(np.array(times), np.stack(expressions), np.array(crop_times), np.stack(crops))
+
+
+def _sample(frames: Iterable[VideoFrame], step_s: Fraction, length_s: int) -> Iterator[VideoFrame]:
+    first = due = None
+    for frame in frames:
+        first = frame.time if first is None else first
+        if frame.time - first > length_s:
+            return
+        if due is None or frame.time >= due:
+            due = frame.time + step_s
+            yield frame

@@ -1,0 +1,52 @@
+"""What an edit is asked to show: an emotion as motion models and renderers take it, over time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The emotion asked for, as motion models and renderers need it."""
+
+    difference: Float[np.ndarray, " 52"]
+    """Coefficients of the emotion minus those of a neutral face, times
+    :data:`~cdrl_cli.face.blendshapes.SHARES`."""
+    embedding: Float[np.ndarray, " dimension"]
+    """The emotion as CERL names or recalls it, a unit vector."""
+    likelihood: Float[np.ndarray, " 7"]
+    """Of each emotion by that embedding; 0 for neutral, which asks for nothing."""
+    reading: Float[np.ndarray, " 7"]
+    """Likelihood of each as it was read, with all doubts: what people are told."""
+
+    @property
+    def amount(self) -> float:
+        """1 where it is an emotion rather than none; falls to 0 with the likelihood of any."""
+        return min(1.0, 2.0 * float(self.likelihood.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionTrack:
+    """An emotion that varies over time; one that does not is a track of one moment."""
+
+    times_s: Float[np.ndarray, " moments"]
+    """Growing, seconds from the beginning of the edit."""
+    conditions: tuple[Condition, ...]
+    """One for each moment."""
+
+    def at(self, time_s: float) -> Condition:
+        """The emotion at a time: between two moments in between, beyond the last as at it."""
+        after = int(np.searchsorted(self.times_s, time_s))
+        if after in (0, len(self.times_s)):
+            return self.conditions[min(after, len(self.times_s) - 1)]
+        one, other = self.conditions[after - 1 : after + 1]
+        begun_s, step_s = self.times_s[after - 1], self.times_s[after] - self.times_s[after - 1]
+        share = (time_s - begun_s) / step_s
+        embedding = (1 - share) * one.embedding + share * other.embedding
+        return Condition(
+            (1 - share) * one.difference + share * other.difference,
+            embedding / max(float(np.linalg.norm(embedding)), 1e-9),
+            (1 - share) * one.likelihood + share * other.likelihood,
+            (1 - share) * one.reading + share * other.reading,
+        )
