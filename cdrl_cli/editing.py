@@ -23,7 +23,7 @@ from cdrl_cli.media import VideoWriter, check_input, check_output
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.prefetch import prefetch
-from cdrl_cli.reference import read_emotion, read_reference
+from cdrl_cli.reference import read_named_emotion, read_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +276,7 @@ def read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
     if options.reference is not None:
         return read_reference(options.reference, models, follow=options.follow_reference)
     assert options.emotion is not None  # EditOptions has checked it
-    return read_emotion(options.emotion, models)
+    return read_named_emotion(options.emotion, models)
 
 
 def _average_reading(conditions: ConditionTrack) -> dict[Emotion, float]:

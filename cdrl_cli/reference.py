@@ -70,7 +70,7 @@ def read_reference(path: Path, models: Models, *, follow: bool = False) -> Condi
     return ConditionTrack(moments_s[seen], tuple(conditions))
 
 
-def read_emotion(words: str, models: Models) -> ConditionTrack:
+def read_named_emotion(words: str, models: Models) -> ConditionTrack:
     """The emotion that a label or other words name.
 
     Raises:

@@ -19,6 +19,7 @@ from torch import Tensor
 from cdrl_cli.checkpoints.files import join_parts, part_of, read_appearance, reading, write_arrays
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UsageError
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.generator.motion_network import MotionConfig, MotionEditor
 from cdrl_cli.generator.unet import CHANNELS, CONDITION, RendererNet
@@ -228,10 +229,15 @@ def open_prior(name: str) -> SpeechPrior:
     """What hears speech, by name.
 
     Raises:
+        UsageError: If no prior has that name.
         WeightsError: If its weights are missing.
     """
     if name == LogMelPrior.name:
         return LogMelPrior()
+    if name != WhisperPrior.name:
+        raise UsageError(
+            f"no speech prior '{name}'", hint=f"one of: {LogMelPrior.name}, {WhisperPrior.name}"
+        )
     find_weights("speech-config")
     return WhisperPrior(find_weights("speech-model").parent)
 
