@@ -4,12 +4,14 @@ Convention: "source" and "output" are the same frames before and after an edit, 
 landmarks are pixels, in any scale.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.head import HeadModel
-from cdrl_cli.face.landmarks import MESH_LANDMARKS, Face
+from cdrl_cli.face.landmarks import EXPRESSION_NAMES, MESH_LANDMARKS, Face
 from cdrl_cli.generator.lips import INNER_PAIRS
 
 OUTER_EYE_CORNERS = (33, 263)
@@ -25,6 +27,25 @@ NEVER_CLOSED = 0.05
 
 TOLERANCE_FRAMES = 1
 """A closure counts as kept if it is there a frame earlier or later."""
+
+SPEECH_CHANNELS = (
+    "_neutral",
+    "jaw",
+    "mouthClose",
+    "mouthLeft",
+    "mouthRight",
+    "mouthPucker",
+    "mouthFunnel",
+    "eyeLook",
+    "eyeBlink",
+)
+"""Prefixes of the blendshape names that tell speech, gaze and blinks rather than emotion."""
+
+EMOTION_CHANNELS = tuple(
+    index for index, name in enumerate(EXPRESSION_NAMES) if not name.startswith(SPEECH_CHANNELS)
+)
+"""Indices of the other blendshapes: brows, eyelids, cheeks, nose, mouth corners and lips. The
+measures of manner and strength look at these alone."""
 
 LOW_PERCENTILE = 5.0
 """Of the frames of a clip: its bad moments."""
@@ -165,6 +186,87 @@ def expression_change(
     return float(np.linalg.norm((output - source).mean(axis=0)))
 
 
+def emotion_change(
+    shown: Float[np.ndarray, "frames 52"], neutral: Float[np.ndarray, " 52"]
+) -> Float[np.ndarray, " channels"]:
+    """How a clip's mean expression differs from a neutral one, in :data:`EMOTION_CHANNELS`.
+
+    Args:
+        shown: Blendshape coefficients.
+        neutral: Mean coefficients of the same person's neutral face.
+    """
+    return (shown.mean(axis=0) - neutral)[list(EMOTION_CHANNELS)].astype(float)
+
+
+def reference_change(
+    shown: Float[np.ndarray, "frames 52"], neutral: Float[np.ndarray, " 52"]
+) -> Float[np.ndarray, " channels"]:
+    """What a reference shows: :func:`emotion_change` of its more expressive half of frames.
+
+    Acted clips begin and end near neutral, so the mean over all frames would say less than the
+    actor does. A photo has one frame, which is its half.
+
+    Args:
+        shown: Blendshape coefficients of the reference.
+        neutral: Mean coefficients of the same person's neutral face.
+    """
+    strength = np.linalg.norm((shown - neutral)[:, list(EMOTION_CHANNELS)], axis=1)
+    return emotion_change(shown[strength >= np.median(strength)], neutral)
+
+
+def manner(
+    shown: Float[np.ndarray, " channels"], reference: Float[np.ndarray, " channels"]
+) -> float:
+    """Whether an edit changes the face as the reference's face changes, however strongly.
+
+    Args:
+        shown: The output's change from the source (:func:`emotion_change`).
+        reference: The reference's change from its person's neutral (:func:`reference_change`).
+
+    Returns:
+        Cosine, -1..1; 0 where one of them does not change at all.
+
+    >>> manner(np.array([0.2, 0.0]), np.array([0.4, 0.0]))
+    1.0
+    """
+    lengths = float(np.linalg.norm(shown) * np.linalg.norm(reference))
+    return float(shown @ reference) / lengths if lengths > 0 else 0.0
+
+
+def own_manner(
+    shown: Float[np.ndarray, " channels"],
+    reference: Float[np.ndarray, " channels"],
+    others: Sequence[Float[np.ndarray, " channels"]],
+) -> float:
+    """:func:`manner`, less its mean with other people's references of the same emotion.
+
+    Above 0, the edit shows this reference; about 0, it shows what everybody's emotion looks like.
+
+    Args:
+        shown: The output's change from the source.
+        reference: The change of the reference that was given.
+        others: Changes of other people's references of that emotion.
+
+    Returns:
+        -2..2; NaN if there are no others.
+    """
+    if not others:
+        return float("nan")
+    return manner(shown, reference) - float(np.mean([manner(shown, other) for other in others]))
+
+
+def rank_correlation(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:
+    """Spearman's: Pearson's correlation of ranks, equal values sharing their mean rank.
+
+    Returns:
+        -1..1; NaN where one of them is constant.
+
+    >>> round(rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([10.0, 100.0, 1000.0])), 6)
+    1.0
+    """
+    return correlation(_ranks(one), _ranks(other))
+
+
 def head_space(
     landmarks_xyz: Float[np.ndarray, "frames 478 3"], head: HeadModel
 ) -> Float[np.ndarray, "frames 468 3"]:
@@ -185,6 +287,12 @@ def landmark_error(
 ) -> float:
     """Mean distance of landmarks in head space, which is in eye distances."""
     return float(np.linalg.norm(one - other, axis=2).mean())
+
+
+def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[where]
 
 
 def _widen(mask: Bool[np.ndarray, " frames"], by: int) -> Bool[np.ndarray, " frames"]:

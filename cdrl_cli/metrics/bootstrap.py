@@ -35,10 +35,17 @@ def bootstrap(
         count: Size of the sample.
         statistic: Of the members whose positions it is given, some more than once.
         generator: Randomness.
+
+    Returns:
+        Its count is 0, and all else NaN, where there is no sample, or the statistic is undefined
+        (NaN) for every one that is drawn.
     """
+    unknown = Interval(float("nan"), float("nan"), float("nan"), 0)
     if not count:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
+        return unknown
     draws = [statistic(generator.integers(0, count, count)) for _ in range(RESAMPLES)]
+    if np.isnan(draws).all():
+        return unknown
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     return Interval(float(statistic(np.arange(count))), float(low), float(high), count)
 

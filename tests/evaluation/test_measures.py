@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation import measures
+from cdrl_cli.face.landmarks import EXPRESSION_NAMES
 from cdrl_cli.generator.lips import INNER_PAIRS
 from heads import coefficients, pose, toy_head
 
@@ -141,3 +142,60 @@ def test_in_head_space_the_pose_is_gone(yaw, roll, scale):
     assert measures.landmark_error(one, other) == pytest.approx(0, abs=1e-4)
     neutral = measures.head_space(head.face(pose()).landmarks_xyz[None], head.model)
     assert measures.landmark_error(one, neutral) > 1e-3
+
+
+BROWS = [EXPRESSION_NAMES.index(name) for name in ("browInnerUp", "browDownLeft")]
+
+
+def expressions(*rows):
+    """Frames that show so much of :data:`BROWS`, and an open jaw that nobody asks about."""
+    shown = np.zeros((len(rows), len(EXPRESSION_NAMES)))
+    shown[:, BROWS] = rows
+    shown[:, EXPRESSION_NAMES.index("jawOpen")] = 0.7
+    return shown
+
+
+def test_speech_gaze_and_blinks_are_no_emotion():
+    named = {EXPRESSION_NAMES[index] for index in measures.EMOTION_CHANNELS}
+    assert {"browInnerUp", "mouthSmileLeft", "noseSneerLeft", "eyeWideRight"} <= named
+    assert not named & {"_neutral", "jawOpen", "mouthClose", "eyeLookUpLeft", "eyeBlinkLeft"}
+    nothing = measures.emotion_change(expressions([0, 0]), np.zeros(len(EXPRESSION_NAMES)))
+    assert not nothing.any()
+
+
+def test_a_reference_shows_what_its_more_expressive_half_shows():
+    neutral = expressions([0, 0])[0]
+    clip = expressions([0, 0], [0, 0], [0.4, 0.2], [0.6, 0.2])
+    change = measures.reference_change(clip, neutral)
+    assert np.linalg.norm(change) == pytest.approx(np.hypot(0.5, 0.2))
+    photo = measures.reference_change(clip[3:], neutral)
+    assert np.linalg.norm(photo) == pytest.approx(np.hypot(0.6, 0.2))
+
+
+@given(st.floats(0.01, 3), st.floats(0.01, 3))
+def test_manner_does_not_ask_how_strongly(one, other):
+    change = np.array([0.1, -0.3, 0.5])
+    assert measures.manner(one * change, other * change) == pytest.approx(1)
+    assert measures.manner(one * change, -other * change) == pytest.approx(-1)
+
+
+def test_an_edit_that_does_nothing_has_no_manner():
+    assert measures.manner(np.zeros(3), np.ones(3)) == 0
+
+
+def test_everybodys_smile_is_not_the_references_own():
+    mine, others = np.array([1.0, 0.0]), [np.array([0.0, 1.0]), np.array([1.0, 1.0])]
+    assert measures.own_manner(mine, mine, others) == pytest.approx(1 - (0 + np.sqrt(0.5)) / 2)
+    same = [mine, mine]
+    assert measures.own_manner(np.ones(2), mine, same) == pytest.approx(0)
+    assert np.isnan(measures.own_manner(mine, mine, []))
+
+
+def test_rank_correlation_asks_for_the_order_alone():
+    lengths = np.array([0.3, 0.1, 0.9, 0.5])
+    assert measures.rank_correlation(lengths, np.exp(5 * lengths)) == pytest.approx(1)
+    assert measures.rank_correlation(lengths, -lengths) == pytest.approx(-1)
+    assert np.isnan(measures.rank_correlation(lengths, np.ones(4)))
+    # Equal values share a rank: 1, 2.5, 2.5, 4 against 1, 2, 3, 4.
+    tied = measures.rank_correlation(np.array([1.0, 2, 2, 3]), np.array([1.0, 2, 3, 4]))
+    assert tied == pytest.approx(4.5 / np.sqrt(4.5 * 5))
