@@ -93,11 +93,25 @@ def edits(
     cache: Cache = Path("runs/prepared"),
     weight_set: Weights = WeightSet.PERMISSIVE,
     edits: Annotated[
-        int, typer.Option(help="Of each row, alike for all emotions: 6 to 48, by sixes.")
+        int,
+        typer.Option(
+            help="Of each row, alike for all emotions: by sixes; 6 to 48 with the protocol's "
+            "references."
+        ),
     ] = 36,
     by: Annotated[
         Literal["reference", "label", "both"], typer.Option(help="How the emotion is asked for.")
     ] = "both",
+    references: Annotated[
+        Literal["protocol", "many"],
+        typer.Option(
+            help="Whose references are shown: one actor's to nearly all sources, or in turn those "
+            "of everybody, clips and photos."
+        ),
+    ] = "protocol",
+    core: Annotated[
+        bool, typer.Option(help="Measure the row of the core, without learned parts, too.")
+    ] = True,
     row: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,7 +149,7 @@ def edits(
 
     rows: dict[str, Models | None] = {
         "no edit": None,
-        "core only": load_models(weight_set, core=True),
+        **({"core only": load_models(weight_set, core=True)} if core else {}),
         **{
             name: load_models(weight_set, generator=folder)
             for name, folder in map(_parse_row, row or ())
@@ -155,6 +169,7 @@ def edits(
             edits=edits,
             askings=askings,
             intensity=intensity,
+            references=references,
             progress=progress,
         )
     reports = summarise(evaluation)

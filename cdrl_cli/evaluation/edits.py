@@ -5,6 +5,7 @@ DESIGN, section 4. Every row of the table is a generator, or none; every row edi
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -27,11 +28,14 @@ from cdrl_cli.evaluation.judges import load_judge
 from cdrl_cli.evaluation.plausibility import RealExpressions, learn_region
 from cdrl_cli.evaluation.protocol import (
     Asking,
+    ReferenceChoice,
     Task,
     acted_clips,
     plan_edits,
+    plan_many_references,
     region_clips,
 )
+from cdrl_cli.evaluation.references import ReferenceReader, other_changes, read_photos
 from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit
 from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.representation.audio_prior import SpeechPrior
@@ -64,6 +68,20 @@ class TargetScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Likeness:
+    """How an edit changes the face, beside how the reference's face changes."""
+
+    manner: float
+    """Cosine of the two changes: :func:`~cdrl_cli.evaluation.measures.manner`."""
+    own_manner: float
+    """The same less its mean with other people's references of the emotion; NaN without any."""
+    length: float
+    """Of the output's change from the source (L2 over the emotion's coefficients)."""
+    length_reference: float
+    """Of the reference's change from its person's neutral."""
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """One edit of one row."""
 
@@ -90,6 +108,8 @@ class Score:
     change: float
     inside: float
     """Share of frames whose expression real people show."""
+    likeness: Likeness | None
+    """None where the reference's person has no known neutral face."""
     target: TargetScore | None
     """None where there is no real take."""
     sync: float | None
@@ -137,6 +157,7 @@ def evaluate_edits(
     edits: int,
     askings: Sequence[Asking],
     intensity: float = 1.0,
+    references: ReferenceChoice = "protocol",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Edit the validation clips once a row, and measure.
@@ -149,6 +170,7 @@ def evaluate_edits(
         edits: Of each row and asking; a multiple of six.
         askings: By reference, by label.
         intensity: Of every edit.
+        references: Whose are shown.
         progress: Called with (clips done, clips in all).
 
     Raises:
@@ -156,10 +178,14 @@ def evaluate_edits(
         UsageError: If the index lacks clips of the protocol, or LiteRT is not installed.
         SpfemError: If an edit fails.
     """
-    clips = read_index(data)
-    tasks = [task for asking in askings for task in plan_edits(clips, edits=edits, asking=asking)]
+    clips, photos = read_index(data), read_photos(data / "photos")
+    if references == "many":
+        plan = partial(plan_many_references, clips, photos)
+    else:
+        plan = partial(plan_edits, clips)
+    tasks = [task for asking in askings for task in plan(edits=edits, asking=asking)]
     acted = acted_clips(clips)
-    bench = Bench.load(clips, cache)
+    bench = Bench.load(clips, cache, photos=photos, references=[task.reference for task in tasks])
     total, done = len(acted) + len(tasks) * len(rows), 0
 
     def step() -> None:
@@ -193,16 +219,24 @@ class Bench:
     content: ContentModels
     prior: SpeechPrior
     region: RealExpressions
+    references: ReferenceReader
+    pool: tuple[Clip, ...]
+    """All references of the edits."""
     cache: Path
     _seen: dict[Path, Sight]
 
     @classmethod
-    def load(cls, clips: Sequence[Clip], cache: Path) -> "Bench":
+    def load(
+        cls, clips: Sequence[Clip], cache: Path, *, photos: Sequence[Clip], references: list[Clip]
+    ) -> "Bench":
         """The default weights measure, whichever generator is measured."""
         models, content = load_models(core=True), load_content()
+        prior = open_prior(content.prior)  # what is missing is told before the long part
         reader = Reader(models, load_judge(), IdentityEncoder(find_weights("identity")))
         region = learn_region(list(prepare_clips(region_clips(clips), models, cache)))
-        return cls(reader, content, open_prior(content.prior), region, cache, {})
+        reading = ReferenceReader(models, [*clips, *photos], cache / "references")
+        pool = tuple(dict.fromkeys(references))
+        return cls(reader, content, prior, region, reading, pool, cache, {})
 
     def score(
         self,
@@ -252,6 +286,7 @@ class Bench:
             jerkiness_source=measures.jerkiness(before.landmarks_xyz),
             change=measures.expression_change(*both),
             inside=float(self.region.contains(output.prepared.expression).mean()),
+            likeness=self._score_likeness(task.reference, before, after),
             target=None if target is None else self._score_target(source, output, target),
             sync=self._sync(output.take),
             sync_source=self._sync(source.take),
@@ -301,6 +336,19 @@ class Bench:
         if prepared is None or take is None:
             raise NoFaceError(f"{clip.path}: no face to measure")
         return Sight(footage, prepared, take)
+
+    def _score_likeness(self, reference: Clip, before: Footage, after: Footage) -> Likeness | None:
+        wanted = self.references.change(reference)
+        if wanted is None:
+            return None
+        shown = measures.emotion_change(after.expression, before.expression.mean(axis=0))
+        others = other_changes(reference, self.pool, self.references)
+        return Likeness(
+            manner=measures.manner(shown, wanted),
+            own_manner=measures.own_manner(shown, wanted, others),
+            length=float(np.linalg.norm(shown)),
+            length_reference=float(np.linalg.norm(wanted)),
+        )
 
     def _score_target(self, source: Sight, output: Sight, target: Sight) -> TargetScore:
         # The words are the source's in both, so one alignment serves both.

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from cdrl_cli.emotion import Emotion
+from cdrl_cli.face.blendshapes import COEFFICIENTS, channels
 from cdrl_cli.face.head import HeadModel
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES, MESH_LANDMARKS, Face
+from cdrl_cli.face.landmarks import MESH_LANDMARKS, Face
 from cdrl_cli.generator.lips import INNER_PAIRS
 
 OUTER_EYE_CORNERS = (33, 263)
@@ -42,7 +43,7 @@ SPEECH_CHANNELS = (
 """Prefixes of the blendshape names that tell speech, gaze and blinks rather than emotion."""
 
 EMOTION_CHANNELS = tuple(
-    index for index, name in enumerate(EXPRESSION_NAMES) if not name.startswith(SPEECH_CHANNELS)
+    index for index in range(COEFFICIENTS) if index not in channels(*SPEECH_CHANNELS)
 )
 """Indices of the other blendshapes: brows, eyelids, cheeks, nose, mouth corners and lips. The
 measures of manner and strength look at these alone."""

@@ -27,6 +27,14 @@ EDITED_EMOTIONS = tuple(emotion for emotion in Emotion if emotion is not Emotion
 
 Asking = Literal["reference", "label"]
 
+ReferenceChoice = Literal["protocol", "many"]
+"""Whose references are shown: one strong actor's to nearly all sources, or in turn those of all
+people who have some (:func:`plan_many_references`)."""
+
+REFERENCE_DATASETS = ("MEAD", "RAVDESS", "Java-SED (full frame)")
+"""Data sets whose acted clips with a certain label are references of :func:`plan_many_references`,
+beside the photos of the validation split."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -46,7 +54,10 @@ class Task:
     @property
     def name(self) -> str:
         """Of the edited file, without suffix; unique in a plan."""
-        return f"{self.source.identity}-{self.source.path.stem}-{self.emotion}-by-{self.asking}"
+        asked = f"by-{self.asking}"
+        if self.asking == "reference":
+            asked += f"-{self.reference.path.parent.name}-{self.reference.path.stem}"
+        return f"{self.source.identity}-{self.source.path.stem}-{self.emotion}-{asked}"
 
 
 def plan_edits(clips: Sequence[Clip], *, edits: int, asking: Asking) -> list[Task]:
@@ -68,12 +79,7 @@ def plan_edits(clips: Sequence[Clip], *, edits: int, asking: Asking) -> list[Tas
             the clips.
     """
     sources = _sources(clips)
-    each, rest = divmod(edits, len(EDITED_EMOTIONS))
-    if rest or not 0 < each <= len(sources):
-        most = len(sources) * len(EDITED_EMOTIONS)
-        raise UsageError(
-            f"{edits} edits cannot be shared out", hint=f"a multiple of 6, at most {most}"
-        )
+    each = _share_out(edits, most_each=len(sources))
     return [
         Task(
             source=source,
@@ -85,6 +91,69 @@ def plan_edits(clips: Sequence[Clip], *, edits: int, asking: Asking) -> list[Tas
         for emotion in EDITED_EMOTIONS
         for source in sources[:each]
     ]
+
+
+def plan_many_references(
+    clips: Sequence[Clip], photos: Sequence[Clip], *, edits: int, asking: Asking
+) -> list[Task]:
+    """Edits like those of :func:`plan_edits`, with references of as many people as there are.
+
+    Each emotion takes the sources in turn, and in turn the references of its pool: a data set
+    after the other, a person after the other, so that the first few are of different people. What
+    nobody acts with a certain label, and compound emotions, are no references. By label there is
+    one edit for each source and emotion, held against such a reference too.
+
+    Args:
+        clips: The index.
+        photos: Photos of people; those of the validation split are references too.
+        edits: In all; a multiple of six.
+        asking: By reference or by label.
+
+    Raises:
+        UsageError: If ``edits`` is no multiple of six, or the index lacks the clips, or an emotion
+            has no reference.
+    """
+    sources = _sources(clips)
+    each = _share_out(edits, most_each=None)
+    if asking == "label":
+        each = min(each, len(sources))
+    tasks = []
+    for emotion in EDITED_EMOTIONS:
+        pool = reference_pool(clips, photos, emotion)
+        for turn in range(each):
+            # In the next round of the references everybody meets the next source.
+            rounds, place = divmod(turn, max(len(pool), 1))
+            if asking == "label":
+                rounds, place = 0, turn
+            source = sources[(place + rounds) % len(sources)]
+            others = [
+                one
+                for one in pool[place % len(pool) :] + pool[: place % len(pool)]
+                if _is_other(one, source)
+            ]
+            if not others:
+                raise UsageError(f"the index has no reference of {emotion}")
+            target = _target(clips, source, emotion)
+            tasks.append(Task(source, emotion, asking, others[0], target))
+    return list({task.name: task for task in tasks}.values())
+
+
+def reference_pool(clips: Sequence[Clip], photos: Sequence[Clip], emotion: Emotion) -> list[Clip]:
+    """All references of an emotion, a data set after the other, a person after the other."""
+    found = [
+        clip
+        for clip in clips
+        if clip.dataset in REFERENCE_DATASETS and clip.emotion is emotion and clip.label_certain
+    ]
+    found += [
+        photo
+        for photo in photos
+        if photo.split == "val" and photo.emotion is emotion and photo.label_certain
+    ]
+    by_dataset: dict[str, dict[str, list[Clip]]] = {}
+    for one in sorted(found, key=lambda one: (one.dataset, one.identity, one.path)):
+        by_dataset.setdefault(one.dataset, {}).setdefault(one.identity, []).append(one)
+    return _in_turn([_in_turn(list(people.values())) for people in by_dataset.values()])
 
 
 def acted_clips(clips: Sequence[Clip]) -> list[Clip]:
@@ -108,6 +177,30 @@ def region_clips(clips: Sequence[Clip]) -> list[Clip]:
         and clip.emotion is not None
         and clip.label_certain
     ]
+
+
+def _share_out(edits: int, *, most_each: int | None) -> int:
+    """How many edits each emotion has.
+
+    Raises:
+        UsageError: If it cannot be the same number, or is more than ``most_each``.
+    """
+    each, rest = divmod(edits, len(EDITED_EMOTIONS))
+    if rest or each <= 0 or (most_each is not None and each > most_each):
+        most = "" if most_each is None else f", at most {most_each * len(EDITED_EMOTIONS)}"
+        raise UsageError(f"{edits} edits cannot be shared out", hint=f"a multiple of 6{most}")
+    return each
+
+
+def _is_other(one: Clip, other: Clip) -> bool:
+    """Whether two clips show two people."""
+    return one.identity != other.identity
+
+
+def _in_turn(groups: Sequence[Sequence[Clip]]) -> list[Clip]:
+    """The first of every group, then the second of every group that has two, and so on."""
+    longest = max(map(len, groups), default=0)
+    return [group[place] for place in range(longest) for group in groups if place < len(group)]
 
 
 def _sources(clips: Sequence[Clip]) -> list[Clip]:

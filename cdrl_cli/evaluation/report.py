@@ -2,6 +2,7 @@
 
 import html
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from urllib.parse import quote
 import numpy as np
 from jaxtyping import Int
 
+from cdrl_cli.data.clips import Clip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.evaluation.edits import Acted, Evaluation, Score, slug
-from cdrl_cli.evaluation.measures import confusion, mean_over_emotions
+from cdrl_cli.evaluation.edits import Acted, Evaluation, Likeness, Score, slug
+from cdrl_cli.evaluation.measures import confusion, mean_over_emotions, rank_correlation
 from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS, Asking
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap
 from cdrl_cli.metrics.frechet import frechet_distance
@@ -70,6 +72,28 @@ def _has_target(score: Score) -> bool:
     return score.target is not None
 
 
+def _likeness(of: Callable[[Likeness], float]) -> Callable[[Score], float]:
+    """A number of a score's likeness; NaN where it has none."""
+    return lambda score: float("nan") if score.likeness is None else of(score.likeness)
+
+
+def _strength(scores: list[Score]) -> float:
+    """Mean over the emotions of the rank correlation of lengths within an emotion."""
+    found = []
+    for emotion in dict.fromkeys(score.task.emotion for score in scores):
+        pairs = [s.likeness for s in scores if s.task.emotion is emotion and s.likeness]
+        shown, wanted = (
+            np.array([getattr(one, name) for one in pairs])
+            for name in ("length", "length_reference")
+        )
+        found.append(rank_correlation(shown, wanted))
+    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+
+
+def _has_likeness(score: Score) -> bool:
+    return score.likeness is not None
+
+
 def _hit(score: Score) -> float:
     return float(score.judged is score.task.emotion)
 
@@ -99,6 +123,31 @@ MEASURES = (
     ),
     Measure("change of coefficients (L2)", "≤ 1.3", _mean(lambda s: s.change)),
     Measure("frames inside the 99 % region", "≥ .95", _mean(lambda s: s.inside)),
+    Measure(
+        "manner: cosine with the reference's change",
+        "≥ .75",
+        _over_emotions(_likeness(lambda one: one.manner)),
+        _has_likeness,
+    ),
+    Measure(
+        "manner, less that with other people's references",
+        "≥ .10",
+        _over_emotions(_likeness(lambda one: one.own_manner)),
+        lambda s: s.likeness is not None and not np.isnan(s.likeness.own_manner),
+    ),
+    Measure(
+        "strength: length of the change, of the reference's",
+        ".8 to 1.2",
+        _ratio(_likeness(lambda one: one.length), _likeness(lambda one: one.length_reference)),
+        _has_likeness,
+    ),
+    Measure(
+        "strength: rank correlation of lengths within an emotion",
+        "≥ .70",
+        _strength,
+        _has_likeness,
+        is_compared=False,  # of references, not of clips
+    ),
     Measure(
         "distance to the real take: landmarks, times the source's",
         "≤ .75",
@@ -141,6 +190,8 @@ class RowReport:
     """By the name of a measure, with 95 % intervals over clips."""
     by_emotion: dict[str, float]
     """Share of clips judged right."""
+    manner_by_emotion: dict[str, float]
+    """Mean over clips; NaN where no reference of an emotion has a known neutral."""
     confusion: Int[np.ndarray, "7 7"]
     """Asked for (row) and judged (column), clips."""
     edit_s: float
@@ -250,7 +301,18 @@ def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterato
                 for report in block
             ],
         )
+        yield ""
+        yield "Manner, by emotion (cosine with the reference's change):"
+        yield ""
+        yield from _table(
+            ["row", *EDITED_EMOTIONS],
+            [[report.row, *map(_number, report.manner_by_emotion.values())] for report in block],
+        )
         if asking == "reference":
+            yield ""
+            yield f"Each reference, and what became of it, {evaluation.rows[-1]}:"
+            yield ""
+            yield from _reference_table(_scores(evaluation, evaluation.rows[-1], asking))
             yield ""
             yield "References as CERL reads them, and what becomes of them (clips judged right):"
             yield ""
@@ -301,6 +363,9 @@ def report_facts(evaluation: Evaluation, reports: Sequence[RowReport]) -> dict[s
                 "asking": report.asking,
                 "values": _known_intervals(report.values),
                 "by_emotion": report.by_emotion,
+                "manner_by_emotion": {
+                    emotion: _known(value) for emotion, value in report.manner_by_emotion.items()
+                },
                 "confusion": report.confusion.tolist(),
                 "edit_s": report.edit_s,
                 "measure_s": report.measure_s,
@@ -351,10 +416,12 @@ def write_gallery(evaluation: Evaluation, folder: Path) -> Path:
         ]
         for caption, path in shown:
             link = quote(path.relative_to(folder).as_posix())
-            page.append(
-                f'<figure><video src="{link}" controls loop muted preload="metadata"></video>'
-                f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            shows = (
+                f'<img src="{link}">'
+                if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+                else f'<video src="{link}" controls loop muted preload="metadata"></video>'
             )
+            page.append(f"<figure>{shows}<figcaption>{html.escape(caption)}</figcaption></figure>")
         page.append("</div>")
     output = folder / "index.html"
     output.write_text("\n".join([*page, "</body></html>", ""]), "utf-8")
@@ -364,7 +431,7 @@ def write_gallery(evaluation: Evaluation, folder: Path) -> Path:
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Edits</title><style>
 body { font-family: sans-serif } div { display: flex; flex-wrap: wrap } figure { margin: .4em }
-video { height: 220px }
+video, img { height: 220px }
 </style></head><body><h1>Edits</h1>"""
 
 
@@ -376,6 +443,7 @@ def _summarise_row(row: str, asking: Asking, scores: list[Score]) -> RowReport:
         asking=asking,
         values={measure.name: _interval(measure, scores) for measure in MEASURES},
         by_emotion={e: float(hits[labels == e.class_index].mean()) for e in EDITED_EMOTIONS},
+        manner_by_emotion={e: _mean_manner(scores, e) for e in EDITED_EMOTIONS},
         confusion=confusion(np.array([s.judged.class_index for s in scores]), labels),
         edit_s=sum(score.edit_s for score in scores),
         measure_s=sum(score.measure_s for score in scores),
@@ -437,6 +505,8 @@ def _edit_facts(score: Score) -> dict[str, object]:
         "emotion": task.emotion,
         "asking": task.asking,
         "reference": task.reference.path.name,
+        "reference_person": task.reference.identity,
+        "reference_dataset": task.reference.dataset,
         "target": None if task.target is None else task.target.path.name,
         "read_as": score.read_as,
         "judged": score.judged,
@@ -449,6 +519,10 @@ def _edit_facts(score: Score) -> dict[str, object]:
         "stability": score.jerkiness / score.jerkiness_source,
         "change": score.change,
         "inside": score.inside,
+        "manner": score.likeness and score.likeness.manner,
+        "own_manner": score.likeness and _known(score.likeness.own_manner),
+        "length": score.likeness and score.likeness.length,
+        "length_reference": score.likeness and score.likeness.length_reference,
         "target_landmarks": score.target and score.target.landmarks,
         "target_landmarks_source": score.target and score.target.landmarks_source,
         "sync": score.sync,
@@ -456,6 +530,57 @@ def _edit_facts(score: Score) -> dict[str, object]:
         "edit_s": score.edit_s,
         "measure_s": score.measure_s,
     }
+
+
+def _mean_manner(scores: Sequence[Score], emotion: Emotion) -> float:
+    found = [s.likeness.manner for s in scores if s.task.emotion is emotion and s.likeness]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _reference_table(scores: Sequence[Score]) -> Iterator[str]:
+    """A line for each reference of a row: what it was, how it was read, what came out."""
+    lines = []
+    for reference in dict.fromkeys(score.task.reference for score in scores):
+        own = [score for score in scores if score.task.reference == reference]
+        like = [score.likeness for score in own if score.likeness]
+        judged = Counter(str(score.judged) for score in own)
+        lines.append(
+            [
+                _reference_name(reference),
+                reference.dataset,
+                str(reference.emotion),
+                _number(like[0].length_reference if like else float("nan")),
+                str(own[0].read_as or "–"),
+                ", ".join(f"{name} {count}" for name, count in judged.most_common()),
+                _number(float(np.mean([one.manner for one in like])) if like else float("nan")),
+                _number(float(np.mean([one.own_manner for one in like])) if like else float("nan")),
+                _number(float(np.mean([one.length for one in like])) if like else float("nan")),
+            ]
+        )
+    yield from _table(
+        [
+            "reference",
+            "data set",
+            "shows",
+            "strength",
+            "read as",
+            "edits judged",
+            "manner",
+            "less others'",
+            "strength of the edits",
+        ],
+        lines,
+    )
+
+
+def _reference_name(reference: Clip) -> str:
+    """Person and file; the file alone where nobody knows who the person is."""
+    is_named = not reference.path.as_posix().endswith(reference.identity)
+    return f"{reference.identity} {reference.path.stem}" if is_named else reference.path.stem
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.2f}"
 
 
 def _known_intervals(values: Mapping[str, Interval]) -> dict[str, Interval | None]:

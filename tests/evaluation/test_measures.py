@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation import measures
-from cdrl_cli.face.landmarks import EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.generator.lips import INNER_PAIRS
 from heads import coefficients, pose, toy_head
 

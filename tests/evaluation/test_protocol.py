@@ -10,6 +10,8 @@ from cdrl_cli.evaluation.protocol import (
     HELD_OUT_SENTENCE,
     acted_clips,
     plan_edits,
+    plan_many_references,
+    reference_pool,
     region_clips,
 )
 from talkers import make_clip
@@ -92,3 +94,46 @@ def test_nobody_held_out_says_what_is_plausible(clips):
     assert not {clip.identity for clip in region_clips(clips)} & set(HELD_OUT_PEOPLE)
     assert {clip.identity for clip in acted_clips(clips)} == set(HELD_OUT_PEOPLE)
     assert Emotion.NEUTRAL not in {clip.emotion for clip in acted_clips(clips)}
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """Two people's photos, of which one person is validated with."""
+    return [
+        make_clip(f"{person}-{emotion}", identity=person, emotion=emotion, dataset="CFEE",
+                  split=split)
+        for person, split in (("CFEE_1", "train"), ("CFEE_2", "val"))
+        for emotion in Emotion
+    ]  # fmt: skip
+
+
+def test_many_references_are_of_different_people_in_turn_and_of_somebody_else(clips, photos):
+    plan = plan_many_references(clips, photos, edits=36, asking="reference")
+    assert len(plan) == len({task.name for task in plan}) == 36
+    assert set(Counter(task.emotion for task in plan).values()) == {6}
+    for task in plan:
+        assert task.reference.emotion is task.emotion
+        assert task.reference.identity != task.source.identity
+    sad = [task for task in plan if task.emotion is Emotion.SAD]
+    people = {task.reference.identity for task in sad}
+    assert people >= {"CFEE_2", "J05", "MEAD_M030", "MEAD_W009"}
+    assert {task.source.identity for task in sad} == {"J01", "J03", "J05", "MEAD_W009"}
+
+
+def test_many_references_and_sources_meet_in_pairs_that_do_not_repeat(clips, photos):
+    plan = plan_many_references(clips, photos, edits=108, asking="reference")
+    pairs = {(task.emotion, task.source.path, task.reference.path) for task in plan}
+    assert len(pairs) == len(plan)
+
+
+def test_by_label_there_is_one_edit_for_each_source_and_emotion(clips, photos):
+    plan = plan_many_references(clips, photos, edits=108, asking="label")
+    assert len(plan) == 48
+
+
+def test_only_certain_labels_and_photos_to_validate_with_are_references(clips, photos):
+    doubtful = make_clip("doubtful", identity="MEAD_M003", emotion=Emotion.SAD, dataset="MEAD",
+                         label_certain=False)  # fmt: skip
+    pool = reference_pool([*clips, doubtful], photos, Emotion.SAD)
+    assert {one.dataset for one in pool[:3]} == {"CFEE", "Java-SED (full frame)", "MEAD"}
+    assert not {"CFEE_1", "MEAD_M003"} & {one.identity for one in pool}

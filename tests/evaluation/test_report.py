@@ -7,7 +7,7 @@ import numpy as np
 
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.evaluation.edits import Acted, Evaluation, Score
+from cdrl_cli.evaluation.edits import Acted, Evaluation, Likeness, Score
 from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS, Task
 from cdrl_cli.evaluation.report import compare, draw_report, summarise
 
@@ -37,6 +37,7 @@ def score(row, number, rise, closures=1.0, *, asking="label", read_as=None):
         jerkiness_source=1.0,
         change=0.5,
         inside=1.0,
+        likeness=None,
         target=None,
         sync=None,
         sync_source=None,
@@ -104,3 +105,54 @@ def test_a_report_says_which_references_were_read_as_meant():
     found = Evaluation(("full",), tuple(scores), (acted,), 1.0)
     text = "\n".join(draw_report(found, summarise(found)))
     assert "| full | 4 of 6 | 1.00 (8) | 0.00 (4) |" in text
+
+
+def likened(row, number, manner, length, length_reference):
+    return replace(
+        score(row, number, 0.1, asking="reference", read_as=Emotion.HAPPY),
+        likeness=Likeness(manner, manner - 0.5, length, length_reference),
+    )
+
+
+MANNER = "manner: cosine with the reference's change"
+OWN = "manner, less that with other people's references"
+LENGTH = "strength: length of the change, of the reference's"
+ORDER = "strength: rank correlation of lengths within an emotion"
+
+
+def test_manner_counts_emotions_alike_and_strength_is_ranked_within_them():
+    scores = [
+        # Six emotions thrice: within each, a stronger reference gives a stronger edit, half as
+        # strong; across them the order is another.
+        likened("full", number, 0.5 + 0.05 * (number % 6), 0.5 * length, length)
+        for number, length in enumerate(
+            0.1 * (1 + number // 6) + (5 - number % 6) for number in range(18)
+        )
+    ]
+    shown = scores[0].task.reference
+    acted = Acted(shown, Emotion.NEUTRAL, frame_hits=0.5, inside=1.0, change=0.9)
+    (full,) = summarise(Evaluation(("full",), tuple(scores), (acted,), 1.0))
+    np.testing.assert_allclose(full.values[MANNER].value, 0.625)
+    np.testing.assert_allclose(full.values[OWN].value, 0.125)
+    np.testing.assert_allclose(full.values[LENGTH].value, 0.5)
+    np.testing.assert_allclose(full.values[ORDER].value, 1)
+    assert full.manner_by_emotion[EDITED_EMOTIONS[5]] == 0.75
+
+
+def test_references_without_a_known_neutral_count_for_no_manner():
+    scores = [likened("full", number, 0.8, 0.5, 0.5) for number in range(6)]
+    scores += [replace(one, likeness=None) for one in scores]
+    shown = scores[0].task.reference
+    acted = Acted(shown, Emotion.NEUTRAL, frame_hits=0.5, inside=1.0, change=0.9)
+    (full,) = summarise(Evaluation(("full",), tuple(scores), (acted,), 1.0))
+    assert full.values[MANNER].count == 6
+
+
+def test_the_page_says_of_each_reference_what_came_out():
+    scores = [likened("full", number, 0.8, 0.4, 0.5) for number in range(12)]
+    shown = scores[0].task.reference
+    acted = Acted(shown, Emotion.NEUTRAL, frame_hits=0.5, inside=1.0, change=0.9)
+    found = Evaluation(("full",), tuple(scores), (acted,), 1.0)
+    page = "\n".join(draw_report(found, summarise(found)))
+    line = "| a reference | made up | angry | 0.50 | happy | happy 2 | 0.80 | 0.30 | 0.40 |"
+    assert line in page
