@@ -28,10 +28,11 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.judges import cut_tight, load_judge
 from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.training.chain import Chain
-from cdrl_cli.training.config import DataConfig, RendererTrainingConfig, read_config
+from cdrl_cli.training.config import DataConfig, read_config
+from cdrl_cli.training.generator_data import draw_geometry
 from cdrl_cli.training.losses import match_colour, optical_flow
 from cdrl_cli.training.prepare import prepare_clips, prepare_crops
-from cdrl_cli.training.renderer import draw_geometry
+from cdrl_cli.training.recipes import GeneratorConfig
 from cdrl_cli.training.split import is_learned_from
 
 ROWS = (
@@ -59,7 +60,7 @@ def main() -> None:
     models, judge = load_models(core=True), load_judge()
     chain = Chain(models.mesh, models.head.canonical_xyz, models.basis.displacement)
     lips = models.head.canonical_xyz[MOUTH, :2]
-    recipe = read_config(words.config, RendererTrainingConfig, changes=['data.licence="research"'])
+    recipe = read_config(words.config, GeneratorConfig, changes=['data.licence="research"'])
     who = IdentityEncoder(find_weights("identity"))
     right: dict[tuple[str, str, Emotion], list[bool]] = defaultdict(list)
     alike: dict[tuple[str, str, Emotion], list[float]] = defaultdict(list)

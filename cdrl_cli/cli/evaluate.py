@@ -63,7 +63,8 @@ def representations(
     and speech (spfem download-weights text speech).
     """
     from cdrl_cli.evaluation.representations import draw_table, evaluate_content, evaluate_emotion
-    from cdrl_cli.training.config import CcrlConfig, read_config
+    from cdrl_cli.training.config import read_config
+    from cdrl_cli.training.recipes import CcrlConfig
 
     known = None if recipe is None else read_config(recipe, CcrlConfig).data
     rows: list[Row] = []

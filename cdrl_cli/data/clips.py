@@ -48,6 +48,15 @@ def read_index(root: Path) -> list[Clip]:
         raise UnreadableInputError(f"{index}: column {error} is missing") from error
 
 
+def find_clips(data: Path) -> list[Clip]:
+    """The clips and stills of a folder with ``index.csv`` and maybe ``london/``.
+
+    Raises:
+        UnreadableInputError: If there is no index, or it lacks a column.
+    """
+    return [*read_index(data), *read_london(data / "london")]
+
+
 def read_training_clips(root: Path, *, licence_class: str) -> list[Clip]:
     """The clips and stills to learn from: training split, known licence, known label or none.
 
@@ -58,12 +67,11 @@ def read_training_clips(root: Path, *, licence_class: str) -> list[Clip]:
     Raises:
         UnreadableInputError: If there is no index, or it lacks a column.
     """
-    clips = [*read_index(root), *read_london(root / "london")]
     return [
         clip
         if clip.label_certain or clip.emotion is Emotion.NEUTRAL
         else replace(clip, emotion=None)
-        for clip in clips
+        for clip in find_clips(root)
         if clip.split == "train" and (licence_class in ("research", clip.licence_class))
     ]
 

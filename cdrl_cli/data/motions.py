@@ -178,6 +178,20 @@ class MotionBatch:
     """Windows of real takes that show the emotion asked for; of anybody."""
     real_labels: Tensor
 
+    def to(self, device: torch.device) -> "MotionBatch":
+        """The same on a device."""
+        return MotionBatch(
+            source=self.source.to(device),
+            neutral=self.neutral.to(device),
+            labels=self.labels.to(device),
+            embedding=self.embedding.to(device),
+            level=self.level.to(device),
+            target=self.target.to(device),
+            target_weight=self.target_weight.to(device),
+            real=self.real.to(device),
+            real_labels=self.real_labels.to(device),
+        )
+
 
 class MotionSampler:
     """Draws batches.

@@ -89,6 +89,10 @@ class Windows:
         chosen = starts[np.unique(np.linspace(0, len(starts) - 1, count).astype(int))]
         return cls.of([(take, int(start)) for start in chosen], frames)
 
+    def to(self, device: torch.device) -> "Windows":
+        """The same on a device."""
+        return Windows(self.crops.to(device), self.coefficients.to(device), self.speech.to(device))
+
 
 def read_takes(
     prepared: Iterable[PreparedClip],

@@ -1,7 +1,7 @@
 """CCRL: learn what a mouth says from what is heard, and from the same words in other emotions."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.blendshapes import COUNTERPARTS, MOUTH_COEFFICIENTS
 from cdrl_cli.metrics.retrieval import found_first
-from cdrl_cli.representation.ccrl import VIEWS, ContentConfig, ContentEncoder, SpeechEncoder
+from cdrl_cli.representation.ccrl import VIEWS, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.losses import symmetric_info_nce
-from cdrl_cli.training.checkpoint import digest_data, run_facts
-from cdrl_cli.training.config import CcrlConfig, ContentLossConfig
-from cdrl_cli.training.run import Run
+from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
+from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
+from cdrl_cli.training.optimiser import Optimiser
+from cdrl_cli.training.recipes import CcrlConfig, ContentLossConfig
 from cdrl_cli.training.split import is_learned_from, is_validation
 
 CANDIDATES = 10
@@ -52,12 +53,93 @@ class CcrlResult:
     """For the weight file."""
 
 
+class CcrlTask(Task):
+    """Both encoders and the temperature of their losses.
+
+    Args:
+        config: The recipe.
+        learning: Takes to learn from.
+        validation: Takes of people to validate on.
+        device: Where networks and batches are.
+    """
+
+    def __init__(
+        self,
+        config: CcrlConfig,
+        learning: Sequence[Take],
+        validation: Sequence[Take],
+        *,
+        device: torch.device,
+    ) -> None:
+        schedule = config.schedule
+        self._config, self._device = config, device
+        self._learning, self._validation = learning, validation
+        self._pairs = pair_takes(learning) if config.sampling.emotion_aware else []
+        self.generator = torch.Generator().manual_seed(schedule.seed)
+        self.content, self.speech = _new_encoders(config, learning)
+        log_temperature = nn.Parameter(
+            torch.tensor(FIRST_TEMPERATURE).log(), config.loss.learned_temperature
+        )
+        self._temperature = nn.ParameterDict({"log": log_temperature})
+        self._networks = nn.ModuleList([self.content, self.speech, self._temperature]).to(device)
+        self._optimiser = Optimiser(
+            self._networks,
+            learning_rate=schedule.learning_rate,
+            steps=schedule.steps,
+            weight_decay=schedule.weight_decay,
+        )
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        return {"networks": self._networks, "optimiser": self._optimiser}
+
+    @property
+    def product(self) -> nn.Module:
+        """Both encoders, and the temperature."""
+        return self._networks
+
+    def updates(self, step: int) -> Iterator[Update]:  # noqa: ARG002 - every step is alike
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        sampling, frames = self._config.sampling, self._config.model.frames
+        batch = draw_batch(
+            self._learning,
+            self._pairs,
+            count=sampling.takes,
+            windows=sampling.windows,
+            frames=frames,
+            generator=self.generator,
+        )
+        heard = draw_sound(batch.windows, self.generator)
+        windows = augment(
+            Windows.of(heard, frames),
+            coefficient_scale=self.content.coefficient_scale.cpu(),
+            speech_scale=self.speech.scale.cpu(),
+            generator=self.generator,
+        ).to(self._device)
+        temperature = self._temperature["log"].exp().clamp(min=LOWEST_TEMPERATURE)
+        losses = ccrl_losses(
+            encode_windows(self.content, windows, self.generator),
+            self.speech(windows.speech),
+            batch,
+            temperature=temperature,
+            config=self._config.loss,
+        )
+        yield Update(losses, [self._optimiser], {"temperature": temperature.detach()})
+
+    def validate(self) -> Validation:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        accuracies = measure_accuracy(self.content, self.speech, self._validation)
+        return Validation(float(np.mean(list(accuracies.values()))), accuracies)
+
+
 def train_ccrl(
     config: CcrlConfig,
     takes: Sequence[Take],
     *,
     run: Path,
-    going_on: bool = False,
+    resume: bool = False,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> CcrlResult:
     """Train both encoders.
@@ -65,77 +147,33 @@ def train_ccrl(
     Args:
         config: The recipe.
         takes: All; the recipe says which are learned from.
-        run: Folder of the checkpoint (``last.pt``) and the log (``log.csv``).
-        going_on: Continue from the checkpoint there.
+        run: Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``).
+        resume: Continue from the checkpoint there.
+        device: ``cpu`` or ``cuda``.
         progress: Called with (steps done, steps in all).
 
     Raises:
-        UsageError: If nothing is left to learn from or to validate on.
+        UsageError: If nothing is left to learn from or to validate on, or there is no such device.
     """
-    frames, schedule = config.model.frames, config.schedule
+    frames = config.model.frames
     roomy = [take for take in takes if take.has_speech and len(take.starts(frames))]
     learning = [take for take in roomy if is_learned_from(take.clip, config.data)]
     validation = [take for take in roomy if is_validation(take.clip, config.data)]
     if not learning or not validation:
         raise UsageError(f"{len(learning)} clips to learn from, {len(validation)} to validate on")
-    pairs = pair_takes(learning) if config.sampling.emotion_aware else []
-
-    torch.set_num_threads(schedule.threads)
-    generator = torch.Generator().manual_seed(schedule.seed)
-    content, speech = _new_encoders(config, learning)
-    temperature = nn.ParameterDict(
-        {
-            "log": nn.Parameter(
-                torch.tensor(FIRST_TEMPERATURE).log(), config.loss.learned_temperature
-            )
-        }
-    )
-    networks = nn.ModuleList([content, speech, temperature])
-    training = Run(
-        run,
-        networks,
-        schedule,
-        facts=run_facts(config, digest_data(_arrays(learning))),
-        generator=generator,
-        going_on=going_on,
-        progress=progress,
-    )
-    while not training.is_over:
-        batch = draw_batch(
-            learning,
-            pairs,
-            count=config.sampling.takes,
-            windows=config.sampling.windows,
-            frames=frames,
-            generator=generator,
-        )
-        heard = draw_sound(batch.windows, generator)
-        windows = augment(Windows.of(heard, frames), content, speech, generator)
-        tau = temperature["log"].exp().clamp(min=LOWEST_TEMPERATURE)
-        loss = ccrl_loss(
-            encode_windows(content, windows, generator),
-            speech(windows.speech),
-            batch,
-            temperature=tau,
-            config=config.loss,
-        )
-        training.learn(loss)
-        if training.is_validation_due:
-            scores = validate(content, speech, validation)
-            score = float(np.mean(list(scores.values())))
-            training.note(score, loss=loss.item(), temperature=tau.item(), **scores)
-        training.tick()
-
-    training.finish()
+    task = CcrlTask(config, learning, validation, device=open_device(device))
+    facts = run_facts(config, digest_data(_arrays(learning)))
+    outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
     return CcrlResult(
-        content=content,
-        speech=speech,
-        steps=training.step,
-        best_step=training.best_step,
-        score=training.score,
+        content=task.content.cpu(),
+        speech=task.speech.cpu(),
+        steps=outcome.steps,
+        best_step=outcome.best_step,
+        score=outcome.score,
         identities=frozenset(take.clip.identity for take in learning),
         sentences=frozenset(take.clip.sentence or "" for take in learning),
-        facts=training.describe("spfem train ccrl") | {"clips": str(len(learning))},
+        facts=facts.describe("spfem train ccrl")
+        | {"best_step": str(outcome.best_step), "clips": str(len(learning))},
     )
 
 
@@ -161,7 +199,7 @@ def encode_windows(
     crops, coefficients = windows.crops, windows.coefficients
     if content.attention is None:
         return content.encode_views(crops, coefficients)
-    order = torch.randperm(len(crops), generator=generator)
+    order = torch.randperm(len(crops), generator=generator).to(crops.device)
     told, alone = order.tensor_split(2)
     parts = (
         content.encode_views(crops[told], coefficients[told], windows.speech[told]),
@@ -170,23 +208,24 @@ def encode_windows(
     return {view: torch.cat([part[view] for part in parts])[order.argsort()] for view in VIEWS}
 
 
-def ccrl_loss(
+def ccrl_losses(
     codes: dict[str, Float[Tensor, "batch d"]],
     heard: Float[Tensor, "batch d"],
     batch: Batch,
     *,
     temperature: float | Float[Tensor, ""],
     config: ContentLossConfig,
-) -> Float[Tensor, ""]:
+) -> list[Loss]:
     """Mouth and voice of the same moment agree, and so do the mouths of the same words.
 
-    Three terms for each view, the first two InfoNCE both ways. Content codes against speech
-    codes: the negatives of a voice are other frames of the same take ("same audio, other frame":
-    the paper's loss, without them, can be won by the audio alone). Neutral against emotional
-    moments of the same words: the negatives are other frames of that same emotional take, as in
-    the paper's sampling. Where negatives come from other takes too, emotion and person help to
-    exclude them, and the codes learn both. Last, the mean code of a take's windows is to be
-    short: what a whole take has in common is not content, but emotion, person and camera.
+    Each term is the mean over the views. ``speech``, InfoNCE both ways: content codes against
+    speech codes; the negatives of a voice are other frames of the same take ("same audio, other
+    frame": the paper's loss, without them, can be won by the audio alone). ``words``, likewise:
+    neutral against emotional moments of the same words; the negatives are other frames of that
+    same emotional take, as in the paper's sampling. Where negatives come from other takes too,
+    emotion and person help to exclude them, and the codes learn both. ``constant``: the mean code
+    of a take's windows is to be short, for what a whole take has in common is not content, but
+    emotion, person and camera.
 
     Differs from the paper (one positive and one negative cosine, clamped), whose gradient ends
     as soon as a negative is orthogonal.
@@ -195,35 +234,44 @@ def ccrl_loss(
         codes: Content codes by view.
         heard: Speech codes.
         batch: What belongs together.
-        temperature: Of both terms.
-        config: Which negatives, and the weights of the second and third term.
+        temperature: Of both contrasts.
+        config: Which negatives, and the weights.
     """
-    neutral, emotional = torch.from_numpy(batch.counterparts).T
-    take = torch.from_numpy(batch.take_of) if config.negatives == "take" else None
+    neutral, emotional = torch.from_numpy(batch.counterparts).to(heard.device).T
+    take_of = torch.from_numpy(batch.take_of).to(heard.device)
+    take = take_of if config.negatives == "take" else None
     pair = None if take is None else take[emotional]
-    member = functional.one_hot(torch.from_numpy(batch.take_of)).to(heard.dtype)
+    member = functional.one_hot(take_of).to(heard.dtype)
     share = member.T / member.sum(dim=0)[:, None]
-    terms = []
-    for seen in codes.values():
-        terms.append(config.constant_weight * (share @ seen).square().sum(dim=1).mean())
-        terms.append(symmetric_info_nce(seen, heard, temperature=temperature, groups=take))
-        if config.emotion_weight and len(neutral):
-            same_words = symmetric_info_nce(
-                seen[neutral], seen[emotional], temperature=temperature, groups=pair
-            )
-            terms.append(config.emotion_weight * same_words)
-    return torch.stack(terms).sum() / len(codes)
+
+    def mean(terms: Iterable[Float[Tensor, ""]]) -> Float[Tensor, ""]:
+        return torch.stack(list(terms)).mean()
+
+    views = codes.values()
+    speech = (symmetric_info_nce(v, heard, temperature=temperature, groups=take) for v in views)
+    constant = ((share @ view).square().sum(dim=1).mean() for view in views)
+    losses = [
+        Loss("speech", mean(speech)),
+        Loss("constant", mean(constant), config.constant_weight),
+    ]
+    if config.emotion_weight and len(neutral):
+        words = (
+            symmetric_info_nce(v[neutral], v[emotional], temperature=temperature, groups=pair)
+            for v in views
+        )
+        losses.append(Loss("words", mean(words), config.emotion_weight))
+    return losses
 
 
-def validate(
+def measure_accuracy(
     content: ContentEncoder, speech: SpeechEncoder, takes: Sequence[Take]
 ) -> dict[str, float]:
     """Top-1 of :data:`CANDIDATES` windows of the same clip, by view, mean over clips."""
     hits: dict[str, list[float]] = {view: [] for view in VIEWS}
-    frames = content.config.frames
+    frames, device = content.config.frames, content.coefficient_scale.device
     with torch.inference_mode():
         for take in takes:
-            windows = Windows.spread(take, frames, CANDIDATES)
+            windows = Windows.spread(take, frames, CANDIDATES).to(device)
             if len(windows.crops) < CANDIDATES:
                 continue
             heard = speech(windows.speech)
@@ -234,7 +282,11 @@ def validate(
 
 
 def augment(
-    windows: Windows, content: ContentEncoder, speech: SpeechEncoder, generator: torch.Generator
+    windows: Windows,
+    *,
+    coefficient_scale: Float[Tensor, " mouth"],
+    speech_scale: Float[Tensor, " dim"],
+    generator: torch.Generator,
 ) -> Windows:
     """The same moments under other light, framing, cameras, faces and microphones.
 
@@ -242,8 +294,8 @@ def augment(
 
     Args:
         windows: As recorded.
-        content: Knows how much coefficients vary.
-        speech: Knows how much features vary.
+        coefficient_scale: How much each coefficient varies; noise is in proportion.
+        speech_scale: How much each speech feature varies; likewise.
         generator: Randomness.
     """
 
@@ -260,10 +312,10 @@ def augment(
     crops = crops * (1 + 0.2 * normal(count, 1, 1, 1)) + 0.2 * normal(count, 1, 1, 1)
     crops = _move(crops, generator) + 0.05 * normal(*crops.shape)
     gain = 1 + 0.15 * normal(count, 1, coefficients.shape[2])
-    noise = 0.1 * content.coefficient_scale * normal(*coefficients.shape)
+    noise = 0.1 * coefficient_scale * normal(*coefficients.shape)
     # A louder voice or another microphone shifts the features of a whole window.
     hiss = normal(*windows.speech.shape) + normal(count, 1, windows.speech.shape[2])
-    return Windows(crops, coefficients * gain + noise, windows.speech + 0.2 * speech.scale * hiss)
+    return Windows(crops, coefficients * gain + noise, windows.speech + 0.2 * speech_scale * hiss)
 
 
 def _move(
@@ -290,13 +342,7 @@ def _new_encoders(
     """Encoders with random weights and the data's scales."""
     speech_frames = np.concatenate([take.speech for take in takes])
     motion = np.concatenate([take.coefficients - take.coefficients.mean(axis=0) for take in takes])
-    sizes = ContentConfig(
-        frames=config.model.frames,
-        speech_features=speech_frames.shape[1],
-        width=config.model.width,
-        dimension=config.model.dimension,
-        attention=config.model.attention,
-    )
+    sizes = replace(config.model, speech_features=speech_frames.shape[1])
     with torch.random.fork_rng():
         torch.manual_seed(config.schedule.seed)
         content, speech = ContentEncoder(sizes), SpeechEncoder(sizes)

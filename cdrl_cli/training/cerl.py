@@ -1,7 +1,7 @@
 """CERL: learn what a face feels, from acted clips and from what emotions are called."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,13 @@ from cdrl_cli.data.performances import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.representation.cerl import EmotionConfig, EmotionEncoder
+from cdrl_cli.representation.cerl import EmotionEncoder
 from cdrl_cli.representation.losses import class_info_nce, direction_loss
 from cdrl_cli.representation.text_prior import Phrase, PromptTower, SentenceEncoder, make_phrases
-from cdrl_cli.training.checkpoint import digest_data, run_facts
-from cdrl_cli.training.config import CerlConfig
-from cdrl_cli.training.run import Run
+from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
+from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
+from cdrl_cli.training.optimiser import Optimiser
+from cdrl_cli.training.recipes import CerlConfig
 from cdrl_cli.training.split import is_learned_from, is_validation
 
 OWN_NEUTRAL_SHARE = 0.7
@@ -71,13 +72,13 @@ class CerlResult:
     facts: dict[str, str]
 
 
-class _Networks(nn.Module):
-    """Everything that learns."""
+class CerlNetworks(nn.Module):
+    """Everything that CERL learns: the encoder, the prompt tower, and labels without prompts."""
 
     def __init__(self, config: CerlConfig) -> None:
         super().__init__()
         model = config.model
-        self.encoder = EmotionEncoder(EmotionConfig(model.width, model.dimension, model.dropout))
+        self.encoder = EmotionEncoder(model)
         self.tower = PromptTower(model.dimension)
         self.free = nn.Parameter(torch.randn(len(Emotion), model.dimension))
         """Stands for the language prior in its ablation."""
@@ -85,8 +86,80 @@ class _Networks(nn.Module):
     def labels(self, features: Float[Tensor, "7 384"], config: CerlConfig) -> Float[Tensor, "7 d"]:
         """Unit embeddings of the labels."""
         if config.loss.language_prior:
-            return self.tower(features, torch.arange(len(Emotion)))
+            return self.tower(features, torch.arange(len(Emotion), device=features.device))
         return functional.normalize(self.free, dim=1)
+
+
+class CerlTask(Task):
+    """The emotion encoder and the prompt tower.
+
+    Args:
+        config: The recipe.
+        learning: Performances to learn from.
+        validation: Performances of people to validate on.
+        neutrals: What expressions are measured from.
+        wording: What emotions are called.
+        device: Where networks and batches are.
+    """
+
+    def __init__(
+        self,
+        config: CerlConfig,
+        learning: Sequence[Performance],
+        validation: Sequence[Performance],
+        neutrals: Neutrals,
+        wording: Wording,
+        *,
+        device: torch.device,
+    ) -> None:
+        schedule = config.schedule
+        self._config, self._device = config, device
+        self._validation, self._neutrals, self._wording = validation, neutrals, wording
+        self.generator = torch.Generator().manual_seed(schedule.seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(schedule.seed)
+            self.networks = CerlNetworks(config)
+        _measure_scales(self.networks.encoder, learning, neutrals)
+        self.networks.to(device)
+        self._sampler = SetSampler(learning, self.generator)
+        self._sentences = torch.from_numpy(wording.features).to(device)
+        self._label_features = wording.label_features().to(device)
+        self._optimiser = Optimiser(
+            self.networks,
+            learning_rate=schedule.learning_rate,
+            steps=schedule.steps,
+            weight_decay=schedule.weight_decay,
+        )
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        return {"networks": self.networks, "optimiser": self._optimiser}
+
+    @property
+    def product(self) -> "CerlNetworks":
+        """Encoder, tower and free labels."""
+        return self.networks
+
+    def updates(self, step: int) -> Iterator[Update]:  # noqa: ARG002 - every step is alike
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        batch = _draw(self._sampler, self._neutrals, self._wording, self._config, self.generator)
+        self.networks.train()
+        losses = cerl_losses(
+            self.networks,
+            batch.to(self._device),
+            self._sentences,
+            self._label_features,
+            self._config,
+        )
+        yield Update(losses, [self._optimiser])
+
+    def validate(self) -> Validation:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        self.networks.eval()
+        labels = self.networks.labels(self._label_features, self._config).detach()
+        share = accuracy(self.networks.encoder, labels, self._validation, self._neutrals)
+        return Validation(share, {"accuracy": share})
 
 
 def train_cerl(
@@ -96,7 +169,8 @@ def train_cerl(
     wording: Wording,
     *,
     run: Path,
-    going_on: bool = False,
+    resume: bool = False,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> CerlResult:
     """Train the emotion encoder and the prompt tower.
@@ -106,64 +180,35 @@ def train_cerl(
         performances: All; the recipe says which are learned from.
         neutrals: What expressions are measured from.
         wording: What emotions are called.
-        run: Folder of the checkpoint (``last.pt``) and the log (``log.csv``).
-        going_on: Continue from the checkpoint there.
+        run: Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``).
+        resume: Continue from the checkpoint there.
+        device: ``cpu`` or ``cuda``.
         progress: Called with (steps done, steps in all).
 
     Raises:
-        UsageError: If nothing is left to learn from or to validate on.
+        UsageError: If nothing is left to learn from or to validate on, or there is no such device.
     """
     learning = [one for one in performances if is_learned_from(one.clip, config.data)]
     validation = [one for one in performances if is_validation(one.clip, config.data)]
     if not learning or not validation:
         raise UsageError(f"{len(learning)} clips to learn from, {len(validation)} to validate on")
-
-    schedule = config.schedule
     learning += code_performances(
         learning,
         count=config.sampling.coded_performances,
-        generator=np.random.default_rng(schedule.seed),
+        generator=np.random.default_rng(config.schedule.seed),
     )
-    torch.set_num_threads(schedule.threads)
-    generator = torch.Generator().manual_seed(schedule.seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(schedule.seed)
-        networks = _Networks(config)
-    _measure_scales(networks.encoder, learning, neutrals)
-    sampler = SetSampler(learning, generator)
-    sentences = torch.from_numpy(wording.features)
-    label_features = wording.label_features()
-
-    torch.manual_seed(schedule.seed)  # of dropout
-    training = Run(
-        run,
-        networks,
-        schedule,
-        facts=run_facts(config, digest_data(one.expression for one in learning)),
-        generator=generator,
-        going_on=going_on,
-        progress=progress,
-    )
-    while not training.is_over:
-        batch = _draw(sampler, neutrals, wording, config, generator)
-        networks.train()
-        loss = cerl_loss(networks, batch, sentences, label_features, config)
-        training.learn(loss)
-        if training.is_validation_due:
-            networks.eval()
-            labels = networks.labels(label_features, config).detach()
-            score = accuracy(networks.encoder, labels, validation, neutrals)
-            training.note(score, loss=loss.item(), accuracy=score)
-        training.tick()
-
-    training.finish()
+    task = CerlTask(config, learning, validation, neutrals, wording, device=open_device(device))
+    facts = run_facts(config, digest_data(one.expression for one in learning))
+    outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
+    networks = task.networks.cpu()
     return CerlResult(
-        models=_models(networks, label_features, wording, neutrals, learning, config),
-        steps=training.step,
-        best_step=training.best_step,
-        score=training.score,
-        facts=training.describe("spfem train cerl")
+        models=_models(networks, wording, neutrals, learning, config),
+        steps=outcome.steps,
+        best_step=outcome.best_step,
+        score=outcome.score,
+        facts=facts.describe("spfem train cerl")
         | {
+            "best_step": str(outcome.best_step),
             "clips": str(sum(one.clip.dataset != CODED for one in learning)),
             "people": str(len({one.clip.identity for one in learning})),
         },
@@ -176,9 +221,8 @@ def read_wording(encoder: SentenceEncoder) -> Wording:
     return Wording(phrases, encoder.encode([phrase.text for phrase in phrases]))
 
 
-def _models(  # noqa: PLR0917 - all that a file of weights holds
-    networks: "_Networks",
-    label_features: Float[Tensor, "7 384"],
+def _models(
+    networks: CerlNetworks,
     wording: Wording,
     neutrals: Neutrals,
     learning: Sequence[Performance],
@@ -189,7 +233,7 @@ def _models(  # noqa: PLR0917 - all that a file of weights holds
         return EmotionModels(
             encoder=networks.encoder,
             tower=networks.tower,
-            labels=networks.labels(label_features, config).clone(),
+            labels=networks.labels(wording.label_features(), config).clone(),
             phrases=tuple(wording.phrases[i].text for i in plain),
             phrase_embeddings=networks.tower(torch.from_numpy(wording.features[plain])),
             neutral=neutrals.prior,
@@ -208,35 +252,46 @@ class Batch:
     """Index of a phrase that fits the window, by emotion and strength."""
     set_size: int
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return replace(
+            self,
+            differences=self.differences.to(device),
+            labels=self.labels.to(device),
+            phrases=self.phrases.to(device),
+        )
 
-def cerl_loss(
-    networks: _Networks,
+
+def cerl_losses(
+    networks: CerlNetworks,
     batch: Batch,
     sentences: Float[Tensor, "phrases 384"],
     label_features: Float[Tensor, "7 384"],
     config: CerlConfig,
-) -> Float[Tensor, ""]:
+) -> list[Loss]:
     """Faces and names of emotions agree; so do the ways that lead to them from neutral.
 
-    Three terms: each embedding with the label prompts, both ways over the batch; inside each
-    emotion-augmented set, windows with phrases for them, both ways (the paper's PatchNCE, text to
-    image, and its mirror); and the way from a neutral face to the emotion with the way from the
-    neutral prompt to its prompt (supervision by differences).
+    ``labels``: each embedding with the label prompts, both ways over the batch. ``phrases``: inside
+    each emotion-augmented set, windows with phrases for them, both ways (the paper's PatchNCE, text
+    to image, and its mirror). ``direction``: the way from a neutral face to the emotion with the
+    way from the neutral prompt to its prompt (supervision by differences).
     """
-    tau = config.loss.temperature
+    weights = config.loss
     embeddings = networks.encoder(batch.differences)
     labels = networks.labels(label_features, config)
-    loss = class_info_nce(embeddings, labels, batch.labels, temperature=tau)
-    if config.loss.language_prior and config.loss.phrase_weight:
+    agreed = class_info_nce(embeddings, labels, batch.labels, temperature=weights.temperature)
+    losses = [Loss("labels", agreed)]
+    if weights.language_prior and weights.phrase_weight:
         phrases = networks.tower(sentences[batch.phrases])
-        loss = loss + config.loss.phrase_weight * _set_contrast(embeddings, phrases, batch, tau)
-    if config.sampling.differences and config.loss.direction_weight:
+        contrast = _set_contrast(embeddings, phrases, batch, weights.temperature)
+        losses.append(Loss("phrases", contrast, weights.phrase_weight))
+    if config.sampling.differences and weights.direction_weight:
         moved = batch.labels != Emotion.NEUTRAL.class_index
         still = networks.encoder(torch.zeros_like(batch.differences[:1]))
         ways = labels - labels[Emotion.NEUTRAL.class_index]
         aligned = direction_loss((embeddings - still)[moved], ways[batch.labels[moved]])
-        loss = loss + config.loss.direction_weight * aligned
-    return loss
+        losses.append(Loss("direction", aligned, weights.direction_weight))
+    return losses
 
 
 def accuracy(
@@ -250,7 +305,7 @@ def accuracy(
     with torch.inference_mode():
         for one in performances:
             for neutral in (neutrals.of(one.clip), neutrals.prior):
-                differences = torch.from_numpy(one.expression - neutral).float()
+                differences = torch.from_numpy(one.expression - neutral).float().to(labels.device)
                 nearest = int((encoder(differences[None]) @ labels.T).argmax())
                 hits.append(nearest == one.label)
     return float(np.mean(hits))
@@ -265,7 +320,7 @@ def _set_contrast(
     shape = (-1, batch.set_size, embeddings.shape[1])
     faces, names = embeddings.view(shape), phrases.view(shape)
     logits = faces @ names.transpose(1, 2) / temperature
-    own = torch.arange(batch.set_size).expand(len(logits), -1)
+    own = torch.arange(batch.set_size, device=logits.device).expand(len(logits), -1)
     forth = functional.cross_entropy(logits, own)
     return (forth + functional.cross_entropy(logits.transpose(1, 2), own)) / 2
 

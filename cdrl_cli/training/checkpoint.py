@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import random
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,9 +15,6 @@ import torch
 
 from cdrl_cli import __version__
 from cdrl_cli.errors import UnreadableInputError, UsageError
-
-Notes = dict[str, float | int]
-"""What a loop remembers beside tensors: its best score, validations without a better one."""
 
 
 @runtime_checkable
@@ -67,73 +66,125 @@ def run_facts(config: Any, data_digest: str) -> RunFacts:
     return RunFacts(_plain(asdict(config)), data_digest, code_commit())
 
 
+class RandomState:
+    """Every source of randomness that a loop may draw from, to be kept and restored together.
+
+    As a context manager it puts its state in place (torch's and Python's and numpy's global
+    sources, those of the GPUs, the loop's own), and on the way out takes over where they stand and
+    gives the global ones back to the caller as they were.
+
+    Args:
+        generator: The loop's own source.
+        seed: Of the global ones, as long as no state is loaded.
+    """
+
+    def __init__(self, generator: torch.Generator, *, seed: int) -> None:
+        self._generator = generator
+        self._outer: dict[str, Any] = {}
+        before = _global_state()
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - what libraries draw from cannot be chosen
+        torch.manual_seed(seed)
+        self._inner = _global_state()
+        _set_global_state(before)
+
+    def __enter__(self) -> "RandomState":
+        self._outer = _global_state()
+        _set_global_state(self._inner)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inner = _global_state()
+        _set_global_state(self._outer)
+        self._outer = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where each source stands now."""
+        inner = _global_state() if self._outer else self._inner
+        return {**inner, "loop": self._generator.get_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Continue from there; a GPU that is not there is left out."""
+        self._generator.set_state(state_dict["loop"])
+        self._inner = {name: one for name, one in state_dict.items() if name != "loop"}
+        if self._outer:
+            _set_global_state(self._inner)
+
+
+def _global_state() -> dict[str, Any]:
+    numbers = np.random.get_state(legacy=False)  # noqa: NPY002 - see RandomState
+    assert isinstance(numbers, dict)
+    numbers["state"]["key"] = numbers["state"]["key"].tolist()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": json.dumps(random.getstate()),
+        "numpy": json.dumps(numbers),
+    }
+
+
+def _set_global_state(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    version, words, spare = json.loads(state["python"])
+    random.setstate((version, tuple(words), spare))
+    numbers = json.loads(state["numpy"])
+    numbers["state"]["key"] = np.array(numbers["state"]["key"], np.uint32)
+    np.random.set_state(numbers)  # noqa: NPY002 - see RandomState
+
+
+def step_rng(seed: int, step: int) -> np.random.Generator:
+    """Numpy's randomness of one step, of the step alone: a resumed run draws the same."""
+    return np.random.default_rng((seed, step))
+
+
 def save_checkpoint(
-    path: Path,
-    facts: RunFacts,
-    *,
-    step: int,
-    parts: Mapping[str, Stateful],
-    generator: torch.Generator,
-    notes: Notes | None = None,
+    path: Path, facts: RunFacts, parts: Mapping[str, Stateful], *, step: int
 ) -> None:
-    """Write a checkpoint; it appears under its name when whole.
+    """Write a checkpoint; it appears under its name when whole, and is then on the disk.
 
     Args:
         path: Overwritten.
         facts: What run this is.
+        parts: All that the next step depends on, by name.
         step: Steps done.
-        parts: Networks, optimiser, schedule, by name.
-        generator: Source of the loop's randomness; torch's global one (dropout) is kept as well.
-        notes: What else the loop remembers.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    torch.save(
-        {
-            "facts": asdict(facts),
-            "step": step,
-            "parts": {name: one.state_dict() for name, one in parts.items()},
-            "generator": generator.get_state(),
-            "global_generator": torch.get_rng_state(),
-            "notes": notes or {},
-        },
-        part,
-    )
+    states = {name: one.state_dict() for name, one in parts.items()}
+    with part.open("wb") as file:
+        torch.save({"facts": asdict(facts), "step": step, "parts": states}, file)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 
-def resume(
-    path: Path,
-    facts: RunFacts,
-    *,
-    parts: Mapping[str, Stateful],
-    generator: torch.Generator,
-) -> tuple[int, Notes]:
-    """Bring a run to where its checkpoint was written.
+def restore_checkpoint(path: Path, facts: RunFacts, parts: Mapping[str, Stateful]) -> int:
+    """Bring a run to where its checkpoint was written, on whatever device its parts are.
 
     Returns:
-        Steps done, and the loop's notes.
+        Steps done.
 
     Raises:
         UnreadableInputError: If the file is no checkpoint.
-        UsageError: If it belongs to another recipe or other data.
+        UsageError: If it belongs to another recipe, other data or other code.
     """
     try:
-        kept = torch.load(path, weights_only=True)
-        was = RunFacts(**kept["facts"])
+        kept = torch.load(path, weights_only=True, map_location="cpu")
+        was, states, step = RunFacts(**kept["facts"]), kept["parts"], int(kept["step"])
     except Exception as error:  # torch raises a dozen kinds for a damaged file
         raise UnreadableInputError(f"{path}: no checkpoint ({error})") from error
+    hint = "train anew, without --resume"
     if was.config != facts.config:
-        raise UsageError(
-            f"{path} was made with another recipe", hint="train anew, without --resume"
-        )
+        raise UsageError(f"{path} was made with another recipe", hint=hint)
     if was.data_digest != facts.data_digest:
-        raise UsageError(f"{path} was made with other data", hint="train anew, without --resume")
+        raise UsageError(f"{path} was made with other data", hint=hint)
+    if set(states) != set(parts):
+        raise UsageError(f"{path} was made by other code (commit {was.commit})", hint=hint)
     for name, one in parts.items():
-        one.load_state_dict(kept["parts"][name])
-    generator.set_state(kept["generator"])
-    torch.set_rng_state(kept["global_generator"])
-    return kept["step"], kept["notes"]
+        one.load_state_dict(states[name])
+    return step
 
 
 def digest_data(arrays: Iterable[np.ndarray]) -> str:

@@ -1,7 +1,7 @@
 """Motion: learn how a talking face moves when it feels, on coefficients only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.motions import (
     AlignedTakes,
-    MotionBatch,
     MotionSampler,
     MotionTake,
     align_takes,
@@ -22,32 +20,19 @@ from cdrl_cli.data.motions import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.blendshapes import EXPRESSION_NAMES, MOUTH_COEFFICIENTS, RHYTHM, SHARES
+from cdrl_cli.face.blendshapes import RHYTHM
 from cdrl_cli.generator.motion import NeutralPrior, pick_expressive
-from cdrl_cli.generator.motion_network import MotionConfig, MotionEditor
-from cdrl_cli.representation.losses import direction_loss
+from cdrl_cli.generator.motion_network import MotionEditor
 from cdrl_cli.representation.text_prior import make_phrases
-from cdrl_cli.training.checkpoint import digest_data, run_facts
-from cdrl_cli.training.config import MotionTrainingConfig
-from cdrl_cli.training.run import Run
+from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
+from cdrl_cli.training.loop import Task, Trainer, Update, Validation, open_device
+from cdrl_cli.training.motion_losses import Discriminator, FrozenReaders, motion_losses
+from cdrl_cli.training.optimiser import Optimiser
+from cdrl_cli.training.recipes import MotionTrainingConfig
 from cdrl_cli.training.split import is_learned_from, is_validation
-
-EMBEDDING_NOISE = 0.1
-"""Length of the noise that embeddings get: no reference is exactly like one learned from."""
 
 ASKING_EVERY = 8
 """Of the clips that are learned from, one in so many is a reference in validation."""
-
-CLOSED = 0.05
-"""Opening of the jaw (jawOpen minus mouthClose) under which lips count as closed."""
-
-_FELT = np.flatnonzero(SHARES > 0).tolist()
-_LIPS = [
-    i
-    for i, name in enumerate(EXPRESSION_NAMES)
-    if name.startswith(("mouthLowerDown", "mouthUpperUp", "mouthFunnel"))
-]
-_JAW_OPEN, _MOUTH_CLOSE = (EXPRESSION_NAMES.index(name) for name in ("jawOpen", "mouthClose"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,48 +47,90 @@ class MotionResult:
     facts: dict[str, str]
 
 
-class Discriminator(nn.Module):
-    """Windows of motion to how real they look, for an emotion."""
+class MotionTask(Task):
+    """The motion editor, and the discriminator that it learns against.
 
-    def __init__(self, scale: Float[Tensor, " 52"], width: int = 48) -> None:
-        super().__init__()
-        self.register_buffer("scale", scale)
-        self.layers = nn.Sequential(
-            nn.Conv1d(len(scale), width, 5, stride=2),
-            nn.LeakyReLU(0.2),
-            nn.Conv1d(width, width, 5, stride=2),
-            nn.LeakyReLU(0.2),
+    Args:
+        config: The recipe.
+        learning: Takes to learn from.
+        validation: Takes of people to validate on.
+        neutral: How neutral faces look.
+        frozen: CERL and CCRL.
+        device: Where networks and batches are.
+    """
+
+    def __init__(
+        self,
+        config: MotionTrainingConfig,
+        learning: Sequence[MotionTake],
+        validation: Sequence[AlignedTakes],
+        neutral: NeutralPrior,
+        frozen: FrozenReaders,
+        *,
+        device: torch.device,
+    ) -> None:
+        schedule = config.schedule
+        self._config, self._device = config, device
+        self._pairs = validation
+        self.generator = torch.Generator().manual_seed(schedule.seed)
+        spread = _measure_spread(learning)
+        scale = 0.03 + spread.mean(dim=0)
+        with torch.random.fork_rng():
+            torch.manual_seed(schedule.seed)
+            self.editor = MotionEditor(config.model)
+            self.discriminator = Discriminator(scale)
+        self.editor.neutral_high.copy_(torch.from_numpy(neutral.high))
+        self.editor.scale.copy_(scale[RHYTHM])
+        references = _read_references(learning, frozen.emotion, neutral)
+        self._asking = {one: shown[::ASKING_EVERY] for one, shown in references.items()}
+        self._sampler = MotionSampler(
+            learning,
+            typical_differences(learning, strength=config.loss.strength),
+            references,
+            _read_names(frozen.emotion),
+            frames=config.sampling.frames,
+            generator=self.generator,
         )
-        self.real = nn.Conv1d(width, 1, 1)
-        self.label = nn.Embedding(len(Emotion), width)
+        self._networks = nn.ModuleList([self.editor, self.discriminator]).to(device)
+        self._frozen, self._spread = frozen.to(device), spread.to(device)
+        self._optimiser = Optimiser(
+            self._networks,
+            learning_rate=schedule.learning_rate,
+            steps=schedule.steps,
+            weight_decay=schedule.weight_decay,
+        )
 
-    def forward(
-        self, motion: Float[Tensor, "batch frames 52"], labels: Tensor
-    ) -> Float[Tensor, "batch places"]:
-        """1 where it looks real, 0 where it does not (LSGAN, Mao et al. 2017)."""
-        centred = (motion - motion.mean(dim=1, keepdim=True)) / self.get_buffer("scale")
-        seen = self.layers(centred.transpose(1, 2))
-        return self.real(seen)[:, 0] + (seen * self.label(labels)[:, :, None]).mean(dim=1)
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        return {"networks": self._networks, "optimiser": self._optimiser}
 
+    @property
+    def product(self) -> MotionEditor:
+        """The editor."""
+        return self.editor
 
-class _Networks(nn.Module):
-    """Everything that learns."""
+    def updates(self, step: int) -> Iterator[Update]:  # noqa: ARG002 - every step is alike
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        batch = self._sampler.draw(self._config.sampling.windows)
+        noise = torch.randn(batch.embedding.shape, generator=self.generator)
+        yield Update(
+            motion_losses(
+                self.editor,
+                self.discriminator,
+                batch.to(self._device),
+                self._frozen,
+                noise=noise.to(self._device),
+                spread=self._spread,
+                weights=self._config.loss,
+            ),
+            [self._optimiser],
+        )
 
-    def __init__(self, config: MotionTrainingConfig, scale: Float[Tensor, " 52"]) -> None:
-        super().__init__()
-        model = config.model
-        self.editor = MotionEditor(MotionConfig(width=model.width, hidden=model.hidden))
-        self.discriminator = Discriminator(scale)
-
-
-@dataclass(frozen=True, slots=True)
-class _Frozen:
-    """What the losses look through."""
-
-    emotion: EmotionModels
-    content: ContentModels
-    spread: Float[Tensor, "7 52"]
-    """How much each channel moves in real takes of an emotion: standard deviation over time."""
+    def validate(self) -> Validation:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        score = score_edits(self.editor, self._frozen.emotion, self._pairs, self._asking)
+        return Validation(score)
 
 
 def train_motion(
@@ -114,7 +141,8 @@ def train_motion(
     content: ContentModels,
     *,
     run: Path,
-    going_on: bool = False,
+    resume: bool = False,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> MotionResult:
     """Train the motion editor.
@@ -125,135 +153,43 @@ def train_motion(
         neutral: How neutral faces look.
         emotion: CERL, frozen: conditions, and whether the output shows them.
         content: CCRL, frozen: whether the output's mouth says the same.
-        run: Folder of the checkpoint (``last.pt``) and the log (``log.csv``).
-        going_on: Continue from the checkpoint there.
+        run: Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``).
+        resume: Continue from the checkpoint there.
+        device: ``cpu`` or ``cuda``.
         progress: Called with (steps done, steps in all).
 
     Raises:
-        UsageError: If nothing is left to learn from or to validate on.
+        UsageError: If nothing is left to learn from or to validate on, or there is no such device.
     """
     learning = [one for one in takes if is_learned_from(one.clip, config.data)]
-    validation = [one for one in takes if is_validation(one.clip, config.data)]
+    validation = align_takes([one for one in takes if is_validation(one.clip, config.data)])
     frames = config.sampling.frames
-    pairs = align_takes(validation)
-    if not any(len(one.expression) >= frames for one in learning) or not pairs:
-        raise UsageError(f"{len(learning)} clips to learn from, {len(pairs)} pairs to validate on")
-
-    schedule = config.schedule
-    torch.set_num_threads(schedule.threads)
-    generator = torch.Generator().manual_seed(schedule.seed)
-    spread = _measure_spread(learning)
-    with torch.random.fork_rng():
-        torch.manual_seed(schedule.seed)
-        networks = _Networks(config, 0.03 + spread.mean(dim=0))
-    networks.editor.neutral_high.copy_(torch.from_numpy(neutral.high))
-    networks.editor.scale.copy_(0.03 + spread.mean(dim=0)[RHYTHM])
-    frozen = _Frozen(emotion, content, spread)
-    typical = typical_differences(learning, strength=config.loss.strength)
-    references = _read_references(learning, emotion, neutral)
-    asking = {one: shown[::ASKING_EVERY] for one, shown in references.items()}
-    sampler = MotionSampler(
+    if not any(len(one.expression) >= frames for one in learning) or not validation:
+        raise UsageError(
+            f"{len(learning)} clips to learn from, {len(validation)} pairs to validate on"
+        )
+    task = MotionTask(
+        config,
         learning,
-        typical,
-        references,
-        _read_names(emotion),
-        frames=frames,
-        generator=generator,
+        validation,
+        neutral,
+        FrozenReaders(emotion, content),
+        device=open_device(device),
     )
-
-    torch.manual_seed(schedule.seed)
-    training = Run(
-        run,
-        networks,
-        schedule,
-        facts=run_facts(config, digest_data(one.expression for one in learning)),
-        generator=generator,
-        going_on=going_on,
-        progress=progress,
-    )
-    while not training.is_over:
-        batch = sampler.draw(config.sampling.windows)
-        terms = motion_terms(networks, batch, frozen, generator)
-        loss = torch.stack([getattr(config.loss, name) * term for name, term in terms.items()])
-        training.learn(loss.sum())
-        if training.is_validation_due:
-            score = score_edits(networks.editor, emotion, pairs, asking)
-            losses = {name: term.item() for name, term in terms.items()}
-            training.note(score, validation=score, loss=loss.sum().item(), **losses)
-        training.tick()
-
-    training.finish()
+    facts = run_facts(config, digest_data(one.expression for one in learning))
+    outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
     return MotionResult(
-        editor=networks.editor,
-        steps=training.step,
-        best_step=training.best_step,
-        score=training.score,
-        facts=training.describe("spfem train motion")
+        editor=task.editor.cpu(),
+        steps=outcome.steps,
+        best_step=outcome.best_step,
+        score=outcome.score,
+        facts=facts.describe("spfem train motion")
         | {
+            "best_step": str(outcome.best_step),
             "clips": str(len(learning)),
             "people": str(len({one.clip.identity for one in learning})),
         },
     )
-
-
-def motion_terms(
-    networks: _Networks, batch: MotionBatch, frozen: _Frozen, generator: torch.Generator
-) -> dict[str, Float[Tensor, ""]]:
-    """Every term of the loss, unweighted, by its name in the recipe."""
-    editor, emotion = networks.editor, frozen.emotion
-    whole = torch.ones(len(batch.source))
-    noise = torch.randn(batch.embedding.shape, generator=generator)
-    embedding = batch.embedding + EMBEDDING_NOISE * noise / noise.shape[1] ** 0.5
-    embedding = nn.functional.normalize(embedding, dim=1)
-    output = editor(batch.source, embedding, whole)
-    change = output - batch.source
-
-    # The mean is the typical one's, so what is followed is how the real one moves about its mean.
-    about = [x - x.mean(dim=1, keepdim=True) for x in (output, batch.target)]
-    apart = (about[0] - about[1])[..., _FELT].square().mean(dim=(1, 2))
-    level = (output.mean(dim=1) - batch.level)[:, _FELT].square().mean()
-
-    shown = emotion.encoder(output - batch.neutral[:, None])
-    still = emotion.encoder(torch.zeros_like(output[:1]))
-    moved = batch.labels != Emotion.NEUTRAL.class_index
-    felt = direction_loss((shown - still)[moved], (batch.embedding - still)[moved])
-
-    neutral_name = emotion.labels[Emotion.NEUTRAL.class_index].expand_as(embedding)
-    calm = (batch.neutral - batch.source.mean(dim=1)).norm(dim=1) < _NEAR_NEUTRAL
-    back = editor(output, neutral_name, whole)
-    returned = _mean_of((back - batch.source)[..., _FELT].square().mean(dim=(1, 2)), calm)
-
-    moves = (output.var(dim=1) + 1e-6).sqrt()
-    wanted = frozen.spread[batch.labels]
-    judged = functional_call(
-        networks.discriminator,
-        {name: one.detach() for name, one in networks.discriminator.named_parameters()},
-        (output, batch.labels),
-    )
-    told = networks.discriminator(batch.real, batch.real_labels)
-    fooled = networks.discriminator(output.detach(), batch.labels)
-    return {
-        "follow": (batch.target_weight * apart).mean(),
-        "typical": level,
-        "emotion": felt,
-        "content": _content_distance(output, batch.source, frozen.content),
-        "adversarial": (
-            (judged - 1).square().mean() + (told - 1).square().mean() + fooled.square().mean()
-        ),
-        "cycle": returned,
-        "closure": part_closed_lips(batch.source, change),
-        "spread": (moves - wanted)[:, _FELT].square().mean(),
-        "smooth": (change[:, 2:] - 2 * change[:, 1:-1] + change[:, :-2]).square().mean(),
-    }
-
-
-def part_closed_lips(
-    source: Float[Tensor, "*some 52"], change: Float[Tensor, "*some 52"]
-) -> Float[Tensor, ""]:
-    """How far a change of the coefficients moves lips that are closed in the source, squared."""
-    opening = source[..., _JAW_OPEN] - source[..., _MOUTH_CLOSE]
-    closed = torch.exp(-opening.clamp(min=0) / CLOSED)
-    return (closed[..., None] * change[..., _LIPS]).square().mean()
 
 
 def score_edits(
@@ -267,37 +203,24 @@ def score_edits(
     The mean probability that CERL gives the emotion asked for, by label and by other people's
     clips, and half the cosine between the mean change and the real one.
     """
+    device = emotion.labels.device
     shares, cosines = [], []
     for pair in pairs:
         source, real = pair.neutral, pair.emotional
         label = real.emotion.class_index
         asked = [emotion.labels[label]]
-        asked += [torch.from_numpy(one) for one, _ in references.get(real.emotion, ())]
-        calm = torch.from_numpy(source.expression).expand(len(asked), -1, -1)
+        asked += [torch.from_numpy(one).to(device) for one, _ in references.get(real.emotion, ())]
+        calm = torch.from_numpy(source.expression).to(device).expand(len(asked), -1, -1)
         with torch.inference_mode():
-            output = editor(calm, torch.stack(asked), torch.ones(len(asked)))
-            shown = emotion.encoder(output - torch.from_numpy(source.neutral))
+            output = editor(calm, torch.stack(asked), torch.ones(len(asked), device=device))
+            shown = emotion.encoder(output - torch.from_numpy(source.neutral).to(device))
             likely = torch.softmax(shown @ emotion.labels.T / emotion.temperature, dim=1)[:, label]
+        likely = likely.cpu()
         shares.append((likely[0] + likely[1:].mean()) / 2 if len(likely) > 1 else likely[0])
-        change = (output - calm).mean(dim=1).numpy()
+        change = (output - calm).mean(dim=1).cpu().numpy()
         lengths = np.linalg.norm(change, axis=1) * np.linalg.norm(real.difference)
         cosines.append(np.mean(change @ real.difference / np.maximum(lengths, 1e-9)))
     return float(np.mean(shares) + np.mean(cosines) / 2)
-
-
-def _content_distance(
-    output: Float[Tensor, "batch frames 52"],
-    source: Float[Tensor, "batch frames 52"],
-    content: ContentModels,
-) -> Float[Tensor, ""]:
-    """1 - cosine of the codes of the mouths, by their coefficients, over the middle window."""
-    frames = content.content.config.frames
-    start = max(0, (source.shape[1] - frames) // 2)
-    said, meant = (
-        content.content(None, one[:, start : start + frames, MOUTH_COEFFICIENTS])
-        for one in (output, source)
-    )
-    return (1 - nn.functional.cosine_similarity(said, meant.detach(), dim=1)).mean()
 
 
 def _measure_spread(takes: Sequence[MotionTake]) -> Float[Tensor, "7 52"]:
@@ -333,11 +256,3 @@ def _read_names(emotion: EmotionModels) -> dict[Emotion, list[np.ndarray]]:
     for one in Emotion:
         names[one] += [emotion.labels[one.class_index].numpy()] * max(1, len(names[one]))
     return names
-
-
-def _mean_of(values: Float[Tensor, " batch"], chosen: Tensor) -> Float[Tensor, ""]:
-    return (values * chosen).sum() / chosen.sum().clamp(min=1)
-
-
-_NEAR_NEUTRAL = 0.5
-"""L2 between a window's mean and the person's neutral under which it should come back to itself."""

@@ -13,106 +13,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
 from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
-from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceClip
+from cdrl_cli.data.faces import MOMENTS, FaceBatch
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.representation.ccrl import CROP_SIDE
+from cdrl_cli.training.edits import Edits
 from cdrl_cli.training.guides import Guide, luma
 from cdrl_cli.training.likeness import Likeness, template_grids
 from cdrl_cli.training.prepare import MOUTH_REACH_PX
 from cdrl_cli.training.reader import Reader
-
-Moments = Sequence[tuple[FaceClip, int]]
-"""Crops by clip and number: of one performance all, or each of another."""
-
-CLIP_SHARE = 0.5
-"""Of the edits ask as a reference does, where a clip is read rightly; the others as a label."""
 
 MIRRORED = 0.5
 """Of what guides look at."""
 
 _SURE = 0.9
 """A guide that is as sure asks for no more."""
-
-_EMOTIONS = [emotion for emotion in Emotion if emotion is not Emotion.NEUTRAL]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The edit that some moments are asked for."""
-
-    emotion: Emotion
-    embedding: Float[Tensor, " 64"]
-    intensity: float
-    asked: Float[Tensor, " 7"]
-    """As the renderer is told, times the intensity."""
-
-
-class RequestSampler:
-    """Draws edits to ask for.
-
-    Args:
-        clips: Those that CERL reads as what they were meant to be serve as references.
-        emotion: CERL.
-    """
-
-    def __init__(self, clips: Sequence[FaceClip], emotion: EmotionModels) -> None:
-        self._emotion = emotion
-        self._references = _clip_embeddings(clips, emotion)
-
-    def draw(self, rng: np.random.Generator) -> Request:
-        """One emotion, by a label or by a clip, at some intensity."""
-        emotion = _EMOTIONS[int(rng.integers(len(_EMOTIONS)))]
-        label = self._emotion.labels[emotion.class_index]
-        read = self._references.get(emotion, [])
-        from_clip = read and rng.random() < CLIP_SHARE
-        embedding = read[int(rng.integers(len(read)))] if from_clip else label
-        intensity = float(rng.uniform(0.7, 1.2))
-        return Request(emotion, embedding, intensity, ask(self._emotion, embedding) * intensity)
-
-
-@dataclass(frozen=True, slots=True)
-class Edits:
-    """Edits that are learned from together, each of :data:`MOMENTS` crops."""
-
-    moments: Sequence[Moments]
-    requests: Sequence[Request]
-
-    def per_crop(self, values: Shaped[Tensor, "edits ..."]) -> Shaped[Tensor, "crops ..."]:
-        """What holds for an edit, for each of its crops."""
-        return values.repeat_interleave(MOMENTS, dim=0)
-
-    @property
-    def classes(self) -> Int[Tensor, " edits"]:
-        """Class index of the emotion that each asks for."""
-        return torch.tensor([one.emotion.class_index for one in self.requests])
-
-    @property
-    def embeddings(self) -> Float[Tensor, "edits 64"]:
-        """What each asks for."""
-        return torch.stack([one.embedding for one in self.requests])
-
-    @property
-    def asked(self) -> Float[Tensor, "edits 7"]:
-        """As the renderer is told."""
-        return torch.stack([one.asked for one in self.requests])
-
-    @property
-    def intensities(self) -> Float[Tensor, " edits"]:
-        """Of each."""
-        return torch.tensor([one.intensity for one in self.requests])
-
-    @property
-    def of_clips(self) -> Bool[Tensor, " edits"]:
-        """Which are of one performance; the others are of stills of several people."""
-        return torch.tensor([is_one_clip(one) for one in self.moments])
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,33 +172,6 @@ class Supervision:
 
 def _by_edit(values: Shaped[Tensor, "crops ..."]) -> Shaped[Tensor, "edits moments ..."]:
     return values.view(-1, MOMENTS, *values.shape[1:])
-
-
-def ask(emotion: EmotionModels, embedding: Float[Tensor, " 64"]) -> Float[Tensor, " 7"]:
-    """How an embedding is put to the renderer: the likelihood of each emotion, 0 for neutral."""
-    likely = emotion.likelihoods(embedding).clone()
-    likely[Emotion.NEUTRAL.class_index] = 0
-    return likely
-
-
-def is_one_clip(moments: Moments) -> bool:
-    """Tell whether all are of the same clip."""
-    return all(clip is moments[0][0] for clip, _ in moments)
-
-
-def _clip_embeddings(
-    clips: Sequence[FaceClip], emotion: EmotionModels
-) -> dict[Emotion, list[Float[Tensor, " 64"]]]:
-    """Of acted clips that CERL reads, as an edit does, as what they were meant to be."""
-    found: dict[Emotion, list[Tensor]] = {}
-    for one in clips:
-        meant = one.clip.emotion
-        if meant in (None, Emotion.NEUTRAL):
-            continue
-        embedding = emotion.embed(one.expression, faces=one.crops.image).clone()
-        if int((emotion.labels @ embedding).argmax()) == meant.class_index:
-            found.setdefault(meant, []).append(embedding)
-    return found
 
 
 def cut_mouths(

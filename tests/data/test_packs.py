@@ -8,7 +8,7 @@ import pytest
 from cdrl_cli.data.packs import read_pack, write_pack
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
-from cdrl_cli.training.renderer import draw_geometry
+from cdrl_cli.training.generator_data import draw_geometry
 from heads import toy_head
 from talking_faces import face_clip
 

@@ -19,26 +19,22 @@ from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEn
 from cdrl_cli.representation.losses import info_nce
 from cdrl_cli.training.ccrl import (
     augment,
-    ccrl_loss,
+    ccrl_losses,
     draw_sound,
     encode_windows,
     is_learned_from,
     is_validation,
+    measure_accuracy,
     train_ccrl,
-    validate,
 )
-from cdrl_cli.training.config import (
-    CcrlConfig,
-    ContentLossConfig,
-    ContentModelConfig,
-    ContentSamplingConfig,
-    DataConfig,
-    ScheduleConfig,
-)
+from cdrl_cli.training.config import DataConfig, ScheduleConfig
+from cdrl_cli.training.log import read_log
+from cdrl_cli.training.loop import sum_losses
+from cdrl_cli.training.recipes import CcrlConfig, ContentLossConfig, ContentSamplingConfig
 from talkers import SPEECH_FEATURES, make_clip, make_takes
 
 MINIATURE = CcrlConfig(
-    model=ContentModelConfig(frames=12, width=16, dimension=16),
+    model=ContentConfig(frames=12, width=16, dimension=16),
     sampling=ContentSamplingConfig(takes=2, windows=8),
     schedule=ScheduleConfig(steps=60, validate_every=20, patience=9),
 )
@@ -68,12 +64,12 @@ def takes():
 @pytest.fixture(scope="module")
 def learned(takes, tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
-    return train_ccrl(MINIATURE, takes, run=run), (run / "log.csv").read_text().splitlines()
+    return train_ccrl(MINIATURE, takes, run=run), read_log(run / "log.jsonl")
 
 
 def test_the_loss_falls_and_people_never_seen_are_understood(learned, takes):
     result, log = learned
-    losses = [float(row.split(",")[1]) for row in log[1:]]
+    losses = [row["losses"]["total"] for row in log]
     assert losses[-1] < losses[0]
     models = models_of(result)
     strangers = unknown_people(models, takes)
@@ -120,13 +116,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(takes, tmp_path, aware, atten
 
     with pytest.raises(CutError):
         train_ccrl(config, takes, run=tmp_path / "cut", progress=cut)
-    later = train_ccrl(config, takes, run=tmp_path / "cut", going_on=True)
+    later = train_ccrl(config, takes, run=tmp_path / "cut", resume=True)
 
     assert (later.steps, later.best_step, later.score) == (8, whole.best_step, whole.score)
     for network in ("content", "speech"):
         one, other = getattr(whole, network).state_dict(), getattr(later, network).state_dict()
         assert all(torch.equal(one[name], other[name]) for name in one)
-    logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "cut")]
+    logs = [(tmp_path / run / "log.jsonl").read_text() for run in ("whole", "cut")]
     assert logs[0] == logs[1]
 
 
@@ -176,7 +172,8 @@ def test_knowing_the_take_does_not_help_among_its_own_windows(takes):
 
     def loss(negatives):
         config = ContentLossConfig(negatives=negatives, constant_weight=0.0)
-        return ccrl_loss({"crops": codes}, codes, batch, temperature=0.1, config=config).item()
+        losses = ccrl_losses({"crops": codes}, codes, batch, temperature=0.1, config=config)
+        return sum_losses(losses).item()
 
     assert loss("take") == pytest.approx(np.log(8), abs=1e-3)
     assert info_nce(codes, codes, temperature=0.1).item() == pytest.approx(loss("batch"), abs=1e-3)
@@ -185,7 +182,12 @@ def test_knowing_the_take_does_not_help_among_its_own_windows(takes):
 def test_augmentation_mirrors_pictures_and_motion_alike(takes, learned):
     result, _ = learned
     windows = Windows.of([(takes[0], start) for start in range(30)], 12)
-    changed = augment(windows, result.content, result.speech, torch.Generator().manual_seed(0))
+    changed = augment(
+        windows,
+        coefficient_scale=result.content.coefficient_scale,
+        speech_scale=result.speech.scale,
+        generator=torch.Generator().manual_seed(0),
+    )
     for name in ("crops", "coefficients", "speech"):
         one, other = getattr(windows, name), getattr(changed, name)
         assert one.shape == other.shape
@@ -236,7 +238,9 @@ def test_clean_sound_takes_no_draw(takes):
 def test_validation_is_by_clean_sound(takes, learned):
     result, _ = learned
     deafened = [dataclasses.replace(take, noisy=(0 * take.speech,)) for take in takes]
-    clean, other = (validate(result.content, result.speech, some) for some in (takes, deafened))
+    clean, other = (
+        measure_accuracy(result.content, result.speech, some) for some in (takes, deafened)
+    )
     assert clean == other
 
 

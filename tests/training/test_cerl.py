@@ -14,15 +14,11 @@ from cdrl_cli.data.performances import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
+from cdrl_cli.representation.cerl import EmotionConfig
 from cdrl_cli.representation.text_prior import make_phrases
 from cdrl_cli.training.cerl import Wording, accuracy, train_cerl
-from cdrl_cli.training.config import (
-    CerlConfig,
-    DataConfig,
-    EmotionModelConfig,
-    EmotionSamplingConfig,
-    ScheduleConfig,
-)
+from cdrl_cli.training.config import DataConfig, ScheduleConfig
+from cdrl_cli.training.recipes import CerlConfig, EmotionSamplingConfig
 
 PEOPLE = ("a", "b", "c", "J05")
 
@@ -62,7 +58,7 @@ def toy_wording():
 def recipe(steps=60, **sampling):
     return CerlConfig(
         data=DataConfig(),
-        model=EmotionModelConfig(width=32, dimension=16, dropout=0.1),
+        model=EmotionConfig(width=32, dimension=16, dropout=0.1),
         sampling=EmotionSamplingConfig(sets=4, frames=10, coded_performances=0, **sampling),
         schedule=ScheduleConfig(steps=steps, validate_every=20, learning_rate=1e-2, patience=99),
     )
@@ -105,7 +101,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     )  # fmt: skip
     with pytest.raises(KeyboardInterrupt):
         learn(performances, tmp_path / "cut", eager, progress=stop)
-    resumed = learn(performances, tmp_path / "cut", eager, going_on=True)
+    resumed = learn(performances, tmp_path / "cut", eager, resume=True)
     for name, tensor in whole.models.encoder.state_dict().items():
         torch.testing.assert_close(
             resumed.models.encoder.state_dict()[name], tensor, rtol=0, atol=0, msg=name

@@ -1,81 +1,115 @@
 import json
+import random
 
 import numpy as np
 import pytest
 import torch
 
 from cdrl_cli.errors import UnreadableInputError, UsageError
-from cdrl_cli.training.checkpoint import RunFacts, digest_data, resume, run_facts, save_checkpoint
-from cdrl_cli.training.config import CcrlConfig, DataConfig, ScheduleConfig
+from cdrl_cli.training.checkpoint import (
+    RandomState,
+    RunFacts,
+    digest_data,
+    restore_checkpoint,
+    run_facts,
+    save_checkpoint,
+)
+from cdrl_cli.training.config import DataConfig, ScheduleConfig
+from cdrl_cli.training.recipes import CcrlConfig
 
 FACTS = RunFacts({"rate": 1, "names": ["a"]}, "digest", "commit")
 
 
-def new_parts():
+def new_network():
     torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, 20)
-    return {"network": network, "optimiser": optimiser, "schedule": schedule}
+    return torch.nn.Linear(4, 4)
 
 
-def train(parts, generator, steps):
-    for _ in range(steps):
-        loss = parts["network"](torch.randn(8, 4, generator=generator)).square().mean()
-        parts["optimiser"].zero_grad()
-        loss.backward()
-        parts["optimiser"].step()
-        parts["schedule"].step()
-
-
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
-    whole, generator = new_parts(), torch.Generator().manual_seed(1)
-    train(whole, generator, 9)
-
-    cut, generator = new_parts(), torch.Generator().manual_seed(1)
-    train(cut, generator, 4)
-    save_checkpoint(
-        tmp_path / "run.pt", FACTS, step=4, parts=cut, generator=generator, notes={"best": 0.5}
-    )
-    torch.randn(7)
-
-    later, generator = new_parts(), torch.Generator().manual_seed(5)
-    step, notes = resume(tmp_path / "run.pt", FACTS, parts=later, generator=generator)
-    train(later, generator, 9 - step)
-
-    assert (step, notes) == (4, {"best": 0.5})
-    for one, other in zip(
-        whole["network"].parameters(), later["network"].parameters(), strict=True
-    ):
-        assert torch.equal(one, other)
-    assert not list(tmp_path.glob("*.part"))
+def test_a_checkpoint_brings_every_part_back(tmp_path):
+    network, path = new_network(), tmp_path / "run.pt"
+    save_checkpoint(path, FACTS, {"network": network}, step=4)
+    later = torch.nn.Linear(4, 4)
+    assert restore_checkpoint(path, FACTS, {"network": later}) == 4
+    assert torch.equal(network.weight, later.weight)
+    assert [one.name for one in tmp_path.iterdir()] == ["run.pt"]
 
 
 @pytest.mark.parametrize(
-    ("facts", "reason"),
+    ("facts", "parts", "reason"),
     [
-        (RunFacts({"rate": 2}, "digest", "commit"), "recipe"),
-        (RunFacts(FACTS.config, "other", "commit"), "data"),
+        (RunFacts({"rate": 2}, "digest", "commit"), ["network"], "recipe"),
+        (RunFacts(FACTS.config, "other", "commit"), ["network"], "data"),
+        (FACTS, ["network", "critic"], "code"),
     ],
 )
-def test_another_run_is_not_continued(tmp_path, facts, reason):
-    generator = torch.Generator()
-    save_checkpoint(tmp_path / "run.pt", FACTS, step=1, parts=new_parts(), generator=generator)
+def test_another_run_is_not_continued(tmp_path, facts, parts, reason):
+    save_checkpoint(tmp_path / "run.pt", FACTS, {"network": new_network()}, step=1)
     with pytest.raises(UsageError, match=reason):
-        resume(tmp_path / "run.pt", facts, parts=new_parts(), generator=generator)
+        restore_checkpoint(tmp_path / "run.pt", facts, {name: new_network() for name in parts})
 
 
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
     (tmp_path / "run.pt").write_bytes(b"nothing")
     with pytest.raises(UnreadableInputError, match=r"run\.pt"):
-        resume(tmp_path / "run.pt", FACTS, parts={}, generator=torch.Generator())
+        restore_checkpoint(tmp_path / "run.pt", FACTS, {})
 
 
 def test_the_facts_of_a_recipe_survive_the_file(tmp_path):
     facts = run_facts(CcrlConfig(), "digest")
-    save_checkpoint(tmp_path / "run.pt", facts, step=1, parts={}, generator=torch.Generator())
-    resume(tmp_path / "run.pt", facts, parts={}, generator=torch.Generator())
+    save_checkpoint(tmp_path / "run.pt", facts, {}, step=1)
+    restore_checkpoint(tmp_path / "run.pt", facts, {})
     assert facts.commit
+
+
+def draws(generator):
+    """One number from every source."""
+    return [
+        random.random(),
+        float(np.random.random()),  # noqa: NPY002 - libraries draw from it
+        float(torch.rand(())),
+        float(torch.rand((), generator=generator)),
+    ]
+
+
+def test_every_source_of_randomness_goes_on_where_it_was(tmp_path):
+    generator = torch.Generator().manual_seed(1)
+    state = RandomState(generator, seed=3)
+    with state:
+        draws(generator)
+        save_checkpoint(tmp_path / "run.pt", FACTS, {"random": state}, step=0)
+        expected = draws(generator)
+    other = torch.Generator()
+    again = RandomState(other, seed=7)
+    restore_checkpoint(tmp_path / "run.pt", FACTS, {"random": again})
+    with again:
+        assert draws(other) == expected
+
+
+def test_a_run_leaves_the_callers_randomness_as_it_was():
+    generator = torch.Generator()
+    states = []
+    for inside in (0, 5):
+        random.seed(1)
+        np.random.seed(1)  # noqa: NPY002 - libraries draw from it
+        torch.manual_seed(1)
+        generator.manual_seed(1)
+        with RandomState(generator, seed=3):
+            for _ in range(inside):
+                draws(torch.Generator())
+        states.append(draws(generator))
+    assert states[0] == states[1]
+
+
+def test_what_a_run_draws_outside_counts_not():
+    generator = torch.Generator().manual_seed(1)
+    state = RandomState(generator, seed=3)
+    with state:
+        first = float(torch.rand(()))
+    torch.rand(9)
+    with state:
+        second = float(torch.rand(()))
+    torch.manual_seed(3)
+    assert [first, second] == [float(torch.rand(())) for _ in range(2)]
 
 
 def test_the_digest_of_data_sees_values_shapes_and_order():

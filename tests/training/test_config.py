@@ -6,7 +6,13 @@ from typing import Literal
 import pytest
 
 from cdrl_cli.errors import UnreadableInputError, UsageError
-from cdrl_cli.training.config import CcrlConfig, ScheduleConfig, build_config, read_config
+from cdrl_cli.training.config import ScheduleConfig, build_config, read_config
+from cdrl_cli.training.recipes import (
+    CcrlConfig,
+    CerlConfig,
+    GeneratorConfig,
+    MotionTrainingConfig,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -90,6 +96,21 @@ def test_numbers_that_make_no_sense_are_refused():
         ScheduleConfig(steps=0)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("ccrl*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_recipes_can_be_read(path):
-    assert "J05" in read_config(path, CcrlConfig).data.validation_identities
+    recipes = {
+        "ccrl": CcrlConfig,
+        "cerl": CerlConfig,
+        "motion": MotionTrainingConfig,
+        "renderer": GeneratorConfig,
+    }
+    recipe = recipes.get(path.stem.split("-")[0])
+    if recipe is None:
+        pytest.skip(f"{path.name} is no recipe of a training run")
+    assert "J05" in read_config(path, recipe).data.validation_identities
+
+
+def test_an_unknown_key_is_refused_with_those_there_are(tmp_path):
+    with pytest.raises(UsageError, match=r"unknown key inner\.raet") as caught:
+        read_config(write(tmp_path, "[inner]\nraet = 1"), Outer)
+    assert caught.value.hint == "known are: names, rate"

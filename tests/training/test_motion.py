@@ -21,13 +21,10 @@ from cdrl_cli.errors import UsageError, WeightsError
 from cdrl_cli.face.blendshapes import SHARES
 from cdrl_cli.generator.motion import NeutralPrior
 from cdrl_cli.generator.motion_network import MotionConfig, MotionEditor
-from cdrl_cli.training.config import (
-    MotionModelConfig,
-    MotionSamplingConfig,
-    MotionTrainingConfig,
-    ScheduleConfig,
-)
-from cdrl_cli.training.motion import part_closed_lips, train_motion
+from cdrl_cli.training.config import ScheduleConfig
+from cdrl_cli.training.motion import train_motion
+from cdrl_cli.training.motion_losses import part_closed_lips
+from cdrl_cli.training.recipes import MotionSamplingConfig, MotionTrainingConfig
 from heads import coefficients
 
 pytestmark = pytest.mark.weights
@@ -56,7 +53,7 @@ def toy_takes(strength=1.0, frames=40):
 
 def recipe(steps, *, validate_every=50, **schedule):
     return MotionTrainingConfig(
-        model=MotionModelConfig(width=16, hidden=32),
+        model=MotionConfig(width=16, hidden=32),
         sampling=MotionSamplingConfig(windows=8, frames=30),
         schedule=ScheduleConfig(
             steps=steps, validate_every=validate_every, learning_rate=5e-3, patience=99, **schedule
@@ -106,7 +103,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         learn(takes, tmp_path / "cut", config, progress=stop)
-    resumed = learn(takes, tmp_path / "cut", config, going_on=True)
+    resumed = learn(takes, tmp_path / "cut", config, resume=True)
     for name, tensor in whole.editor.state_dict().items():
         torch.testing.assert_close(resumed.editor.state_dict()[name], tensor, rtol=0, atol=0)
 

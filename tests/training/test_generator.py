@@ -1,6 +1,5 @@
 """The generator's training, on faces made of numbers."""
 
-import csv
 from dataclasses import replace
 
 import numpy as np
@@ -13,20 +12,25 @@ from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceSampler, Light
 from cdrl_cli.data.stored import save_fields
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
+from cdrl_cli.generator.unet import UNetConfig
 from cdrl_cli.training.chain import Chain
-from cdrl_cli.training.config import (
-    RendererLossConfig,
-    RendererModelConfig,
-    RendererSamplingConfig,
-    RendererTrainingConfig,
-    ScheduleConfig,
-)
+from cdrl_cli.training.checkpoint import digest_data, run_facts
+from cdrl_cli.training.config import ScheduleConfig
+from cdrl_cli.training.edits import Edits, RequestSampler, ask, change_expressions
+from cdrl_cli.training.generator import GeneratorTask
 from cdrl_cli.training.guides import Guide
 from cdrl_cli.training.likeness import Likeness
+from cdrl_cli.training.log import read_log
+from cdrl_cli.training.loop import Trainer
 from cdrl_cli.training.losses import optical_flow
 from cdrl_cli.training.reader import Reader
-from cdrl_cli.training.renderer import GeneratorTraining
-from cdrl_cli.training.supervision import Edits, Supervision, ask, cut_mouths
+from cdrl_cli.training.recipes import (
+    EditingConfig,
+    GeneratorConfig,
+    GeneratorLossConfig,
+    GeneratorSamplingConfig,
+)
+from cdrl_cli.training.supervision import Supervision, cut_mouths
 from heads import toy_head
 from networks import write_likeness
 from pictures import waves
@@ -57,12 +61,13 @@ def faces():
     ]
 
 
-def train(faces, run, *, steps, stop=None, going_on=False, loss=None, edits=1, guided=False):
+def new_trainer(faces, run, *, steps, resume=False, loss=None, edits=1, guided=False):
     toy = toy_head()
-    recipe = RendererTrainingConfig(
-        model=RendererModelConfig(widths=(8, 16), editing_from=0.25, guided_pixels=guided),
-        sampling=RendererSamplingConfig(pairs=2, edits=edits),
-        loss=loss or RendererLossConfig(),
+    recipe = GeneratorConfig(
+        model=UNetConfig(widths=(8, 16)),
+        editing=EditingConfig(begins=0.25, guided_pixels=guided),
+        sampling=GeneratorSamplingConfig(pairs=2, edits=edits),
+        loss=loss or GeneratorLossConfig(),
         schedule=ScheduleConfig(steps=steps, validate_every=2, threads=1),
     )
     torch.manual_seed(0)
@@ -70,7 +75,7 @@ def train(faces, run, *, steps, stop=None, going_on=False, loss=None, edits=1, g
     trust = dict.fromkeys(Emotion, 1.0)
     likeness = run.parent / "likeness.onnx"
     write_likeness(likeness)
-    training = GeneratorTraining(
+    task = GeneratorTask(
         recipe,
         faces,
         Chain(toy.mesh, toy.canonical_xyz, toy.basis),
@@ -78,61 +83,73 @@ def train(faces, run, *, steps, stop=None, going_on=False, loss=None, edits=1, g
         Supervision(
             load_emotion(), load_content(), reader, Likeness(likeness), [(BrightnessGuide(), trust)]
         ),
-        run=run,
-        going_on=going_on,
+        device=torch.device("cpu"),
     )
-    if stop is not None:
-        for _ in range(stop):
-            training.learn()
-        training.save()
-        return training
-    training.train()
-    return training
+    facts = run_facts(recipe, digest_data(one.expression for one in faces))
+    return task, Trainer(run, task, recipe.schedule, facts, resume=resume)
+
+
+def train(faces, run, *, until=None, **more):
+    task, trainer = new_trainer(faces, run, **more)
+    trainer.fit(until=until)
+    return task
+
+
+def losses_of(updates):
+    """Apply updates in turn; the losses of all."""
+    found = {}
+    for update in updates:
+        found |= {loss.name: float(loss.value.detach()) for loss in update.losses}
+        found |= {name: float(value) for name, value in update.measures.items()}
+        update.apply()
+    return found
 
 
 def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(faces, tmp_path):
     whole = train(faces, tmp_path / "whole", steps=4)
-    train(faces, tmp_path / "cut", steps=4, stop=2)
-    rest = train(faces, tmp_path / "cut", steps=4, going_on=True)
-    assert rest.step == 4
-    for part in ("renderer", "average", "editor", "discriminator"):
-        for own, other in zip(
-            getattr(whole, part).parameters(), getattr(rest, part).parameters(), strict=True
-        ):
-            torch.testing.assert_close(own, other, atol=1e-6, rtol=1e-4)
-    with (tmp_path / "whole/log.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows] == ["2", "4"]
-    assert {"picture", "guide", "emotion", "content", "warp", "identity"} <= set(rows[0])
+    train(faces, tmp_path / "cut", steps=4, until=3)
+    rest = train(faces, tmp_path / "cut", steps=4, resume=True)
+    for name, part in whole.parts.items():
+        if isinstance(part, torch.nn.Module):
+            other = rest.parts[name].state_dict()
+            for key, value in part.state_dict().items():
+                assert torch.equal(value, other[key]), f"{name} {key}"
+    assert whole.price.value == rest.price.value
+    logs = [(tmp_path / run / "log.jsonl").read_text() for run in ("whole", "cut")]
+    assert logs[0] == logs[1]
+    rows = read_log(tmp_path / "whole/log.jsonl")
+    assert [row["step"] for row in rows] == [2, 4]
+    assert {"picture", "guide", "emotion", "content", "identity"} <= set(rows[0]["losses"])
+    assert {"warp", "still", "alike", "price"} <= set(rows[0]["measures"])
 
 
 def test_every_part_learns_and_the_frozen_ones_do_not(faces, tmp_path):
     before = load_motion().state_dict()
-    training = train(faces, tmp_path, steps=3)
-    assert training.average.last.weight.abs().max() > 0
-    moved = [
-        (value - before[name]).abs().max() for name, value in training.editor.state_dict().items()
-    ]
+    task = train(faces, tmp_path, steps=3)
+    assert task.average.last.weight.abs().max() > 0
+    moved = [(value - before[name]).abs().max() for name, value in task.editor.state_dict().items()]
     assert max(moved) > 0
     fresh = load_emotion().encoder.state_dict()
-    for name, value in training.frozen.emotion.encoder.state_dict().items():
+    for name, value in task.frozen.emotion.encoder.state_dict().items():
         torch.testing.assert_close(value, fresh[name])
 
 
 @pytest.mark.parametrize("term", ["emotion", "content"])
 def test_an_ablation_has_the_term_no_more(faces, tmp_path, term):
-    loss = replace(RendererLossConfig(), **{term: 0.0})
-    values = train(faces, tmp_path, steps=2, stop=1, loss=loss).learn()
+    loss = replace(GeneratorLossConfig(), **{term: 0.0})
+    task, _ = new_trainer(faces, tmp_path, steps=2, loss=loss)
+    values = losses_of(task.updates(1))
     assert term not in values
     assert "guide" in values
 
 
 def test_edits_learned_together_are_each_read_as_if_alone(faces, tmp_path):
-    training = train(faces, tmp_path, steps=2, stop=0)
-    frozen, rng = training.frozen, np.random.default_rng(3)
-    moments = [training.sampler.draw_moments() for _ in range(2)]
+    task, _ = new_trainer(faces, tmp_path, steps=2)
+    frozen, rng = task.frozen, np.random.default_rng(3)
+    moments = [task.sampler.draw_moments() for _ in range(2)]
     moments.append([(clip, 0) for clip in (*faces, faces[0])])  # as stills are: of several clips
-    requests = [training._requests.draw(rng) for _ in moments]
+    sampler = RequestSampler(faces, load_emotion())
+    requests = [sampler.draw(rng) for _ in moments]
     shown = torch.rand(len(moments) * MOMENTS, 52)
     together = Edits(moments, requests)
     alone = [Edits([one], [request]) for one, request in zip(moments, requests, strict=True)]
@@ -140,39 +157,40 @@ def test_edits_learned_together_are_each_read_as_if_alone(faces, tmp_path):
     for loss in (frozen.emotion_loss, frozen.request_loss):
         expected = torch.stack([loss(one, edit) for one, edit in zip(each, alone, strict=True)])
         torch.testing.assert_close(loss(shown, together), expected.mean())
-    shifts = [training._shift(edit) for edit in alone]
-    now, before, trembling = training._shift(together)
+    editor, before = task.editor, load_motion()
+    shifts = [change_expressions(edit, editor, before) for edit in alone]
+    now, was, trembling = change_expressions(together, editor, before)
     torch.testing.assert_close(now, torch.cat([one[0] for one in shifts]))
-    torch.testing.assert_close(before, torch.cat([one[1] for one in shifts]))
+    torch.testing.assert_close(was, torch.cat([one[1] for one in shifts]))
     assert trembling > 0
 
 
 def test_likeness_costs_more_while_it_is_missed_and_less_while_it_is_not(faces, tmp_path):
-    training = train(faces, tmp_path, steps=4, stop=1)
-    was = training.price
-    values = training.learn()
-    assert (training.price > was) == (values["alike"] < training.config.model.alike)
-    assert training.price != was
+    task, _ = new_trainer(faces, tmp_path, steps=4)
+    was = task.price.value
+    values = losses_of(task.updates(1))
+    assert (task.price.value > was) == (values["alike"] < task.config.editing.alike)
+    assert task.price.value != was
 
 
 @pytest.mark.parametrize("guided", [False, True])
 def test_pixels_are_guided_only_where_asked(faces, tmp_path, guided):
-    training = train(faces, tmp_path, steps=4, stop=1, guided=guided, edits=2)
-    before = {name: value.clone() for name, value in training.renderer.state_dict().items()}
-    training.step += 1  # not the step itself: its half that edits
-    training._learn_to_edit()
+    task, _ = new_trainer(faces, tmp_path, steps=4, guided=guided, edits=2)
+    losses_of(task.updates(0))  # the network begins with nothing to say
+    before = {name: value.clone() for name, value in task.renderer.state_dict().items()}
+    losses_of(task.edit_updates(ramp=1.0))
     moved = {
         name
-        for name, value in training.renderer.state_dict().items()
+        for name, value in task.renderer.state_dict().items()
         if not torch.equal(value, before[name])
     }
     assert moved == ({"drawings.cells"} if guided else set())
 
 
 def test_another_recipe_does_not_go_on(faces, tmp_path):
-    train(faces, tmp_path, steps=2, stop=1)
+    train(faces, tmp_path, steps=2, until=1)
     with pytest.raises(UsageError, match="another recipe"):
-        train(faces, tmp_path, steps=3, going_on=True)
+        train(faces, tmp_path, steps=3, resume=True)
 
 
 def test_pairs_are_of_one_person_and_turned_alike(faces):

@@ -1,0 +1,83 @@
+"""Weights of losses that follow from the run: gradients of one length, and a price of likeness."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cdrl_cli.training.loop import Loss
+
+CALIBRATION_STEPS = 40
+"""Steps over which gradients are measured before the factors are fixed: a term that is satisfied
+must be able to fall silent."""
+
+FIRST_PRICE = 100.0
+"""The price of likeness at the beginning (:class:`LikenessPrice`)."""
+
+PRICE_RATE = 2.0
+"""How fast the price of likeness follows what is missing of it: logarithm per cosine and step."""
+
+PRICES = (1.0, 1e5)
+"""It stays between."""
+
+
+class GradientBalance:
+    """Divides each loss by the length of its gradient on the picture, measured over first steps."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._lengths: dict[str, float] = {}
+
+    def weigh(
+        self, losses: Sequence[Loss], image: Float[Tensor, "batch 3 height width"]
+    ) -> list[Loss]:
+        """The same losses, their weights divided by the mean length so far; once a step.
+
+        Args:
+            losses: Each a function of the picture.
+            image: The picture, not detached.
+        """
+        if self._steps < CALIBRATION_STEPS:
+            for loss in losses:
+                (slope,) = torch.autograd.grad(loss.value, image, retain_graph=True)
+                self._lengths[loss.name] = self._lengths.get(loss.name, 0.0) + float(slope.norm())
+            self._steps += 1
+        return [
+            replace(loss, weight=loss.weight / max(self._lengths[loss.name] / self._steps, 1e-8))
+            for loss in losses
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lengths, added up, and over how many steps."""
+        return {"steps": self._steps, "lengths": dict(self._lengths)}
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Continue from there."""
+        self._steps, self._lengths = state_dict["steps"], dict(state_dict["lengths"])
+
+
+class LikenessPrice:
+    """The weight of likeness: it rises while edits lose more of the person than is agreed."""
+
+    def __init__(self) -> None:
+        self.value = FIRST_PRICE
+
+    def follow(self, missing: float) -> None:
+        """Adapt to a step.
+
+        Args:
+            missing: Cosine that edits lack, on average; negative where there is some to spare.
+        """
+        self.value = float(np.clip(self.value * np.exp(PRICE_RATE * missing), *PRICES))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The price."""
+        return {"value": self.value}
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Continue from there."""
+        self.value = float(state_dict["value"])

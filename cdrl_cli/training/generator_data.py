@@ -1,0 +1,100 @@
+"""What the generator learns from: the faces of clips, or of a pack, with their geometry."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.data.clips import find_clips
+from cdrl_cli.data.faces import FaceClip, join_clip
+from cdrl_cli.data.packs import read_pack
+from cdrl_cli.errors import UsageError
+from cdrl_cli.geometry.mesh import FaceMesh
+from cdrl_cli.training.chain import Geometry
+from cdrl_cli.training.config import DataConfig
+from cdrl_cli.training.prepare import prepare_clips, prepare_crops
+from cdrl_cli.training.reader import Reader, train_reader
+from cdrl_cli.training.recipes import GeneratorConfig
+from cdrl_cli.training.split import is_learned_from
+
+
+def gather_faces(
+    chosen: DataConfig,
+    data: Path,
+    cache: Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[FaceClip]:
+    """The faces of a folder of clips that a recipe may learn from: crops and geometry.
+
+    Args:
+        chosen: What the recipe learns from.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips; crops are kept beside them.
+        progress: Called with (clips done, clips in all).
+
+    Raises:
+        UsageError: If no clip is left to learn from.
+    """
+    models = load_models(chosen.licence, core=True)
+    clips = [
+        clip
+        for clip in find_clips(data)
+        if is_learned_from(clip, chosen) and "full frame" not in clip.dataset
+    ]
+    prepared = list(prepare_clips(clips, models, cache, progress=progress))
+    if not prepared:
+        raise UsageError(f"{data}: no clip to learn from")
+    return [
+        join_clip(
+            one, crops, [draw_geometry(points, models.mesh) for points in crops.landmarks_xyz]
+        )
+        for one, crops in zip(
+            prepared, prepare_crops(prepared, models, cache / "crops"), strict=True
+        )
+    ]
+
+
+def unpack_faces(chosen: DataConfig, pack: Path) -> list[FaceClip]:
+    """The same from a pack (:mod:`cdrl_cli.data.packs`).
+
+    Raises:
+        UnreadableInputError: If the file is no pack.
+        UsageError: If no clip is left to learn from.
+    """
+    faces = read_pack(
+        pack,
+        partial(draw_geometry, mesh=load_models(chosen.licence, core=True).mesh),
+        wanted=partial(is_learned_from, data=chosen),
+    )
+    if not faces:
+        raise UsageError(f"{pack}: no clip to learn from")
+    return faces
+
+
+def draw_geometry(
+    landmarks_xyz: Float[np.ndarray, "478 3"], mesh: FaceMesh
+) -> tuple[np.ndarray, np.ndarray]:
+    """Owner and depth of a crop's pixels."""
+    drawn = Geometry.of(landmarks_xyz, mesh)
+    return drawn.owner, drawn.inside_px
+
+
+def find_reader(path: Path, faces: Sequence[FaceClip], config: GeneratorConfig) -> Reader:
+    """The network of this run that reads coefficients from pixels, trained if there is none."""
+    if path.exists():
+        reader = Reader()
+        reader.load_state_dict(torch.load(path, weights_only=True))
+        return reader.requires_grad_(requires_grad=False).eval()
+    torch.set_num_threads(config.schedule.threads)
+    shown = [(one.crops.image, one.crops.expression) for one in faces]
+    reader, _ = train_reader(shown, steps=config.editing.reader_steps, seed=config.schedule.seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    torch.save(reader.state_dict(), part)
+    part.replace(path)
+    return reader

@@ -1,0 +1,356 @@
+"""From a folder of clips to a file of weights: one function for each ``spfem train`` command.
+
+Each reads the recipe, prepares the clips, trains, writes the file and says what came out. Long
+stages are shown by ``stages``: called with a stage's name, it gives a context that gives a progress
+callable (steps done, steps in all) or None.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cdrl_cli.checkpoints.files import write_appearance
+from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.models import GENERATOR_FILES, load_models
+from cdrl_cli.checkpoints.trained import (
+    ContentModels,
+    load_content,
+    load_emotion,
+    open_prior,
+    open_sentence_encoder,
+    read_motion,
+    write_content,
+    write_emotion,
+    write_motion,
+    write_renderer,
+)
+from cdrl_cli.data.clips import find_clips, read_index, read_training_clips
+from cdrl_cli.data.motions import read_motion_takes
+from cdrl_cli.data.noise import draw_noises
+from cdrl_cli.data.packs import write_pack
+from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
+from cdrl_cli.data.takes import read_takes
+from cdrl_cli.training.appearance import make_appearance
+from cdrl_cli.training.ccrl import train_ccrl
+from cdrl_cli.training.cerl import read_wording, train_cerl
+from cdrl_cli.training.chain import Chain
+from cdrl_cli.training.checkpoint import code_commit
+from cdrl_cli.training.config import read_config
+from cdrl_cli.training.core import ClipLandmarks, save_core
+from cdrl_cli.training.generator import train_generator
+from cdrl_cli.training.generator_data import find_reader, gather_faces, unpack_faces
+from cdrl_cli.training.guides import open_guides
+from cdrl_cli.training.likeness import Likeness
+from cdrl_cli.training.loop import open_device
+from cdrl_cli.training.motion import train_motion
+from cdrl_cli.training.prepare import prepare_clips
+from cdrl_cli.training.recipes import (
+    CcrlConfig,
+    CerlConfig,
+    GeneratorConfig,
+    MotionTrainingConfig,
+)
+from cdrl_cli.training.split import is_learned_from, is_validation
+from cdrl_cli.training.supervision import Supervision
+
+Progress = Callable[[int, int], None]
+"""Called with (done, in all)."""
+
+Stages = Callable[[str], AbstractContextManager[Progress | None]]
+"""Shows a stage by its name while its context is open."""
+
+
+def no_stages(name: str) -> AbstractContextManager[None]:  # noqa: ARG001 - see Stages
+    """Show nothing."""
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where a run keeps itself, and where it computes."""
+
+    run: Path
+    """Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``)."""
+    resume: bool = False
+    """Continue from the checkpoint there."""
+    device: str = "cpu"
+    """``cpu`` or ``cuda``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file of weights, or of what they are made of, and one line about it."""
+
+    output: Path
+    summary: str
+
+
+def make_core(
+    data: Path, cache: Path, output: Path, *, licence: str, stages: Stages = no_stages
+) -> Made:
+    """Fit the geometric core to the clips of the training split.
+
+    Args:
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The file.
+        licence: ``permissive`` leaves research-only clips out; ``research`` takes all.
+        stages: Shows progress.
+    """
+    models = load_models(core=True)
+    clips = read_training_clips(data, licence_class=licence)
+    with stages("preparing clips") as progress:
+        prepared = prepare_clips(clips, models, cache, progress=progress)
+        landmarks = [ClipLandmarks.of(one).thinned() for one in prepared]
+    numbers = save_core(output, landmarks, models.landmarker_file, licence_class=licence)
+    return Made(output, f"{len(landmarks)} clips, R2 {numbers.explained:.3f}")
+
+
+def prepare_all(data: Path, cache: Path, *, stages: Stages = no_stages) -> Made:
+    """Prepare all clips and stills of a folder, to be kept in the cache."""
+    clips = find_clips(data)
+    with stages("preparing clips") as progress:
+        prepared = prepare_clips(clips, load_models(core=True), cache, progress=progress)
+        found = sum(1 for _ in prepared)
+    return Made(cache, f"{found} of {len(clips)} clips show a face")
+
+
+def make_ccrl(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Train the content representation and write it.
+
+    Args:
+        config: The recipe, a TOML file.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The file.
+        options: Where the run is.
+        changes: Of the recipe (:func:`~cdrl_cli.training.config.read_config`).
+        stages: Shows progress.
+    """
+    recipe = read_config(config, CcrlConfig, changes=changes)
+    open_device(options.device)
+    prior = open_prior(recipe.prior)
+    clips = [
+        clip
+        for clip in read_index(data)
+        if is_learned_from(clip, recipe.data) or is_validation(clip, recipe.data)
+    ]
+    with stages("listening to clips") as progress:
+        prepared = prepare_clips(clips, load_models(core=True), cache, progress=progress)
+        takes = list(
+            read_takes(
+                prepared,
+                prior,
+                cache / "speech",
+                sound_late_s=recipe.data.sound_late_s,
+                noises=partial(draw_noises, count=recipe.sampling.noisy_sound),
+            )
+        )
+    with stages("training") as progress:
+        result = train_ccrl(
+            recipe,
+            takes,
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
+    models = ContentModels(
+        result.content, result.speech, prior.name, result.identities, result.sentences
+    )
+    write_content(output, models, facts=result.facts)
+    summary = f"step {result.best_step} of {result.steps}, top-1 {result.score:.3f}"
+    return Made(output, summary)
+
+
+def make_cerl(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Train the emotion representation and write it; arguments as :func:`make_ccrl` has them."""
+    recipe = read_config(config, CerlConfig, changes=changes)
+    open_device(options.device)
+    models = load_models(recipe.data.licence, core=True)
+    with stages("preparing clips") as progress:
+        prepared = prepare_clips(find_clips(data), models, cache, progress=progress)
+        performances = read_performances(prepared)
+    with stages("training") as progress:
+        result = train_cerl(
+            recipe,
+            performances,
+            find_neutrals(performances, models.neutral.mean),
+            read_wording(open_sentence_encoder()),
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
+    write_emotion(output, result.models, facts=result.facts)
+    summary = f"step {result.best_step} of {result.steps}, accuracy {result.score:.3f}"
+    return Made(output, summary)
+
+
+def make_appearance_file(
+    config: Path, data: Path, cache: Path, output: Path, *, stages: Stages = no_stages
+) -> Made:
+    """Measure what a published expression net says of everybody, and write both.
+
+    Args:
+        config: A recipe of CERL, of which the data is taken.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The file.
+        stages: Shows progress.
+    """
+    chosen = read_config(config, CerlConfig).data
+    find_weights("guide-face-api-layout")
+    net = find_weights("guide-face-api").parent
+    clips = acted_clips([one for one in read_index(data) if is_learned_from(one, chosen)])
+    with stages("looking at clips") as progress:
+        reader = make_appearance(
+            net, prepare_clips(clips, load_models(core=True), cache, progress=progress)
+        )
+    facts = {
+        "recipe": "spfem train appearance",
+        "licence_class": chosen.licence,
+        "commit": code_commit(),
+        "clips": str(len(clips)),
+    }
+    write_appearance(output, reader, facts=facts)
+    return Made(output, f"{len(clips)} clips")
+
+
+def make_motion(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Train the motion editor and write it; arguments as :func:`make_ccrl` has them."""
+    recipe = read_config(config, MotionTrainingConfig, changes=changes)
+    open_device(options.device)
+    licence = recipe.data.licence
+    models = load_models(licence, core=True)
+    with stages("preparing clips") as progress:
+        prepared = prepare_clips(read_index(data), models, cache, progress=progress)
+        takes = read_motion_takes(prepared)
+    with stages("training") as progress:
+        result = train_motion(
+            recipe,
+            takes,
+            models.neutral,
+            load_emotion(licence),
+            load_content(licence),
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
+    write_motion(output, result.editor, facts=result.facts)
+    return Made(output, f"step {result.best_step} of {result.steps}, score {result.score:.3f}")
+
+
+def make_pack(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Write the faces that a recipe of the generator learns from into one file.
+
+    Args:
+        config: The recipe.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The pack.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
+    recipe = read_config(config, GeneratorConfig, changes=changes)
+    with stages("preparing clips") as progress:
+        faces = gather_faces(recipe.data, data, cache, progress=progress)
+    write_pack(output, faces)
+    crops, megabytes = sum(len(one.place) for one in faces), output.stat().st_size / 1e6
+    return Made(output, f"{crops} crops of {len(faces)} clips, {megabytes:.1f} MB")
+
+
+def make_generator(
+    config: Path,
+    source: Path,
+    cache: Path,
+    output: Path,
+    *,
+    motion: Path,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Train the renderer, fine-tune the motion editor, and write both.
+
+    Args:
+        config: The recipe.
+        source: Folder with ``index.csv``, or a pack of :func:`make_pack`.
+        cache: Of prepared clips.
+        output: Folder.
+        motion: The trained motion editor.
+        options: Where the run is.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
+    recipe = read_config(config, GeneratorConfig, changes=changes)
+    editor = read_motion(motion)
+    open_device(options.device)
+    with stages("preparing clips") as progress:
+        if source.is_dir():
+            faces = gather_faces(recipe.data, source, cache, progress=progress)
+        else:
+            faces = unpack_faces(recipe.data, source)
+    licence = recipe.data.licence
+    models, guides = load_models(licence, core=True), open_guides()
+    supervision = Supervision(
+        load_emotion(licence),
+        load_content(licence),
+        find_reader(options.run / "reader.pt", faces, recipe),
+        Likeness(find_weights("identity")),
+        guides,
+    )
+    with stages("training") as progress:
+        result = train_generator(
+            recipe,
+            faces,
+            Chain(models.mesh, models.head.canonical_xyz, models.basis.displacement),
+            editor,
+            supervision,
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
+    expression, picture = (output / name for name in GENERATOR_FILES)
+    write_motion(expression, result.editor, facts=result.facts)
+    write_renderer(picture, result.renderer, facts=result.facts)
+    return Made(output, f"{result.steps} steps")
