@@ -1,11 +1,12 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type test faults e2e bench check
+.PHONY: help setup demo fmt lint type test faults e2e bench wheels check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DIST := dist
 DEMO := demo
 
 help: ## list the targets
@@ -13,11 +14,11 @@ help: ## list the targets
 
 setup: $(STAMP) ## create .venv and install the project into it (PYTHON=... chooses the interpreter)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml weights/research/pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "spfem needs Python 3.11 or newer; name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' -e weights/research
 	@touch $@
 
 demo: $(STAMP) ## edit real clips and draw before above after, into demo/
@@ -52,5 +53,9 @@ e2e: $(STAMP) ## the command on real clips, and the wheel installed elsewhere
 
 bench: $(STAMP) ## time and memory of an edit beside a mere re-encode, as Markdown
 	$(BIN)/python benchmarks/speed.py
+
+wheels: $(STAMP) ## build spfem and spfem-weights-research, into dist/
+	$(BIN)/python -m build --wheel --outdir $(DIST) .
+	$(BIN)/python -m build --wheel --outdir $(DIST) weights/research
 
 check: lint type test ## what every change must pass

@@ -11,6 +11,8 @@ Importing this package is cheap: a name is loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cdrl_cli._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from cdrl_cli.checkpoints.models import Models, load_models
     from cdrl_cli.editing import EditOptions, EditResult, Progress, edit_video
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from cdrl_cli.media.credentials import SigningIdentity
     from cdrl_cli.media.frames import VideoInfo
     from cdrl_cli.media.probe import probe_video
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BatchError",
