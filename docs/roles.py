@@ -1,4 +1,4 @@
-"""Cross-references of docstrings (``:func:`~cdrl_cli.editing.edit_video```) shown as names in code type."""
+"""Sphinx roles in docstrings, such as ``:func:``, shown as names in code type."""
 
 import re
 from typing import Any
