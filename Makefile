@@ -45,13 +45,13 @@ type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
 test: $(STAMP) ## unit, property and contract tests, doctests; no network
-	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/packaging -m "not slow"
+	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/distribution -m "not slow"
 
 faults: $(STAMP) ## everything that may go wrong, long form: kills, full disks, damaged files, a lost Ray node
 	$(BIN)/pytest tests/faults tests/batch -s
 
-e2e: $(STAMP) ## the command on real clips, and the wheel installed elsewhere
-	$(BIN)/pytest tests/e2e
+e2e: $(STAMP) ## the command on real clips, on a Ray cluster, and from the wheels installed elsewhere
+	$(BIN)/pytest tests/e2e tests/batch/test_ray.py
 
 bench: $(STAMP) ## time and memory of an edit beside a mere re-encode, as Markdown
 	$(BIN)/python benchmarks/speed.py
@@ -63,7 +63,7 @@ optional-weights: $(STAMP) ## the optional weights that tests use: about 150 MB,
 	$(BIN)/spfem download-weights identity text judge speech
 
 packaging: $(STAMP) ## every extra resolves, also at its lowest versions, and [train] imports; the Dockerfile runs
-	$(BIN)/pytest tests/packaging
+	$(BIN)/pytest tests/distribution
 
 wheels: $(STAMP) ## build spfem and spfem-weights-research, into dist/
 	$(BIN)/python -m build --wheel --outdir $(DIST) .
