@@ -1,23 +1,26 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type test faults e2e bench check
+.PHONY: help setup demo fmt lint type test faults e2e bench docs wheels packaging optional-weights check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DIST := dist
+# What setup installs beside the project: make setup EXTRAS=dev,ray
+EXTRAS ?= dev,docs
 DEMO := demo
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## create .venv and install the project into it (PYTHON=... chooses the interpreter)
+setup: $(STAMP) ## create .venv, install the project and the research weights (PYTHON=... EXTRAS=...)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml weights/research/pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "spfem needs Python 3.11 or newer; name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]" -e weights/research
 	@touch $@
 
 demo: $(STAMP) ## edit real clips and draw before above after, into demo/
@@ -42,15 +45,28 @@ type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
 test: $(STAMP) ## unit, property and contract tests, doctests; no network
-	$(BIN)/pytest --ignore=tests/e2e -m "not slow"
+	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/distribution -m "not slow"
 
 faults: $(STAMP) ## everything that may go wrong, long form: kills, full disks, damaged files, a lost Ray node
 	$(BIN)/pytest tests/faults tests/batch -s
 
-e2e: $(STAMP) ## the command on real clips, and the wheel installed elsewhere
-	$(BIN)/pytest tests/e2e
+e2e: $(STAMP) ## the command on real clips, on a Ray cluster, and from the wheels installed elsewhere
+	$(BIN)/pytest tests/e2e tests/batch/test_ray.py
 
 bench: $(STAMP) ## time and memory of an edit beside a mere re-encode, as Markdown
 	$(BIN)/python benchmarks/speed.py
+
+docs: $(STAMP) ## the site, into site/; no network, a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+optional-weights: $(STAMP) ## the optional weights that tests use: about 150 MB, once
+	$(BIN)/spfem download-weights identity text judge speech
+
+packaging: $(STAMP) ## every extra resolves, also at its lowest versions, and [train] imports; the Dockerfile runs
+	$(BIN)/pytest tests/distribution
+
+wheels: $(STAMP) ## build spfem and spfem-weights-research, into dist/
+	$(BIN)/python -m build --wheel --outdir $(DIST) .
+	$(BIN)/python -m build --wheel --outdir $(DIST) weights/research
 
 check: lint type test ## what every change must pass

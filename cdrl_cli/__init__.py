@@ -11,9 +11,20 @@ Importing this package is cheap: a name is loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cdrl_cli._version import __version__ as __version__
+
 if TYPE_CHECKING:
+    from cdrl_cli.batch import (
+        BatchRow,
+        BatchSummary,
+        RowDefaults,
+        RowResult,
+        read_manifest,
+        run_batch,
+    )
     from cdrl_cli.checkpoints.models import Models, load_models
     from cdrl_cli.editing import EditOptions, EditResult, Progress, edit_video
+    from cdrl_cli.embedding import ClipEmotion, EmotionAt, embed_clip
     from cdrl_cli.emotion import Emotion
     from cdrl_cli.errors import (
         BatchError,
@@ -31,13 +42,15 @@ if TYPE_CHECKING:
     from cdrl_cli.media.frames import VideoInfo
     from cdrl_cli.media.probe import probe_video
 
-__version__ = "0.1.0"
-
 __all__ = [
     "BatchError",
+    "BatchRow",
+    "BatchSummary",
+    "ClipEmotion",
     "EditOptions",
     "EditResult",
     "Emotion",
+    "EmotionAt",
     "FaceSpan",
     "Inspection",
     "Interrupted",
@@ -46,6 +59,8 @@ __all__ = [
     "OutputError",
     "PolicyError",
     "Progress",
+    "RowDefaults",
+    "RowResult",
     "SigningIdentity",
     "SpfemError",
     "UnreadableInputError",
@@ -53,14 +68,26 @@ __all__ = [
     "VideoInfo",
     "WeightsError",
     "edit_video",
+    "embed_clip",
     "inspect_video",
     "load_models",
     "probe_video",
+    "read_manifest",
+    "run_batch",
 ]
 
 _HOMES = {
+    "cdrl_cli.batch": {
+        "BatchRow",
+        "BatchSummary",
+        "RowDefaults",
+        "RowResult",
+        "read_manifest",
+        "run_batch",
+    },
     "cdrl_cli.checkpoints.models": {"Models", "load_models"},
     "cdrl_cli.editing": {"EditOptions", "EditResult", "Progress", "edit_video"},
+    "cdrl_cli.embedding": {"ClipEmotion", "EmotionAt", "embed_clip"},
     "cdrl_cli.emotion": {"Emotion"},
     "cdrl_cli.inspection": {"FaceSpan", "Inspection", "inspect_video"},
     "cdrl_cli.media.credentials": {"SigningIdentity"},

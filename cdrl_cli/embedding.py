@@ -52,7 +52,7 @@ class ClipEmotion:
     """Frames that showed the face."""
 
 
-def read_emotion_of(
+def embed_clip(
     source: Path,
     *,
     neutral: Path | None = None,

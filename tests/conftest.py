@@ -4,6 +4,7 @@ import importlib.util
 import os
 import random
 import shutil
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import settings
 
 import sample_clips
+from cdrl_cli.checkpoints.load import inspect_entry
 from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.checkpoints.registry import select_entries
 
 # The same examples every time: a failure on one machine is a failure on all. A shared machine
 # may take its time over one of them.
@@ -22,13 +25,50 @@ settings.load_profile("spfem")
 CLIP_CACHE = Path(__file__).parents[1] / ".cache" / "clips"
 
 
+MAY_SKIP = (
+    "gpu is missing",
+    "tmpfs is missing",  # an unprivileged machine cannot mount one
+    "permissions do not bind root",
+    "there is no full device",
+    "no /dev/full to stand for a full disk",
+    "peak memory is asked for the Linux way",
+)
+"""Reasons to skip that hold even where ``SPFEM_REQUIRE=all`` says that nothing may be missing."""
+
+
 def require(tool: str, *, present: bool) -> None:
-    """Skip on a laptop that lacks a tool; fail where ``SPFEM_REQUIRE=ffmpeg,gpu`` names it."""
+    """Skip on a laptop that lacks a tool; fail where ``SPFEM_REQUIRE=ffmpeg,gpu`` names it.
+
+    ``all`` stands for every tool but those of :data:`MAY_SKIP`, which count if they are named.
+    """
     if present:
         return
-    if tool in os.environ.get("SPFEM_REQUIRE", "").split(","):
-        pytest.fail(f"{tool} is missing, and SPFEM_REQUIRE names it")
-    pytest.skip(f"{tool} is missing")
+    required = os.environ.get("SPFEM_REQUIRE", "").split(",")
+    reason = f"{tool} is missing"
+    if tool in required or ("all" in required and reason not in MAY_SKIP):
+        pytest.fail(f"{reason}, and SPFEM_REQUIRE names it")
+    pytest.skip(reason)
+
+
+def require_weights(*names: str) -> None:
+    """Skip, or fail where it is required, without optional weights or a group of them."""
+    for name in names:
+        present = all(inspect_entry(entry).verified for entry in select_entries([name]))
+        require(name, present=present)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where ``SPFEM_REQUIRE=all``, a test that skips for any other reason has failed too."""
+    report = yield
+    if "all" in os.environ.get("SPFEM_REQUIRE", "").split(",") and report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        if not hasattr(report, "wasxfail") and not reason.endswith(MAY_SKIP):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} was skipped, and SPFEM_REQUIRE=all: {reason}"
+    return report
 
 
 def _has_cuda() -> bool:

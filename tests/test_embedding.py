@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cdrl_cli.cli.app import run
-from cdrl_cli.embedding import STEP_S, read_emotion_of
+from cdrl_cli.embedding import STEP_S, embed_clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.weights
 
 
 def test_laughter_is_read_as_happy_throughout(clips):
-    read = read_emotion_of(clips / "joy.mp4")
+    read = embed_clip(clips / "joy.mp4")
     assert max(read.probabilities, key=read.probabilities.get) is Emotion.HAPPY
     assert sum(read.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert np.linalg.norm(read.embedding) == pytest.approx(1, abs=1e-5)
@@ -24,8 +24,8 @@ def test_laughter_is_read_as_happy_throughout(clips):
 
 
 def test_a_clip_measured_from_itself_shows_nothing(clips):
-    read = read_emotion_of(clips / "joy.mp4", neutral=clips / "joy.mp4")
-    plain = read_emotion_of(clips / "joy.mp4")
+    read = embed_clip(clips / "joy.mp4", neutral=clips / "joy.mp4")
+    plain = embed_clip(clips / "joy.mp4")
     assert read.probabilities[Emotion.HAPPY] < plain.probabilities[Emotion.HAPPY] / 2
 
 
@@ -37,7 +37,7 @@ def test_a_clip_without_a_face_says_so(clips, tmp_path):
         picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
     Image.fromarray(picture).save(tmp_path / "sky.png")
     with pytest.raises(NoFaceError, match="sky"):
-        read_emotion_of(tmp_path / "sky.png")
+        embed_clip(tmp_path / "sky.png")
 
 
 def test_the_command_prints_one_object(clips, capsys):

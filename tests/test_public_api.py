@@ -1,5 +1,8 @@
+import re
 import subprocess
 import sys
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +40,28 @@ def test_importing_the_package_is_cheap():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_every_verb_of_the_command_line_is_a_function_too():
+    verbs = {"edit_video", "probe_video", "inspect_video", "embed_clip", "run_batch"}
+    assert verbs <= set(cdrl_cli.__all__)
+
+
+def test_a_batch_runs_by_the_public_names_alone(tmp_path):
+    manifest = tmp_path / "rows.csv"
+    manifest.write_text("source,emotion,output\ngone.mp4,sad,out.mp4\n")
+    rows = cdrl_cli.read_manifest(manifest, defaults=cdrl_cli.RowDefaults(preset="ultrafast"))
+    summary = cdrl_cli.run_batch(rows, tmp_path / "results.jsonl")
+    assert isinstance(summary, cdrl_cli.BatchSummary)
+    assert (summary.rows, summary.failed) == (1, 1)
+
+
+def test_the_package_says_that_it_is_typed():
+    assert resources.files("cdrl_cli").joinpath("py.typed").is_file()
+
+
+def test_the_version_is_that_of_the_newest_release_in_the_changelog():
+    changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == cdrl_cli.__version__

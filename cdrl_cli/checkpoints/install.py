@@ -170,8 +170,9 @@ def _check_fetchable(entry: Entry) -> None:
         return
     if not entry.sources:
         raise WeightsError(
-            f"weights '{entry.name}' are not downloaded: they come with the package",
-            hint="install the package again",
+            f"weights '{entry.name}' are not downloaded: "
+            f"they come with the package {entry.distribution or 'spfem'}",
+            hint=entry.remedy,
         )
     # Without a digest we could not tell the file from another, so a person must fetch it.
     where = " or ".join(str(source) for source in entry.sources)

@@ -24,6 +24,9 @@ class WeightState:
     sha256: str | None
     """What the file must have; None where neither manifest nor import noted one."""
     embedded: bool
+    """The distribution ``spfem`` carries the file."""
+    distribution: str | None
+    """Another distribution that carries the file, such as ``spfem-weights-research``."""
     recommended: bool
     can_be_fetched: bool
     present: bool
@@ -106,6 +109,7 @@ def _state_at(entry: Entry, path: Path) -> WeightState:
         size=path.stat().st_size if present and entry.size is None else entry.size,
         sha256=expected,
         embedded=entry.embedded,
+        distribution=entry.distribution,
         recommended=entry.recommended,
         can_be_fetched=entry.can_be_fetched,
         present=present,

@@ -1,7 +1,8 @@
 """What the project knows of each weight file: what it is, its terms, its place, its sources.
 
-Embedded files lie in ``weights/`` of a checkout and in ``cdrl_cli/weights/`` of a wheel; all others
-in ``weights/`` of the user's data folder, or of ``SPFEM_HOME`` where that is set.
+Embedded files lie in ``weights/`` of a checkout and in ``cdrl_cli/weights/`` of a wheel. Files for
+research only lie in ``weights/research/`` of a checkout, and are a distribution of their own. All
+others lie in ``weights/`` of the user's data folder, or of ``SPFEM_HOME`` where that is set.
 """
 
 import os
@@ -11,11 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import platformdirs
 
+from cdrl_cli._version import __version__
 from cdrl_cli.errors import UsageError
 
 
@@ -78,6 +81,9 @@ class Entry:
     size: int | None = None
     """Bytes; known where the digest is."""
     embedded: bool = False
+    """The distribution ``spfem`` carries the file."""
+    distribution: str | None = None
+    """Another distribution that carries the file, such as ``spfem-weights-research``."""
     recommended: bool = False
     group: str | None = None
     """Name of the files that are of use only together."""
@@ -96,8 +102,10 @@ class Entry:
             raise ValueError(f"{self.name}: {self.sha256!r} is no sha256")
         if (self.sha256 is None) != (self.size is None):
             raise ValueError(f"{self.name}: digest and size are known together")
-        if self.embedded and self.sha256 is None:
+        if (self.embedded or self.distribution) and self.sha256 is None:
             raise ValueError(f"{self.name}: what we ship has a digest")
+        if self.embedded and self.distribution:
+            raise ValueError(f"{self.name}: one distribution carries a file")
         if self.binds and self.terms is None:
             raise ValueError(f"{self.name}: a licence that binds can be read somewhere")
 
@@ -109,8 +117,11 @@ class Entry:
     @property
     def places(self) -> tuple[Path, ...]:
         """Where it may lie, the first choice first."""
-        own = data_folder() / self.file
-        return (embedded_folder() / self.file, own) if self.embedded else (own,)
+        own = data_folder()
+        carrier = embedded_folder() if self.embedded else None
+        if self.distribution:
+            carrier = distribution_folder(self.distribution)
+        return tuple(folder / self.file for folder in (carrier, own) if folder is not None)
 
     @property
     def command(self) -> str:
@@ -125,6 +136,8 @@ class Entry:
     @property
     def remedy(self) -> str:
         """What a user does if it is missing or damaged."""
+        if self.distribution:
+            return f"pip install {self.distribution}=={__version__}"
         if not self.embedded:
             return self.command
         again = "install the package again; it carries this file"
@@ -178,6 +191,23 @@ def embedded_folder() -> Path:
     package = Path(__file__).resolve().parent.parent
     installed = package / "weights"
     return installed if installed.is_dir() else package.parent / "weights"
+
+
+def distribution_folder(distribution: str) -> Path | None:
+    """Where the weights of another distribution lie; None if it is not installed.
+
+    A checkout uses its own ``weights/research/``, so that code and weights are of one commit.
+
+    Args:
+        distribution: Name as pip knows it; its package has the same name with underscores.
+    """
+    module = distribution.replace("-", "_")
+    checkout = Path(__file__).resolve().parents[2] / "weights" / "research" / module
+    if checkout.is_dir():
+        return checkout
+    found = find_spec(module)
+    places = found.submodule_search_locations if found else None
+    return Path(places[0]) if places else None
 
 
 def data_folder() -> Path:

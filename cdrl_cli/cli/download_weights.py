@@ -23,7 +23,7 @@ Examples:
   spfem download-weights --list
   spfem download-weights --verify
   spfem download-weights identity --from /media/usb
-  spfem download-weights buffalo_l --from ~/Downloads --accept-licence
+  spfem download-weights core-research --from ~/Downloads
 
 \b
 They go to SPFEM_HOME/weights; where SPFEM_HOME is not set, to the user's data folder. Nothing is
@@ -33,8 +33,8 @@ HF_HUB_OFFLINE=1 are honoured.
 
 --json prints one object: folder, weights (name, path, size, sha256, source; source is null for
 what was there already). With --list or --verify: an array of objects with name, group, purpose,
-licence, binds, size, sha256, embedded, recommended, can_be_fetched, present, verified, path,
-remedy.
+licence, binds, size, sha256, embedded, distribution, recommended, can_be_fetched, present,
+verified, path, remedy.
 """
 
 
@@ -158,6 +158,8 @@ def _word(state: "WeightState") -> str:
         return "DAMAGED"
     if state.verified:
         return "embedded" if state.embedded else "installed"
+    if state.distribution:
+        return "package"
     if not state.can_be_fetched:
         return "by hand"
     return "recommended" if state.recommended else "optional"

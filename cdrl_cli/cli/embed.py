@@ -43,13 +43,13 @@ def embed(
     What a machine reads from a face is not what the person feels. With --neutral, how the person's
     face is built is told from what it does.
     """
-    from cdrl_cli.embedding import read_emotion_of
+    from cdrl_cli.embedding import embed_clip
 
     with (
         read_source(source) as readable,
         show_progress("reading", quiet=quiet, mode=progress) as report,
     ):
-        read = read_emotion_of(readable, neutral=neutral, weight_set=weight_set, progress=report)
+        read = embed_clip(readable, neutral=neutral, weight_set=weight_set, progress=report)
     if json:
         print_json(read)
     else:

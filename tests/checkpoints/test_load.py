@@ -3,14 +3,17 @@ import shutil
 
 import pytest
 
+import cdrl_cli
 from cdrl_cli.checkpoints import registry
 from cdrl_cli.checkpoints.load import find_weights, inspect_entry
-from cdrl_cli.checkpoints.registry import embedded_folder, read_manifest
+from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.checkpoints.registry import distribution_folder, embedded_folder, read_manifest
 from cdrl_cli.errors import WeightsError
+from cdrl_cli.weight_set import WeightSet
 
 from .conftest import CONTENT, make_entry, make_unverified
 
-EMBEDDED = [entry for entry in read_manifest().values() if entry.embedded]
+CARRIED = [entry for entry in read_manifest().values() if entry.embedded or entry.distribution]
 
 
 @pytest.fixture
@@ -21,16 +24,30 @@ def weights_copy(tmp_path, monkeypatch):
     return tmp_path / "weights"
 
 
-@pytest.mark.parametrize("entry", EMBEDDED, ids=lambda entry: entry.name)
-def test_every_embedded_file_is_there_and_is_the_one_it_says(entry):
+@pytest.mark.parametrize("entry", CARRIED, ids=lambda entry: entry.name)
+def test_every_carried_file_is_there_and_is_the_one_it_says(entry):
     data = find_weights(entry.name).read_bytes()
     assert len(data) == entry.size
     assert hashlib.sha256(data).hexdigest() == entry.sha256
 
 
 def test_every_weight_file_is_in_the_manifest():
-    there = {path.name for path in embedded_folder().iterdir() if path.suffix != ".md"}
-    assert there == {entry.file for entry in EMBEDDED}
+    research = distribution_folder("spfem-weights-research")
+    assert research is not None
+    for folder, carried in (
+        (embedded_folder(), {entry.file for entry in CARRIED if entry.embedded}),
+        (research, {entry.file for entry in CARRIED if entry.distribution}),
+    ):
+        files = {path.name for path in folder.iterdir() if path.is_file()}
+        assert {file for file in files if not file.endswith((".md", ".py"))} == carried
+
+
+def test_the_research_set_without_its_package_is_one_error_with_the_command(monkeypatch, home):
+    monkeypatch.setattr(registry, "distribution_folder", lambda _: None)
+    with pytest.raises(WeightsError, match=r"core-research.*missing") as caught:
+        load_models(WeightSet.RESEARCH)
+    assert caught.value.exit_code == 4
+    assert caught.value.hint == f"pip install spfem-weights-research=={cdrl_cli.__version__}"
 
 
 def test_a_missing_file_is_said_to_be_missing(weights_copy):

@@ -34,3 +34,9 @@ def test_a_prior_that_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
     with pytest.raises(WeightsError) as caught:
         open_prior("whisper")
     assert "download-weights speech" in caught.value.hint
+
+
+def test_an_unknown_prior_is_refused_and_the_known_ones_named():
+    with pytest.raises(UsageError, match="no speech prior 'wisper'") as caught:
+        open_prior("wisper")
+    assert caught.value.hint == "one of: log-mel, whisper"

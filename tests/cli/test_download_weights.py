@@ -26,6 +26,7 @@ STATE = {
     "size": (int, type(None)),
     "sha256": (str, type(None)),
     "embedded": bool,
+    "distribution": (str, type(None)),
     "recommended": bool,
     "can_be_fetched": bool,
     "present": bool,
@@ -67,7 +68,11 @@ def test_list_as_json_is_one_array_with_every_field(capsys, home):  # noqa: F811
         assert state.keys() == STATE.keys()
         for field, kinds in STATE.items():
             assert isinstance(state[field], kinds), field
-        assert state["verified"] == state["present"] == state["embedded"]
+        assert (
+            state["verified"]
+            == state["present"]
+            == (state["embedded"] or state["distribution"] is not None)
+        )
     assert not home.exists()
 
 
@@ -192,3 +197,13 @@ def test_embedded_weights_need_no_download(capsys, home):  # noqa: F811
     assert state["source"] is None
     assert Path(state["path"]).is_file()
     assert not home.exists()
+
+
+def test_a_file_of_another_package_says_which(capsys, monkeypatch, home):  # noqa: F811
+    monkeypatch.setattr(registry, "distribution_folder", lambda _: None)
+    assert run(["download-weights", "core-research"]) == 4
+    err = capsys.readouterr().err
+    assert "they come with the package spfem-weights-research" in err
+    assert "hint: pip install spfem-weights-research==" in err
+    assert run(["download-weights", "core-research", "--list"]) == 0
+    assert "package" in capsys.readouterr().out

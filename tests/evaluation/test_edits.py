@@ -4,19 +4,19 @@ import csv
 import json
 import re
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import require, require_weights
 
 import sample_clips
-from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.cli.app import run
 from cdrl_cli.data.clips import Clip, read_index
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import WeightsError
 from cdrl_cli.evaluation import rows
 from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS, HELD_OUT_PEOPLE, Task
 from cdrl_cli.evaluation.rows import count_changed_outside, make_edit
@@ -65,11 +65,8 @@ def data(cuts: Path) -> Path:
 @pytest.fixture(scope="module")
 def judging() -> None:
     """The optional parts that an evaluation needs."""
-    try:
-        for name in ("judge", "identity", "speech-model"):
-            find_weights(name)
-    except WeightsError:
-        pytest.skip("spfem download-weights judge identity speech")
+    require_weights("judge", "identity", "speech")
+    require("ctranslate2", present=find_spec("ctranslate2") is not None)
 
 
 def task_of(cuts: Path) -> Task:

@@ -3,11 +3,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from conftest import require_weights
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import UsageError, WeightsError
+from cdrl_cli.errors import UsageError
 from cdrl_cli.evaluation.judges import FacexJudge, Judge, cut_tight, load_judge, present, reorder
 from cdrl_cli.evaluation.measures import judged_emotion
 from cdrl_cli.media import open_video
@@ -82,10 +83,8 @@ def test_without_litert_it_says_what_to_install(monkeypatch, tmp_path):
 @pytest.mark.weights
 def test_facex_sees_joy(clips, models):
     """On the actress of the sample clips, who laughs."""
-    try:
-        judge = load_judge()
-    except WeightsError:
-        pytest.skip("spfem download-weights judge")
+    require_weights("judge")
+    judge = load_judge()
     crops = []
     with open_video(clips / "joy.mp4") as video, models.open_landmarker() as landmarker:
         for frame in video:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from conftest import require_weights
 
 from cdrl_cli.checkpoints.load import find_weights
-from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.identity import IdentityEncoder, five_points
 from cdrl_cli.media import open_video
 
@@ -18,10 +18,8 @@ def test_the_five_points_keep_the_template_order():
 
 @pytest.fixture
 def encoder():
-    try:
-        return IdentityEncoder(find_weights("identity"))
-    except WeightsError:
-        pytest.skip("spfem download-weights identity")
+    require_weights("identity")
+    return IdentityEncoder(find_weights("identity"))
 
 
 @pytest.mark.weights

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import require
+from conftest import require_weights
 
-from cdrl_cli.checkpoints.load import inspect_entry
-from cdrl_cli.checkpoints.registry import select_entries
 from golden import record
 
 
@@ -20,7 +18,7 @@ def folder(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _require_text(name: str) -> None:
     if name in record.NEED_TEXT:
-        require("text", present=all(inspect_entry(e).verified for e in select_entries(["text"])))
+        require_weights("text")
 
 
 @pytest.mark.weights
