@@ -43,7 +43,7 @@ class FaceClip:
     crops: ClipCrops
     owner: Int[np.ndarray, "frames 256 256"]
     inside_px: UInt8[np.ndarray, "frames 256 256"]
-    """Of :class:`~cdrl_cli.training.chain.Geometry`."""
+    """Of :class:`~cdrl_cli.training.differentiable.Geometry`."""
     expression: Float[np.ndarray, "grid 52"]
     """All of the clip, 25 frames a second."""
     mouth: UInt8[np.ndarray, "grid 32 32"]

@@ -28,8 +28,8 @@ from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.generator.motion_network import MotionEditor
 from cdrl_cli.generator.unet import RendererNet
 from cdrl_cli.training.balance import GradientBalance, LikenessPrice
-from cdrl_cli.training.chain import Chain
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts, step_rng
+from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.edits import Edits, RequestSampler, change_expressions
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, open_device
 from cdrl_cli.training.losses import (

@@ -14,12 +14,12 @@ from cdrl_cli.data.faces import FaceClip, join_clip
 from cdrl_cli.data.packs import read_pack
 from cdrl_cli.errors import UsageError
 from cdrl_cli.geometry.mesh import FaceMesh
-from cdrl_cli.training.chain import Geometry
 from cdrl_cli.training.config import DataConfig
+from cdrl_cli.training.differentiable import Geometry
 from cdrl_cli.training.prepare import prepare_clips, prepare_crops
-from cdrl_cli.training.reader import Reader, train_reader
 from cdrl_cli.training.recipes import GeneratorConfig
 from cdrl_cli.training.split import is_learned_from
+from cdrl_cli.training.teachers.expression import Reader, train_reader
 
 
 def gather_faces(

@@ -35,14 +35,12 @@ from cdrl_cli.data.takes import read_takes
 from cdrl_cli.training.appearance import make_appearance
 from cdrl_cli.training.ccrl import train_ccrl
 from cdrl_cli.training.cerl import read_wording, train_cerl
-from cdrl_cli.training.chain import Chain
 from cdrl_cli.training.checkpoint import code_commit
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.core import ClipLandmarks, save_core
+from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.generator import train_generator
 from cdrl_cli.training.generator_data import find_reader, gather_faces, unpack_faces
-from cdrl_cli.training.guides import open_guides
-from cdrl_cli.training.likeness import Likeness
 from cdrl_cli.training.loop import open_device
 from cdrl_cli.training.motion import train_motion
 from cdrl_cli.training.prepare import prepare_clips
@@ -54,6 +52,8 @@ from cdrl_cli.training.recipes import (
 )
 from cdrl_cli.training.split import is_learned_from, is_validation
 from cdrl_cli.training.supervision import Supervision
+from cdrl_cli.training.teachers.emotion import open_guides
+from cdrl_cli.training.teachers.identity import Likeness
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all)."""

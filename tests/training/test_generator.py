@@ -13,17 +13,14 @@ from cdrl_cli.data.stored import save_fields
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.unet import UNetConfig
-from cdrl_cli.training.chain import Chain
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import ScheduleConfig
+from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.edits import Edits, RequestSampler, ask, change_expressions
 from cdrl_cli.training.generator import GeneratorTask
-from cdrl_cli.training.guides import Guide
-from cdrl_cli.training.likeness import Likeness
 from cdrl_cli.training.log import read_log
 from cdrl_cli.training.loop import Trainer
 from cdrl_cli.training.losses import optical_flow
-from cdrl_cli.training.reader import Reader
 from cdrl_cli.training.recipes import (
     EditingConfig,
     GeneratorConfig,
@@ -31,6 +28,9 @@ from cdrl_cli.training.recipes import (
     GeneratorSamplingConfig,
 )
 from cdrl_cli.training.supervision import Supervision, cut_mouths
+from cdrl_cli.training.teachers.emotion import Guide
+from cdrl_cli.training.teachers.expression import Reader
+from cdrl_cli.training.teachers.identity import Likeness
 from heads import toy_head
 from networks import write_likeness
 from pictures import waves
