@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.stored import load_fields
 
 

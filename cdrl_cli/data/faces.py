@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.crops import ClipCrops
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import time_grid
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int16, UInt8
 from torch import Tensor
 
-from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.noise import Noise, add_noise
+from cdrl_cli.data.augment import Noise, add_noise
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.representation.audio_prior import SAMPLE_RATE_HZ, SpeechPrior, features_at

@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32, Int
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.checkpoints.trained import ContentModels, load_content, open_prior
-from cdrl_cli.data.clips import Clip, read_index
+from cdrl_cli.data.index import Clip, read_index
 from cdrl_cli.data.pairs import align
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import Take, Windows, read_takes

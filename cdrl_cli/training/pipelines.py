@@ -26,9 +26,9 @@ from cdrl_cli.checkpoints.trained import (
     write_motion,
     write_renderer,
 )
-from cdrl_cli.data.clips import find_clips, read_index, read_training_clips
+from cdrl_cli.data.augment import draw_noises
+from cdrl_cli.data.index import read_index
 from cdrl_cli.data.motions import read_motion_takes
-from cdrl_cli.data.noise import draw_noises
 from cdrl_cli.data.packs import write_pack
 from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
 from cdrl_cli.data.takes import read_takes
@@ -50,7 +50,12 @@ from cdrl_cli.training.recipes import (
     GeneratorConfig,
     MotionTrainingConfig,
 )
-from cdrl_cli.training.split import is_learned_from, is_validation
+from cdrl_cli.training.selection import (
+    find_clips,
+    is_learned_from,
+    is_validation,
+    read_training_clips,
+)
 from cdrl_cli.training.supervision import Supervision
 from cdrl_cli.training.teachers.emotion import open_guides
 from cdrl_cli.training.teachers.identity import Likeness
@@ -188,8 +193,9 @@ def make_cerl(
     recipe = read_config(config, CerlConfig, changes=changes)
     open_device(options.device)
     models = load_models(recipe.data.licence, core=True)
+    clips = find_clips(data, stills=recipe.data.stills)
     with stages("preparing clips") as progress:
-        prepared = prepare_clips(find_clips(data), models, cache, progress=progress)
+        prepared = prepare_clips(clips, models, cache, progress=progress)
         performances = read_performances(prepared)
     with stages("training") as progress:
         result = train_cerl(

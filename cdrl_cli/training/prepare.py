@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.crops import ClipCrops, load_crops
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.prepared import MOUTH_SIDE, PreparedClip, load_prepared
 from cdrl_cli.data.stored import save_fields
 from cdrl_cli.errors import UnreadableInputError

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.training.prepare import MOUTH_REACH_PX, cut_mouth, prepare_clips
 from pictures import waves
