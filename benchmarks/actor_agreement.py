@@ -16,8 +16,8 @@ from cdrl_cli.data.index import read_index
 from cdrl_cli.data.motions import agreement, clear_differences, read_motion_takes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import SHARES
+from cdrl_cli.preparation import prepare_clips
 from cdrl_cli.training.config import read_config
-from cdrl_cli.training.prepare import prepare_clips
 from cdrl_cli.training.recipes import MotionTrainingConfig
 from cdrl_cli.training.selection import is_learned_from
 

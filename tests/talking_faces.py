@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cdrl_cli.data.crops import ClipCrops
 from cdrl_cli.data.faces import FaceClip
 from cdrl_cli.data.index import Clip
+from cdrl_cli.data.prepared import ClipCrops
 from cdrl_cli.face.alignment import crop_face
 from cdrl_cli.face.identity import align_to_template
 from cdrl_cli.training.differentiable import Geometry

@@ -17,7 +17,6 @@ from cdrl_cli.data.augment import draw_noises
 from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.index import Role, read_index
 from cdrl_cli.data.performances import find_neutrals, read_performances
-from cdrl_cli.data.takes import read_takes
 from cdrl_cli.errors import UsageError
 from cdrl_cli.evaluation.content import (
     CANDIDATES,
@@ -36,9 +35,9 @@ from cdrl_cli.evaluation.emotion import (
     unknown_performances,
 )
 from cdrl_cli.metrics.bootstrap import Interval
+from cdrl_cli.preparation import prepare_clips, read_takes
 from cdrl_cli.representation.reading import LOOKS
 from cdrl_cli.training.config import DataConfig
-from cdrl_cli.training.prepare import prepare_clips
 
 NOISE_DB = 10.0
 """Of speech over noise, white or pink, that retrieval is measured under."""

@@ -22,7 +22,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler, Light
+from cdrl_cli.data.augment import Light
+from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.generator.motion_network import MotionEditor

@@ -14,9 +14,9 @@ from cdrl_cli.data.index import Role
 from cdrl_cli.data.packs import read_pack
 from cdrl_cli.errors import UsageError
 from cdrl_cli.geometry.mesh import FaceMesh
+from cdrl_cli.preparation import prepare_clips, prepare_crops
 from cdrl_cli.training.config import DataConfig
 from cdrl_cli.training.differentiable import Geometry
-from cdrl_cli.training.prepare import prepare_clips, prepare_crops
 from cdrl_cli.training.recipes import GeneratorConfig
 from cdrl_cli.training.selection import find_clips, is_learned_from
 from cdrl_cli.training.teachers.expression import Reader, train_reader

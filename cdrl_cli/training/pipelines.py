@@ -31,7 +31,7 @@ from cdrl_cli.data.index import read_index
 from cdrl_cli.data.motions import read_motion_takes
 from cdrl_cli.data.packs import write_pack
 from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
-from cdrl_cli.data.takes import read_takes
+from cdrl_cli.preparation import prepare_clips, read_takes
 from cdrl_cli.training.appearance import make_appearance
 from cdrl_cli.training.ccrl import train_ccrl
 from cdrl_cli.training.cerl import read_wording, train_cerl
@@ -43,7 +43,6 @@ from cdrl_cli.training.generator import train_generator
 from cdrl_cli.training.generator_data import find_reader, gather_faces, unpack_faces
 from cdrl_cli.training.loop import open_device
 from cdrl_cli.training.motion import train_motion
-from cdrl_cli.training.prepare import prepare_clips
 from cdrl_cli.training.recipes import (
     CcrlConfig,
     CerlConfig,

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cdrl_cli.checkpoints.trained import load_content, load_emotion, load_motion
-from cdrl_cli.data.crops import load_crops
-from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceSampler, Light
-from cdrl_cli.data.stored import save_fields
+from cdrl_cli.data.augment import Light
+from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceSampler
+from cdrl_cli.data.prepared import load_crops, save_fields
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.unet import UNetConfig
@@ -256,7 +256,7 @@ def test_nothing_moves_between_equal_pictures():
 
 
 def test_the_mouth_is_cut_as_prepared_clips_hold_it(faces):
-    from cdrl_cli.training.prepare import cut_mouth
+    from cdrl_cli.preparation import cut_mouth
 
     batch = FaceBatch.of([(faces[0], 0)])
     mouth = torch.from_numpy(toy_head().canonical_xyz[[13, 14]].mean(axis=0)).float()
