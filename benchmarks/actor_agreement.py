@@ -12,14 +12,14 @@ import numpy as np
 
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.data.action_units import coded_expression
-from cdrl_cli.data.clips import read_index
+from cdrl_cli.data.index import read_index
 from cdrl_cli.data.motions import agreement, clear_differences, read_motion_takes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import SHARES
+from cdrl_cli.preparation import prepare_clips
 from cdrl_cli.training.config import read_config
-from cdrl_cli.training.prepare import prepare_clips
 from cdrl_cli.training.recipes import MotionTrainingConfig
-from cdrl_cli.training.split import is_learned_from
+from cdrl_cli.training.selection import is_learned_from
 
 
 def main() -> None:

@@ -22,18 +22,18 @@ from torch.nn import functional
 
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models, load_models
-from cdrl_cli.data.clips import read_index
 from cdrl_cli.data.faces import MAX_TURN, FaceBatch, FaceClip, join_clip
+from cdrl_cli.data.index import read_index
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.judges import cut_tight, load_judge
 from cdrl_cli.face.identity import IdentityEncoder
-from cdrl_cli.training.chain import Chain
+from cdrl_cli.preparation import prepare_clips, prepare_crops
 from cdrl_cli.training.config import DataConfig, read_config
+from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.generator_data import draw_geometry
 from cdrl_cli.training.losses import match_colour, optical_flow
-from cdrl_cli.training.prepare import prepare_clips, prepare_crops
 from cdrl_cli.training.recipes import GeneratorConfig
-from cdrl_cli.training.split import is_learned_from
+from cdrl_cli.training.selection import is_learned_from
 
 ROWS = (
     "neutral frame",

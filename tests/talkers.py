@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.takes import Take
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.crops import ClipCrops
 from cdrl_cli.data.faces import FaceClip
+from cdrl_cli.data.index import Clip
+from cdrl_cli.data.prepared import ClipCrops
 from cdrl_cli.face.alignment import crop_face
 from cdrl_cli.face.identity import align_to_template
-from cdrl_cli.training.chain import Geometry
+from cdrl_cli.training.differentiable import Geometry
 from heads import pose, toy_head
 from pictures import ArrayFrame, waves
 

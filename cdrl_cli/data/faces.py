@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.crops import ClipCrops
-from cdrl_cli.data.prepared import PreparedClip
+from cdrl_cli.data.augment import Light
+from cdrl_cli.data.index import Clip
+from cdrl_cli.data.prepared import ClipCrops, PreparedClip
 from cdrl_cli.data.takes import time_grid
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.face.identity import align_to_template
@@ -43,7 +43,7 @@ class FaceClip:
     crops: ClipCrops
     owner: Int[np.ndarray, "frames 256 256"]
     inside_px: UInt8[np.ndarray, "frames 256 256"]
-    """Of :class:`~cdrl_cli.training.chain.Geometry`."""
+    """Of :class:`~cdrl_cli.training.differentiable.Geometry`."""
     expression: Float[np.ndarray, "grid 52"]
     """All of the clip, 25 frames a second."""
     mouth: UInt8[np.ndarray, "grid 32 32"]
@@ -124,30 +124,9 @@ class FaceBatch:
             template_from_crop=stack([one.template_from_crop[i] for one, i in frames]).float(),
         )
 
-    def relit(self, light: "Light") -> "FaceBatch":
+    def relit(self, light: Light) -> "FaceBatch":
         """The same faces in another light."""
         return replace(self, image=light(self.image))
-
-
-@dataclass(frozen=True, slots=True)
-class Light:
-    """Gain of each colour, contrast and gamma of some pictures: cameras and rooms differ."""
-
-    gain: Float[Tensor, "batch 3 1 1"]
-    gamma: Float[Tensor, "batch 1 1 1"]
-
-    @classmethod
-    def draw(cls, count: int, rng: np.random.Generator) -> "Light":
-        """So many lights."""
-        both = rng.uniform(0.75, 1.2, (count, 1, 1, 1)) * rng.uniform(0.93, 1.07, (count, 3, 1, 1))
-        gamma = np.exp(rng.normal(0, 0.2, (count, 1, 1, 1)))
-        return cls(torch.from_numpy(both).float(), torch.from_numpy(gamma).float())
-
-    def __call__(self, image: Float[Tensor, "some 3 h w"]) -> Float[Tensor, "some 3 h w"]:
-        """The first so many pictures in the first so many lights."""
-        count = len(image)
-        gamma, gain = (one[:count].to(image.device) for one in (self.gamma, self.gain))
-        return (image.clamp(min=1e-4) ** gamma * gain).clamp(0, 1)
 
 
 class FaceSampler:

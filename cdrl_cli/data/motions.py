@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from cdrl_cli.data.action_units import coded_expression
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.pairs import align
 from cdrl_cli.data.performances import has_known_emotion
 from cdrl_cli.data.prepared import PreparedClip

@@ -16,10 +16,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.crops import ClipCrops
 from cdrl_cli.data.faces import FaceClip
-from cdrl_cli.data.stored import save_arrays
+from cdrl_cli.data.index import Clip
+from cdrl_cli.data.prepared import ClipCrops, save_arrays
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 

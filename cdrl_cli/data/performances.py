@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Float64, UInt8
 
 from cdrl_cli.data.action_units import coded_expression
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip, Role
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
@@ -78,7 +78,7 @@ def has_known_emotion(clip: Clip) -> bool:
     return (
         clip.emotion is not None
         and (clip.label_certain or clip.emotion is Emotion.NEUTRAL)
-        and "full frame" not in clip.dataset
+        and Role.REFRAMED not in clip.roles
     )
 
 

@@ -9,15 +9,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cdrl_cli.checkpoints.trained import ContentModels
-from cdrl_cli.data.takes import Take, Windows, mean_codes
+from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
 from cdrl_cli.metrics.probe import balanced_accuracy, probe_across_people
 from cdrl_cli.metrics.retrieval import found_first
-from cdrl_cli.representation.ccrl import VIEWS
+from cdrl_cli.representation.ccrl import VIEWS, ContentEncoder
 
 CANDIDATES = 10
 """Windows of one clip among which the right one is to be found: chance is .10."""
+
+CODE_EVERY = 3
+"""Frames between the windows whose codes are averaged over a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +258,13 @@ def _mean(values: list[float]) -> Interval:
 def _class_of(emotion: Emotion | None) -> int:
     assert emotion is not None
     return emotion.class_index
+
+
+def mean_codes(content: ContentEncoder, take: Take) -> dict[str, Float[np.ndarray, " dimension"]]:
+    """A clip's mean content code, by view; not a unit vector."""
+    frames = content.config.frames
+    chosen = [(take, int(start)) for start in take.starts(frames)[::CODE_EVERY]]
+    windows = Windows.of(chosen, frames)
+    with torch.inference_mode():
+        codes = content.encode_views(windows.crops, windows.coefficients)
+    return {view: seen.mean(dim=0).numpy() for view, seen in codes.items()}

@@ -16,10 +16,10 @@ from jaxtyping import Float, Float32, Int
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.checkpoints.trained import ContentModels, load_content, open_prior
-from cdrl_cli.data.clips import Clip, read_index
+from cdrl_cli.data.index import Clip, read_index
 from cdrl_cli.data.pairs import align
 from cdrl_cli.data.prepared import PreparedClip
-from cdrl_cli.data.takes import Take, Windows, read_takes
+from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.evaluation import measures
@@ -38,8 +38,8 @@ from cdrl_cli.evaluation.protocol import (
 from cdrl_cli.evaluation.references import ReferenceReader, other_changes, read_photos
 from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit
 from cdrl_cli.face.identity import IdentityEncoder
+from cdrl_cli.preparation import prepare_clip, prepare_clips, read_takes
 from cdrl_cli.representation.audio_prior import SpeechPrior
-from cdrl_cli.training.prepare import prepare_clip, prepare_clips
 
 SYNC_WINDOWS = 10
 """Of a clip, whose mouths are held against their own and the others' speech."""

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.evaluation.judges import CROP_MARGIN, Judge, cut_tight
 from cdrl_cli.face.identity import IdentityEncoder

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.evaluation import measures

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from jaxtyping import Int
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.edits import Acted, Evaluation, Likeness, Score, slug
 from cdrl_cli.evaluation.measures import confusion, mean_over_emotions, rank_correlation

@@ -13,10 +13,10 @@ from cdrl_cli.checkpoints.trained import (
     open_sentence_encoder,
     read_content,
 )
-from cdrl_cli.data.clips import read_index, read_london
-from cdrl_cli.data.noise import draw_noises
+from cdrl_cli.data.augment import draw_noises
+from cdrl_cli.data.datasets.london import read_london
+from cdrl_cli.data.index import Role, read_index
 from cdrl_cli.data.performances import find_neutrals, read_performances
-from cdrl_cli.data.takes import read_takes
 from cdrl_cli.errors import UsageError
 from cdrl_cli.evaluation.content import (
     CANDIDATES,
@@ -35,9 +35,9 @@ from cdrl_cli.evaluation.emotion import (
     unknown_performances,
 )
 from cdrl_cli.metrics.bootstrap import Interval
+from cdrl_cli.preparation import prepare_clips, read_takes
 from cdrl_cli.representation.reading import LOOKS
 from cdrl_cli.training.config import DataConfig
-from cdrl_cli.training.prepare import prepare_clips
 
 NOISE_DB = 10.0
 """Of speech over noise, white or pink, that retrieval is measured under."""
@@ -116,7 +116,7 @@ def evaluate_content(
     clips = [
         clip
         for clip in read_index(data)
-        if "full frame" not in clip.dataset and clip.path.stem not in recipe.left_out
+        if Role.REFRAMED not in clip.roles and clip.path.stem not in recipe.left_out
     ]
     prepared = prepare_clips(clips, load_models(weight_set, core=True), cache, progress=progress)
     takes = unknown_people(

@@ -10,7 +10,7 @@ from cdrl_cli.data.performances import spread_faces
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.representation.appearance import AppearanceReader
 from cdrl_cli.representation.reading import LOOKS
-from cdrl_cli.training.guides import read_face_api
+from cdrl_cli.training.teachers.emotion import read_face_api
 
 
 def make_appearance(face_api: Path, prepared: Iterable[PreparedClip]) -> AppearanceReader:

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from cdrl_cli.data.index import StillSet
 from cdrl_cli.errors import UnreadableInputError, UsageError
 
 Recipe = TypeVar("Recipe")
@@ -32,6 +33,9 @@ class DataConfig:
     """Never learned from, nor looked at during training."""
     held_out_sentences: tuple[str, ...] = ()
     """Nobody's clips of these are learned from."""
+    stills: tuple[StillSet, ...] = ("london",)
+    """Data sets of pictures that are learned from beside the clips, where a run can use pictures
+    (CERL, the generator): ``london``, and ``photos``, whose ``photos.csv`` must be there."""
     left_out: tuple[str, ...] = ()
     """Clips, by the stem of the file's name, that are not learned from: no speech to be heard."""
     sound_late_s: dict[str, float] = field(default_factory=dict)

@@ -22,14 +22,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler, Light
+from cdrl_cli.data.augment import Light
+from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.generator.motion_network import MotionEditor
 from cdrl_cli.generator.unet import RendererNet
 from cdrl_cli.training.balance import GradientBalance, LikenessPrice
-from cdrl_cli.training.chain import Chain
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts, step_rng
+from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.edits import Edits, RequestSampler, change_expressions
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, open_device
 from cdrl_cli.training.losses import (

@@ -9,17 +9,17 @@ import torch
 from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import load_models
-from cdrl_cli.data.clips import find_clips
 from cdrl_cli.data.faces import FaceClip, join_clip
+from cdrl_cli.data.index import Role
 from cdrl_cli.data.packs import read_pack
 from cdrl_cli.errors import UsageError
 from cdrl_cli.geometry.mesh import FaceMesh
-from cdrl_cli.training.chain import Geometry
+from cdrl_cli.preparation import prepare_clips, prepare_crops
 from cdrl_cli.training.config import DataConfig
-from cdrl_cli.training.prepare import prepare_clips, prepare_crops
-from cdrl_cli.training.reader import Reader, train_reader
+from cdrl_cli.training.differentiable import Geometry
 from cdrl_cli.training.recipes import GeneratorConfig
-from cdrl_cli.training.split import is_learned_from
+from cdrl_cli.training.selection import find_clips, is_learned_from
+from cdrl_cli.training.teachers.expression import Reader, train_reader
 
 
 def gather_faces(
@@ -43,8 +43,8 @@ def gather_faces(
     models = load_models(chosen.licence, core=True)
     clips = [
         clip
-        for clip in find_clips(data)
-        if is_learned_from(clip, chosen) and "full frame" not in clip.dataset
+        for clip in find_clips(data, stills=chosen.stills)
+        if is_learned_from(clip, chosen) and Role.REFRAMED not in clip.roles
     ]
     prepared = list(prepare_clips(clips, models, cache, progress=progress))
     if not prepared:

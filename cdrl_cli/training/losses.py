@@ -16,7 +16,7 @@ from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.lips import INNER_PAIRS
 from cdrl_cli.generator.unet import MAX_FLOW_PX
-from cdrl_cli.training.guides import luma
+from cdrl_cli.training.teachers.emotion import luma
 
 PATCH_PX = 96
 """Side of what the discriminator sees."""

@@ -26,34 +26,38 @@ from cdrl_cli.checkpoints.trained import (
     write_motion,
     write_renderer,
 )
-from cdrl_cli.data.clips import find_clips, read_index, read_training_clips
+from cdrl_cli.data.augment import draw_noises
+from cdrl_cli.data.index import read_index
 from cdrl_cli.data.motions import read_motion_takes
-from cdrl_cli.data.noise import draw_noises
 from cdrl_cli.data.packs import write_pack
 from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
-from cdrl_cli.data.takes import read_takes
+from cdrl_cli.preparation import prepare_clips, read_takes
 from cdrl_cli.training.appearance import make_appearance
 from cdrl_cli.training.ccrl import train_ccrl
 from cdrl_cli.training.cerl import read_wording, train_cerl
-from cdrl_cli.training.chain import Chain
 from cdrl_cli.training.checkpoint import code_commit
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.core import ClipLandmarks, save_core
+from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.generator import train_generator
 from cdrl_cli.training.generator_data import find_reader, gather_faces, unpack_faces
-from cdrl_cli.training.guides import open_guides
-from cdrl_cli.training.likeness import Likeness
 from cdrl_cli.training.loop import open_device
 from cdrl_cli.training.motion import train_motion
-from cdrl_cli.training.prepare import prepare_clips
 from cdrl_cli.training.recipes import (
     CcrlConfig,
     CerlConfig,
     GeneratorConfig,
     MotionTrainingConfig,
 )
-from cdrl_cli.training.split import is_learned_from, is_validation
+from cdrl_cli.training.selection import (
+    find_clips,
+    is_learned_from,
+    is_validation,
+    read_training_clips,
+)
 from cdrl_cli.training.supervision import Supervision
+from cdrl_cli.training.teachers.emotion import open_guides
+from cdrl_cli.training.teachers.identity import Likeness
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all)."""
@@ -188,8 +192,9 @@ def make_cerl(
     recipe = read_config(config, CerlConfig, changes=changes)
     open_device(options.device)
     models = load_models(recipe.data.licence, core=True)
+    clips = find_clips(data, stills=recipe.data.stills)
     with stages("preparing clips") as progress:
-        prepared = prepare_clips(find_clips(data), models, cache, progress=progress)
+        prepared = prepare_clips(clips, models, cache, progress=progress)
         performances = read_performances(prepared)
     with stages("training") as progress:
         result = train_cerl(

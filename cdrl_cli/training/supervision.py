@@ -23,12 +23,12 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
+from cdrl_cli.preparation import MOUTH_REACH_PX
 from cdrl_cli.representation.ccrl import CROP_SIDE
 from cdrl_cli.training.edits import Edits
-from cdrl_cli.training.guides import Guide, luma
-from cdrl_cli.training.likeness import Likeness, template_grids
-from cdrl_cli.training.prepare import MOUTH_REACH_PX
-from cdrl_cli.training.reader import Reader
+from cdrl_cli.training.teachers.emotion import Guide, luma
+from cdrl_cli.training.teachers.expression import Reader
+from cdrl_cli.training.teachers.identity import Likeness, template_grids
 
 MIRRORED = 0.5
 """Of what guides look at."""

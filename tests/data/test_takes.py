@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from cdrl_cli.data.noise import Noise
+from cdrl_cli.data.augment import Noise
 from cdrl_cli.data.prepared import PreparedClip
-from cdrl_cli.data.takes import Windows, read_takes, time_grid
+from cdrl_cli.data.takes import Windows, time_grid
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
+from cdrl_cli.preparation import read_takes
 from cdrl_cli.representation.audio_prior import LogMelPrior
 from talkers import make_clip
 

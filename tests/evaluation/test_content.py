@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from cdrl_cli.checkpoints.trained import ContentModels
-from cdrl_cli.data.takes import mean_codes
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.content import (
+    mean_codes,
     measure_following,
     measure_leak,
     measure_readability,

@@ -14,7 +14,7 @@ from conftest import require, require_weights
 import sample_clips
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.cli.app import run
-from cdrl_cli.data.clips import Clip, read_index
+from cdrl_cli.data.index import Clip, read_index
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation import rows

@@ -5,7 +5,7 @@ import pytest
 
 from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.data.action_units import coded_expression
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.performances import Performance, find_neutrals
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.emotion import measure_accuracy, measure_leaks, unknown_performances

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.edits import Acted, Evaluation, Likeness, Score
 from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS, Task

@@ -8,7 +8,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.representation.appearance import ORDER, AppearanceReader, tighten
 from cdrl_cli.representation.reading import APPEARANCE_SHARE, LOOKS
-from cdrl_cli.training.guides import ExpressionNet
+from cdrl_cli.training.teachers.emotion import ExpressionNet
 
 WIDTHS = (32, 32, 64, 128, 256)
 

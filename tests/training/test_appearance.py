@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.training.appearance import make_appearance

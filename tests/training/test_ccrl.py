@@ -22,16 +22,14 @@ from cdrl_cli.training.ccrl import (
     ccrl_losses,
     draw_sound,
     encode_windows,
-    is_learned_from,
-    is_validation,
     measure_accuracy,
     train_ccrl,
 )
-from cdrl_cli.training.config import DataConfig, ScheduleConfig
+from cdrl_cli.training.config import ScheduleConfig
 from cdrl_cli.training.log import read_log
 from cdrl_cli.training.loop import sum_losses
 from cdrl_cli.training.recipes import CcrlConfig, ContentLossConfig, ContentSamplingConfig
-from talkers import SPEECH_FEATURES, make_clip, make_takes
+from talkers import SPEECH_FEATURES, make_takes
 
 MINIATURE = CcrlConfig(
     model=ContentConfig(frames=12, width=16, dimension=16),
@@ -137,30 +135,6 @@ def test_nobody_to_validate_on_is_said_before_training(takes, tmp_path):
     known = [take for take in takes if take.clip.identity != "J05"]
     with pytest.raises(UsageError, match="0 to validate on"):
         train_ccrl(MINIATURE, known, run=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("clip", "learned"),
-    [
-        ({}, True),
-        ({"identity": "J05"}, False),
-        ({"identity": "s1"}, False),
-        ({"sentence": "S04"}, False),
-        ({"split": "val"}, False),
-        ({"licence_class": "research"}, False),
-    ],
-)
-def test_what_is_held_out_is_not_learned_from(clip, learned):
-    data = DataConfig(held_out_identities=("s1",), held_out_sentences=("S04",))
-    assert is_learned_from(make_clip(**clip), data) == learned
-    assert is_learned_from(make_clip(**clip), dataclasses.replace(data, licence="research")) == (
-        learned or "licence_class" in clip
-    )
-
-
-def test_the_same_take_in_another_framing_does_not_validate():
-    assert is_validation(make_clip(identity="J05"), DataConfig())
-    assert not is_validation(make_clip(identity="J05", dataset="X (full frame)"), DataConfig())
 
 
 def test_knowing_the_take_does_not_help_among_its_own_windows(takes):

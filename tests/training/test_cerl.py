@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.performances import (
     Performance,
     SetSampler,

@@ -7,23 +7,20 @@ import pytest
 import torch
 
 from cdrl_cli.checkpoints.trained import load_content, load_emotion, load_motion
-from cdrl_cli.data.crops import load_crops
-from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceSampler, Light
-from cdrl_cli.data.stored import save_fields
+from cdrl_cli.data.augment import Light
+from cdrl_cli.data.faces import MOMENTS, FaceBatch, FaceSampler
+from cdrl_cli.data.prepared import load_crops, save_fields
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.unet import UNetConfig
-from cdrl_cli.training.chain import Chain
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import ScheduleConfig
+from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.edits import Edits, RequestSampler, ask, change_expressions
 from cdrl_cli.training.generator import GeneratorTask
-from cdrl_cli.training.guides import Guide
-from cdrl_cli.training.likeness import Likeness
 from cdrl_cli.training.log import read_log
 from cdrl_cli.training.loop import Trainer
 from cdrl_cli.training.losses import optical_flow
-from cdrl_cli.training.reader import Reader
 from cdrl_cli.training.recipes import (
     EditingConfig,
     GeneratorConfig,
@@ -31,6 +28,9 @@ from cdrl_cli.training.recipes import (
     GeneratorSamplingConfig,
 )
 from cdrl_cli.training.supervision import Supervision, cut_mouths
+from cdrl_cli.training.teachers.emotion import Guide
+from cdrl_cli.training.teachers.expression import Reader
+from cdrl_cli.training.teachers.identity import Likeness
 from heads import toy_head
 from networks import write_likeness
 from pictures import waves
@@ -256,7 +256,7 @@ def test_nothing_moves_between_equal_pictures():
 
 
 def test_the_mouth_is_cut_as_prepared_clips_hold_it(faces):
-    from cdrl_cli.training.prepare import cut_mouth
+    from cdrl_cli.preparation import cut_mouth
 
     batch = FaceBatch.of([(faces[0], 0)])
     mouth = torch.from_numpy(toy_head().canonical_xyz[[13, 14]].mean(axis=0)).float()

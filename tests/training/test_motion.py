@@ -9,7 +9,7 @@ import torch
 
 from cdrl_cli.checkpoints.trained import load_content, load_emotion, read_motion, write_motion
 from cdrl_cli.data.action_units import coded_expression
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.motions import (
     MotionTake,
     align_takes,

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdrl_cli.data.clips import Clip
+from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.training.prepare import MOUTH_REACH_PX, cut_mouth, prepare_clips
+from cdrl_cli.preparation import MOUTH_REACH_PX, cut_mouth, prepare_clips
 from pictures import waves
 
 pytestmark = pytest.mark.weights

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
-from cdrl_cli.training.reader import train_reader
+from cdrl_cli.training.teachers.expression import train_reader
 
 JAW = EXPRESSION_NAMES.index("jawOpen")
 

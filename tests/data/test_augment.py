@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cdrl_cli.data.noise import GAIN_DB, SNR_DB, Noise, add_noise, draw_noises
+from cdrl_cli.data.augment import GAIN_DB, SNR_DB, Noise, add_noise, draw_noises
 
 RATE_HZ = 16_000
 

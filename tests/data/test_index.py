@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from cdrl_cli.data.clips import read_index, read_london, read_training_clips
+from cdrl_cli.data.index import Role, read_index
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 
@@ -80,41 +80,28 @@ def test_a_missing_column_is_named(tmp_path, column):
         read_index(tmp_path)
 
 
-def test_stills_say_who_and_what_by_their_names(tmp_path):
-    for name in ("002_smiling.jpg", "001_neutral.jpg", "notes.jpg", "001_neutral.txt"):
-        (tmp_path / name).touch()
-    stills = read_london(tmp_path)
-    assert [clip.identity for clip in stills] == ["London_001", "London_002"]
-    assert [clip.emotion for clip in stills] == [Emotion.NEUTRAL, Emotion.HAPPY]
+def test_roles_are_a_column(tmp_path):
+    with (tmp_path / "index.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*ROW, "roles"])
+        writer.writeheader()
+        writer.writerow(ROW | {"roles": "held_out reframed"})
+        # What a data set says by its name counts no more once the index has the column.
+        writer.writerow(ROW | {"roles": "", "dataset": "Java-SED (full frame)"})
+    one, other = read_index(tmp_path)
+    assert one.roles == {Role.HELD_OUT, Role.REFRAMED}
+    assert other.roles == frozenset()
 
 
-def test_a_folder_without_stills_has_none(tmp_path):
-    assert read_london(tmp_path / "london") == []
+def test_a_role_that_nobody_knows_is_named(tmp_path):
+    with (tmp_path / "index.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*ROW, "roles"])
+        writer.writeheader()
+        writer.writerow(ROW | {"roles": "spare"})
+    with pytest.raises(UnreadableInputError, match="spare") as caught:
+        read_index(tmp_path)
+    assert "held_out" in caught.value.hint
 
 
-def test_permissive_training_leaves_research_clips_out(tmp_path):
-    write_index(tmp_path, {"path": "a.mp4"}, {"path": "b.mp4", "licence_class": "research"})
-    (tmp_path / "london").mkdir()
-    (tmp_path / "london" / "001_neutral.jpg").touch()
-    names = {
-        wanted: [c.path.name for c in read_training_clips(tmp_path, licence_class=wanted)]
-        for wanted in ("permissive", "research")
-    }
-    assert names["permissive"] == ["a.mp4", "001_neutral.jpg"]
-    assert names["research"] == ["a.mp4", "b.mp4", "001_neutral.jpg"]
-
-
-def test_nobody_learns_from_the_validation_split(tmp_path):
-    write_index(tmp_path, {"split": "val"}, {"split": "train"})
-    assert len(read_training_clips(tmp_path, licence_class="research")) == 1
-
-
-def test_a_doubtful_label_is_not_learned_unless_neutral(tmp_path):
-    write_index(
-        tmp_path,
-        {"label_certain": "0"},
-        {"label_certain": "0", "emotion": "neutral"},
-        {"label_certain": "1"},
-    )
-    learned = [c.emotion for c in read_training_clips(tmp_path, licence_class="research")]
-    assert learned == [None, Emotion.NEUTRAL, Emotion.HAPPY]
+def test_a_data_set_of_other_framings_says_so_where_the_index_does_not(tmp_path):
+    write_index(tmp_path, {"dataset": "Java-SED (full frame)"}, {"dataset": "Java-SED"})
+    assert [clip.roles for clip in read_index(tmp_path)] == [{Role.REFRAMED}, frozenset()]

@@ -10,7 +10,7 @@ from cdrl_cli.face.alignment import crop_face
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.renderer import WarpRenderer
 from cdrl_cli.generator.unet import CONDITION, RendererNet, UNetConfig
-from cdrl_cli.training.chain import Chain, Geometry
+from cdrl_cli.training.differentiable import Chain, Geometry
 from heads import coefficients, pose, toy_head
 from pictures import ArrayFrame, waves
 

@@ -8,7 +8,7 @@ import torch
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
-from cdrl_cli.training.guides import FaceApi, MiniXception
+from cdrl_cli.training.teachers.emotion import FaceApi, MiniXception
 
 
 def face_api_layout():

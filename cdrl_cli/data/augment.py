@@ -1,11 +1,13 @@
-"""The same voice in another room: gain and noise on the waveform, before any prior hears it."""
+"""The same recording in other circumstances: noise and gain of a voice, light of a picture."""
 
 import zlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float32, Int16
+import torch
+from jaxtyping import Float, Float32, Int16
+from torch import Tensor
 
 GAIN_DB = (-9.0, 6.0)
 """Least and most that a recording is made louder; what leaves -1..1 then clips, as on tape."""
@@ -18,7 +20,7 @@ Colour = Literal["white", "pink"]
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What is done to a recording."""
+    """What is done to the waveform of a recording, before any prior hears it."""
 
     gain_db: float
     snr_db: float
@@ -74,6 +76,27 @@ def add_noise(
     level = _rms(samples) * 10 ** (-noise.snr_db / 20)
     louder = 10 ** (noise.gain_db / 20) * (samples + level * hiss / _rms(hiss))
     return louder.clip(-1, 1).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Gain of each colour, contrast and gamma of some pictures: cameras and rooms differ."""
+
+    gain: Float[Tensor, "batch 3 1 1"]
+    gamma: Float[Tensor, "batch 1 1 1"]
+
+    @classmethod
+    def draw(cls, count: int, rng: np.random.Generator) -> "Light":
+        """So many lights."""
+        both = rng.uniform(0.75, 1.2, (count, 1, 1, 1)) * rng.uniform(0.93, 1.07, (count, 3, 1, 1))
+        gamma = np.exp(rng.normal(0, 0.2, (count, 1, 1, 1)))
+        return cls(torch.from_numpy(both).float(), torch.from_numpy(gamma).float())
+
+    def __call__(self, image: Float[Tensor, "some 3 h w"]) -> Float[Tensor, "some 3 h w"]:
+        """The first so many pictures in the first so many lights."""
+        count = len(image)
+        gamma, gain = (one[:count].to(image.device) for one in (self.gamma, self.gain))
+        return (image.clamp(min=1e-4) ** gamma * gain).clamp(0, 1)
 
 
 def _rms(samples: np.ndarray) -> float:

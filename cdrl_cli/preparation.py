@@ -1,29 +1,47 @@
-"""Training clips, run through the same landmarker, tracker and aligner as an edit."""
+"""Clips to learn from or to test on, run through the networks that an edit and CCRL run.
+
+The landmarker, tracker and aligner of an edit find faces; a speech prior listens. What they find is
+kept in a cache, as values of :mod:`cdrl_cli.data`, which runs no network itself.
+"""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, Float64, Int16, UInt8
 
 from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.data.clips import Clip
-from cdrl_cli.data.crops import ClipCrops, load_crops
-from cdrl_cli.data.prepared import MOUTH_SIDE, PreparedClip, load_prepared
-from cdrl_cli.data.stored import save_fields
+from cdrl_cli.data.augment import Noise, add_noise
+from cdrl_cli.data.index import Clip
+from cdrl_cli.data.prepared import (
+    MOUTH_SIDE,
+    ClipCrops,
+    PreparedClip,
+    load_crops,
+    load_prepared,
+    save_fields,
+)
+from cdrl_cli.data.takes import Take, place_on_grid, time_grid
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.face.alignment import FaceCrop, crop_face
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.face.stream import FACE_SIDE, Sighting, open_faces
 from cdrl_cli.media import open_video
 from cdrl_cli.media.audio import Sound, read_sound
+from cdrl_cli.representation.audio_prior import SAMPLE_RATE_HZ, SpeechPrior, features_at
+from cdrl_cli.representation.ccrl import RATE_HZ
 
 CROPS_A_CLIP = 14
 """Frames of a clip that are kept at full size."""
 
+SHORTEST_SOUND_S = 0.5
+"""Length of a sound under which a clip counts as silent, seconds."""
 MOUTH_LANDMARKS = (13, 14)
+"""The inner lips' middles, whose canonical place is the middle of the mouth's crop."""
+
 MOUTH_REACH_PX = 48
 """Half the side of the mouth's part of the aligned crop."""
 
@@ -127,6 +145,36 @@ def cut_crops(prepared: PreparedClip, models: Models) -> ClipCrops:
     )
 
 
+def read_takes(
+    prepared: Iterable[PreparedClip],
+    prior: SpeechPrior,
+    cache: Path,
+    *,
+    sound_late_s: Mapping[str, float] | None = None,
+    noises: Callable[[Int16[np.ndarray, " samples"]], Sequence[Noise]] = lambda _: (),
+) -> Iterator[Take]:
+    """Bring prepared clips to the grid and listen to them.
+
+    Args:
+        prepared: Stills are left out.
+        prior: Hears them; its features are kept.
+        cache: Folder for them.
+        sound_late_s: By the stem of a clip's file name, how much later than the picture its sound
+            is; other clips are in time.
+        noises: For the sound of a clip, through what else it is heard.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    for one in prepared:
+        grid_s = time_grid(one.time_s)
+        if len(grid_s):
+            late_s = (sound_late_s or {}).get(one.clip.path.stem, 0.0)
+            clean, *noisy = (
+                _listen(one, grid_s + late_s, prior, cache, noise)
+                for noise in (None, *noises(one.sound))
+            )
+            yield replace(place_on_grid(one, grid_s, clean), noisy=tuple(noisy))
+
+
 def _place(clip: Clip, cache: Path) -> Path:
     key = zlib.crc32(str(clip.path.resolve()).encode())
     return cache / f"{clip.path.stem}-{key:08x}.npz"
@@ -160,3 +208,25 @@ def _sound(clip: Clip) -> Sound:
         return read_sound(clip.audio or clip.path)
     except UnreadableInputError:
         return Sound(np.zeros(0, np.float32), 0.0)
+
+
+def _listen(
+    one: PreparedClip,
+    heard_s: Float64[np.ndarray, " frames"],
+    prior: SpeechPrior,
+    cache: Path,
+    noise: Noise | None,
+) -> Float32[np.ndarray, "frames dim"]:
+    if len(one.sound) < SHORTEST_SOUND_S * SAMPLE_RATE_HZ:
+        return np.zeros((len(heard_s), 0), np.float32)
+    label = "" if noise is None else f"-{noise.label}"
+    digest = f"{len(one.sound)}-{zlib.crc32(one.sound.tobytes()):08x}"
+    kept = cache / f"{prior.name}-{digest}{label}.npy"
+    if not kept.exists():
+        samples = one.sound.astype(np.float32) / 32767
+        heard = prior.listen(samples if noise is None else add_noise(samples, noise))
+        part = kept.with_name(f"{kept.stem}.part.npy")
+        np.save(part, heard.astype(np.float16))
+        part.replace(kept)
+    features = np.load(kept).astype(np.float32)
+    return features_at(features, prior.rate_hz, heard_s - one.sound_start_s, duration_s=1 / RATE_HZ)

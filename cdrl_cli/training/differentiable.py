@@ -28,7 +28,7 @@ from cdrl_cli.generator.renderer import (
 )
 from cdrl_cli.generator.unet import RendererNet
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners
-from cdrl_cli.training.prepare import MOUTH_LANDMARKS
+from cdrl_cli.preparation import MOUTH_LANDMARKS
 
 INVERSIONS = 4
 """Rounds of turning a displacement into the flow that undoes it."""
