@@ -9,8 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from cdrl_cli.checkpoints.models import load_models
-from cdrl_cli.checkpoints.trained import open_sentence_encoder
+from cdrl_cli.checkpoints.models import load_models, open_sentence_encoder
 from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.index import read_index
 from cdrl_cli.data.performances import find_neutrals, read_performances

@@ -6,16 +6,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
-from torch import Tensor
+from jaxtyping import Float32
 
 from cdrl_cli.checkpoints.models import Models, load_models
-from cdrl_cli.checkpoints.trained import EmotionModels, load_emotion
 from cdrl_cli.editing import Progress
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.selection import FaceSelector
 from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
+from cdrl_cli.representation.emotion_reader import EmotionReader
 from cdrl_cli.weight_set import WeightSet
 
 WINDOW_S = 1.0
@@ -73,24 +72,25 @@ def embed_clip(
         UnreadableInputError: If one of them cannot be decoded.
         WeightsError: If weights are missing or damaged.
     """
-    models, emotions = load_models(weight_set, core=True), load_emotion(weight_set)
+    models = load_models(weight_set, core=True)
+    reader, space = models.emotion_reader, models.cerl.space
     shown = _read_face(source, models, progress)
     own = None if neutral is None else _read_face(neutral, models).expressions.mean(axis=0)
-    embedding = _embed(shown, own, emotions)
+    embedding = _embed(shown, own, reader)
     return ClipEmotion(
-        probabilities=emotions.probabilities(embedding),
-        phrases=tuple(emotions.nearest_phrases(embedding)),
-        curve=tuple(_curve(shown, own, emotions)),
+        probabilities=space.probabilities(embedding),
+        phrases=tuple(space.nearest_phrases(embedding)),
+        curve=tuple(_curve(shown, own, reader)),
         embedding=tuple(embedding.tolist()),
         frames=len(shown.time_s),
     )
 
 
 def _embed(
-    shown: FaceTrack, own: Float32[np.ndarray, " 52"] | None, emotions: EmotionModels
-) -> Float[Tensor, " dimension"]:
+    shown: FaceTrack, own: Float32[np.ndarray, " 52"] | None, reader: EmotionReader
+) -> Float32[np.ndarray, " dimension"]:
     """Pixels stand in for the person's neutral face where it is not known."""
-    return emotions.embed(shown.expressions, own, None if own is not None else shown.crops)
+    return reader.embed(shown.expressions, own, None if own is not None else shown.crops)
 
 
 def _read_face(
@@ -116,14 +116,14 @@ def _sight_largest(
 
 
 def _curve(
-    shown: FaceTrack, neutral: Float32[np.ndarray, " 52"] | None, emotions: EmotionModels
+    shown: FaceTrack, neutral: Float32[np.ndarray, " 52"] | None, reader: EmotionReader
 ) -> list[EmotionAt]:
     """The emotion in windows that overlap; windows without the face are left out."""
     curve = []
     for middle in np.arange(shown.time_s[0] + WINDOW_S / 2, shown.time_s[-1], STEP_S):
         window = shown.around(float(middle), WINDOW_S)
         if len(window.time_s):
-            embedding = _embed(window, neutral, emotions)
+            embedding = _embed(window, neutral, reader)
             time = Fraction(float(middle)).limit_denominator(1000)
-            curve.append(EmotionAt(time, emotions.probabilities(embedding)))
+            curve.append(EmotionAt(time, reader.space.probabilities(embedding)))
     return curve

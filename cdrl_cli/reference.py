@@ -84,7 +84,7 @@ def read_named_emotion(words: str, models: Models) -> ConditionTrack:
 def condition_of_label(emotion: Emotion, models: Models) -> Condition:
     """The condition that a label sets."""
     index = emotion.class_index
-    return _condition(models.differences[index], models.labels[index], models)
+    return _condition(models.differences[index], models.cerl.space.labels[index], models)
 
 
 def condition_of_face(shown: FaceTrack, models: Models) -> Condition:
@@ -94,7 +94,7 @@ def condition_of_face(shown: FaceTrack, models: Models) -> Condition:
     """
     difference = SHARES * (shown.expressions.mean(axis=0) - models.neutral.mean)
     embedding = models.emotion_reader.embed(shown.expressions, faces=shown.crops)
-    reading = _likelihoods(embedding, models)
+    reading = models.cerl.space.likelihoods(embedding)
     return replace(_condition(difference, _recall(reading, models), models), reading=reading)
 
 
@@ -114,7 +114,7 @@ def condition_of_words(words: str, models: Models) -> Condition:
             f"{words!r} is none of {labels}; other words need weights that are not here",
             hint=error.hint,
         ) from error
-    shares = _likelihoods(embedding, models)
+    shares = models.cerl.space.likelihoods(embedding)
     return _condition(shares @ models.differences, embedding, models)
 
 
@@ -131,7 +131,7 @@ def _condition(
     embedding: Float[np.ndarray, " dimension"],
     models: Models,
 ) -> Condition:
-    reading = _likelihoods(embedding, models)
+    reading = models.cerl.space.likelihoods(embedding)
     likelihood = reading.copy()
     likelihood[Emotion.NEUTRAL.class_index] = 0
     return Condition(difference, embedding, likelihood, reading)
@@ -144,14 +144,5 @@ def _recall(reading: Float[np.ndarray, " 7"], models: Models) -> Float[np.ndarra
     2021). A clip's embedding lies well beside all of them, where the editor learned little;
     and doubt between anger and disgust is no mixture of the two.
     """
-    recalled = reading @ models.labels
+    recalled = reading @ models.cerl.space.labels
     return np.asarray(recalled / np.linalg.norm(recalled))
-
-
-def _likelihoods(
-    embedding: Float[np.ndarray, " dimension"], models: Models
-) -> Float[np.ndarray, " 7"]:
-    """Probability of each label, in the order of :class:`~cdrl_cli.emotion.Emotion`."""
-    logits = models.labels @ embedding / models.temperature
-    likelihood = np.exp(logits - logits.max())
-    return np.asarray(likelihood / likelihood.sum())

@@ -4,17 +4,22 @@ Without torch, for what an edit reads; :mod:`cdrl_cli.checkpoints.trained` has w
 and writes.
 """
 
+import base64
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Shaped
-from safetensors.numpy import load_file, save_file
+from jaxtyping import Float, Float32, Shaped
+from safetensors.numpy import save_file
 
 from cdrl_cli.errors import WeightsError
+from cdrl_cli.generator.motion import LearnedMotion
+from cdrl_cli.nn.onnx import open_network, read_facts
 from cdrl_cli.representation.appearance import AppearanceReader
+from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionSpace
 
 Array = TypeVar("Array")
 
@@ -53,25 +58,72 @@ def part_of(arrays: Mapping[str, Array], part: str) -> dict[str, Array]:
     return {k.removeprefix(start): one for k, one in arrays.items() if k.startswith(start)}
 
 
-def read_appearance(path: Path) -> AppearanceReader:
-    """A reader from a file that :func:`write_appearance` wrote.
+def pack_array(array: Float[np.ndarray, "..."]) -> str:
+    """An array as a text for a network's metadata; single precision."""
+    data = base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode("ascii")
+    return json.dumps({"shape": array.shape, "float32": data})
+
+
+def unpack_array(text: str) -> Float32[np.ndarray, "..."]:
+    """The array that :func:`pack_array` made a text of."""
+    stored = json.loads(text)
+    data = np.frombuffer(base64.b64decode(stored["float32"]), "<f4")
+    return data.reshape(stored["shape"]).astype(np.float32)
+
+
+def open_motion(path: Path) -> LearnedMotion:
+    """The motion editor in a file, as an edit runs it.
+
+    Raises:
+        WeightsError: If it is no such file.
+    """
+    with reading(path, "motion editor"):
+        session = open_network(path, threads=1)
+        _refuse_other(session, {"expression", "window", "embedding"})
+        return LearnedMotion(session)
+
+
+def open_cerl(path: Path) -> EmotionNetwork:
+    """The emotion representation in a file, as an edit runs it.
+
+    Raises:
+        WeightsError: If it is no such file.
+    """
+    with reading(path, "emotion encoder"):
+        session = open_network(path, threads=1)
+        facts = read_facts(session)
+        return EmotionNetwork(session, read_space(facts))
+
+
+def read_space(facts: Mapping[str, str]) -> EmotionSpace:
+    """What the metadata of an emotion representation says."""
+    return EmotionSpace(
+        labels=unpack_array(facts["labels"]),
+        neutral=unpack_array(facts["neutral"]),
+        temperature=float(facts["temperature"]),
+        phrases=tuple(json.loads(facts["phrases"])),
+        phrase_embeddings=unpack_array(facts["phrase_embeddings"]),
+        identities=frozenset(json.loads(facts["identities"])),
+    )
+
+
+def open_appearance(path: Path) -> AppearanceReader:
+    """The reader of appearance in a file, as an edit runs it.
 
     Raises:
         WeightsError: If it is no such file.
     """
     with reading(path, "reader of appearance"):
-        weights = load_file(path)
-        usual = weights.pop("usual")
-        return AppearanceReader(weights, usual)
+        session = open_network(path, threads=1)
+        usual = unpack_array(read_facts(session)["usual"])
+
+    def run(pictures: Float32[np.ndarray, "looks 3 112 112"]) -> Float32[np.ndarray, "looks 7"]:
+        return np.asarray(session.run(None, {"pictures": pictures})[0])
+
+    return AppearanceReader(run, usual)
 
 
-def write_appearance(path: Path, reader: AppearanceReader, *, facts: Mapping[str, str]) -> None:
-    """Write the reader, its net in half precision.
-
-    Args:
-        path: ``appearance.safetensors``.
-        reader: The net, and what it usually says.
-        facts: Sources, licence, data digest and the like.
-    """
-    net = {name: value.astype(np.float16) for name, value in reader.weights.items()}
-    write_arrays(path, {**net, "usual": reader.usual}, facts)
+def _refuse_other(session: Any, inputs: set[str]) -> None:
+    found = {one.name for one in session.get_inputs()}
+    if not inputs <= found:
+        raise ValueError(f"it takes {', '.join(sorted(found))}")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from cdrl_cli.checkpoints.files import part_of, read_appearance
+from cdrl_cli.checkpoints.files import open_appearance, open_cerl, open_motion
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
@@ -17,7 +16,6 @@ from cdrl_cli.face.landmarks import Landmarker
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.motion import (
     DifferenceMotion,
-    LearnedMotion,
     Motion,
     NeutralPrior,
 )
@@ -29,7 +27,8 @@ from cdrl_cli.generator.renderer import (
 )
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.nn.onnx import open_network
-from cdrl_cli.representation.reading import EmotionReader
+from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionReader
+from cdrl_cli.representation.text_prior import SentenceEncoder
 from cdrl_cli.weight_set import WeightSet
 
 
@@ -46,11 +45,10 @@ class Models:
     motion: Motion
     renderer: Renderer
     differences: Float[np.ndarray, "7 52"]
-    """Coefficients of each emotion minus neutral, in the order of :class:`Emotion`."""
-    labels: Float[np.ndarray, "7 dimension"]
-    """CERL's embedding of each label, in the same order."""
-    temperature: float
-    """Turns cosines with them into likelihoods."""
+    """Coefficients of each emotion minus neutral, in the order of
+    :class:`~cdrl_cli.emotion.Emotion`."""
+    cerl: EmotionNetwork
+    """Faces and words in one space."""
 
     def open_landmarker(self, *, max_faces: int = 4) -> Landmarker:
         """A landmarker for one clip."""
@@ -58,15 +56,18 @@ class Models:
 
     @cached_property
     def emotion_reader(self) -> EmotionReader:
-        """What reads a face's emotion by CERL; loaded when it is first asked for."""
-        cerl = load_file(find_weights(self.weight_set.entry("cerl")))
-        return EmotionReader(
-            part_of(cerl, "encoder"),
-            cerl["labels"],
-            cerl["neutral"],
-            self.temperature,
-            read_appearance(find_weights("appearance")),
-        )
+        """What reads a face's emotion; loaded when it is first asked for."""
+        appearance = open_appearance(find_weights("appearance"))
+        return EmotionReader(self.cerl.embed_face, self.cerl.space, appearance)
+
+    @cached_property
+    def sentence_encoder(self) -> SentenceEncoder:
+        """The frozen sentence encoder; loaded when it is first asked for.
+
+        Raises:
+            WeightsError: If it has not been downloaded.
+        """
+        return open_sentence_encoder()
 
     def embed_words(self, words: str) -> Float[np.ndarray, " dimension"]:
         """CERL's embedding of a sentence, a unit vector.
@@ -74,11 +75,16 @@ class Models:
         Raises:
             WeightsError: If the sentence encoder has not been downloaded.
         """
-        # Imported here: neither a label nor a reference needs torch.
-        from cdrl_cli.checkpoints.trained import load_emotion, open_sentence_encoder
+        return self.cerl.embed_sentence(self.sentence_encoder.encode([words])[0])
 
-        encoder = open_sentence_encoder()
-        return load_emotion(self.weight_set).embed_text(words, encoder).numpy()
+
+def open_sentence_encoder() -> SentenceEncoder:
+    """The frozen sentence encoder.
+
+    Raises:
+        WeightsError: If it has not been downloaded.
+    """
+    return SentenceEncoder(find_weights("text-encoder"), find_weights("text-tokenizer"))
 
 
 def load_models(
@@ -104,7 +110,6 @@ def load_models(
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
     basis = ExpressionBasis(numbers["basis"])
     warp = WarpRenderer(basis, mesh, numbers["canonical_xyz"])
-    labels, temperature = _read_labels(find_weights(weight_set.entry("cerl")))
     motion: Motion = DifferenceMotion(neutral)
     renderer: Renderer = warp
     if not core:
@@ -118,7 +123,7 @@ def load_models(
                 raise WeightsError(
                     f"{file}: no such file", hint="spfem train renderer writes it: -o FOLDER"
                 )
-        motion = LearnedMotion(load_file(files[0]))
+        motion = open_motion(files[0])
         renderer = LearnedRenderer(
             warp, FoldMaps.draw(numbers["canonical_xyz"]), open_network(files[1])
         )
@@ -132,16 +137,9 @@ def load_models(
         motion=motion,
         renderer=renderer,
         differences=numbers["differences"],
-        labels=labels,
-        temperature=temperature,
+        cerl=open_cerl(find_weights(weight_set.entry("cerl"))),
     )
 
 
-GENERATOR_FILES = ("motion.safetensors", "renderer.onnx")
+GENERATOR_FILES = ("motion.onnx", "renderer.onnx")
 """What ``spfem train renderer`` writes into a folder."""
-
-
-def _read_labels(path: Path) -> tuple[Float[np.ndarray, "7 dimension"], float]:
-    """CERL's embeddings of the labels, and its temperature."""
-    with safe_open(path, framework="numpy") as file:
-        return file.get_tensor("labels"), float(file.metadata()["temperature"])

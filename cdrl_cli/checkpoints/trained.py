@@ -4,31 +4,40 @@ An edit reads none of this: see :mod:`cdrl_cli.checkpoints.models`.
 """
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
-from cdrl_cli.checkpoints.files import join_parts, part_of, read_appearance, reading, write_arrays
+from cdrl_cli.checkpoints.export import export_network, load_exported, read_exported
+from cdrl_cli.checkpoints.files import (
+    join_parts,
+    open_appearance,
+    pack_array,
+    part_of,
+    read_space,
+    reading,
+    write_arrays,
+)
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.alignment import CROP_SIZE
-from cdrl_cli.generator.motion_network import MotionConfig, MotionEditor
+from cdrl_cli.face.blendshapes import COEFFICIENTS
+from cdrl_cli.generator.motion import CONTEXT_AFTER, OWN_FRAMES
+from cdrl_cli.generator.motion_network import FrameEditor, MotionConfig, MotionEditor
 from cdrl_cli.generator.unet import CHANNELS, CONDITION, RendererNet
-from cdrl_cli.representation.appearance import AppearanceReader
+from cdrl_cli.representation.appearance import SIDE, AppearanceReader
 from cdrl_cli.representation.audio_prior import LogMelPrior, SpeechPrior, WhisperPrior
 from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEncoder
-from cdrl_cli.representation.cerl import EmotionConfig, EmotionEncoder
-from cdrl_cli.representation.reading import EmotionReader
-from cdrl_cli.representation.text_prior import PromptTower, SentenceEncoder
+from cdrl_cli.representation.cerl import EmotionConfig, EmotionEncoder, JointSpace, PromptTower
+from cdrl_cli.representation.emotion_reader import EmotionReader, EmotionSpace
+from cdrl_cli.representation.text_prior import SENTENCE_FEATURES, SentenceEncoder
 from cdrl_cli.weight_set import WeightSet
 
 
@@ -58,14 +67,26 @@ class EmotionModels:
         faces: UInt8[np.ndarray, "looks side side 3"] | None = None,
     ) -> Float[Tensor, " dimension"]:
         """What a clip shows, as a unit vector: :meth:`EmotionReader.embed`."""
-        reader = EmotionReader(
-            {name: value.numpy(force=True) for name, value in self.encoder.state_dict().items()},
-            self.labels.numpy(force=True),
-            self.neutral,
-            self.temperature,
-            self.appearance,
-        )
+        reader = EmotionReader(self._encode, self.space, self.appearance)
         return torch.from_numpy(reader.embed(expressions, neutral, faces))
+
+    @property
+    def space(self) -> EmotionSpace:
+        """What is known beside the networks, as an edit has it."""
+        return EmotionSpace(
+            labels=self.labels.numpy(force=True),
+            neutral=self.neutral,
+            temperature=self.temperature,
+            phrases=self.phrases,
+            phrase_embeddings=self.phrase_embeddings.numpy(force=True),
+            identities=self.identities,
+        )
+
+    def _encode(
+        self, differences: Float32[np.ndarray, "frames 52"]
+    ) -> Float32[np.ndarray, " dimension"]:
+        with torch.inference_mode():
+            return self.encoder(torch.from_numpy(differences)[None])[0].numpy()
 
     def embed_text(self, sentence: str, encoder: SentenceEncoder) -> Float[Tensor, " dimension"]:
         """What a sentence names, as a unit vector in the same space."""
@@ -97,16 +118,7 @@ def load_emotion(weight_set: WeightSet | str = WeightSet.PERMISSIVE) -> EmotionM
         WeightsError: If a file is missing or damaged.
     """
     models = read_emotion(find_weights(WeightSet.parse(weight_set).entry("cerl")))
-    return replace(models, appearance=read_appearance(find_weights("appearance")))
-
-
-def open_sentence_encoder() -> SentenceEncoder:
-    """The frozen sentence encoder.
-
-    Raises:
-        WeightsError: If it has not been downloaded.
-    """
-    return SentenceEncoder(find_weights("text-encoder"), find_weights("text-tokenizer"))
+    return replace(models, appearance=open_appearance(find_weights("appearance")))
 
 
 def read_emotion(path: Path) -> EmotionModels:
@@ -116,47 +128,77 @@ def read_emotion(path: Path) -> EmotionModels:
         WeightsError: If it is no such file.
     """
     with reading(path, "emotion encoder"):
-        tensors, facts = read_tensors(path)
-        config = EmotionConfig(**json.loads(facts["config"]))
-        models = EmotionModels(
-            encoder=EmotionEncoder(config),
-            tower=PromptTower(config.dimension),
-            labels=tensors["labels"],
-            phrases=tuple(json.loads(facts["phrases"])),
-            phrase_embeddings=tensors["phrase_embeddings"],
-            neutral=tensors["neutral"].numpy(),
-            identities=frozenset(json.loads(facts["identities"])),
-            temperature=float(facts["temperature"]),
+        tensors, facts = read_exported(path)
+        config, space = EmotionConfig(**json.loads(facts["config"])), read_space(facts)
+        joint = JointSpace(EmotionEncoder(config), PromptTower(config.dimension))
+        load_exported(joint, tensors, but=["tower.context"])
+        joint.requires_grad_(requires_grad=False).eval()
+        return EmotionModels(
+            encoder=joint.encoder,
+            tower=joint.tower,
+            labels=torch.from_numpy(space.labels),
+            phrases=space.phrases,
+            phrase_embeddings=torch.from_numpy(space.phrase_embeddings),
+            neutral=space.neutral,
+            identities=space.identities,
+            temperature=space.temperature,
         )
-        for part, network in (("encoder", models.encoder), ("tower", models.tower)):
-            network.load_state_dict(part_of(tensors, part))
-            network.requires_grad_(requires_grad=False).eval()
-        return models
 
 
 def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]) -> None:
     """Write the models.
 
     Args:
-        path: ``cerl-….safetensors``.
+        path: ``cerl-….onnx``.
         models: What was learned.
         facts: Recipe, licence class, commit, data digest and the like.
     """
-    tensors = join_parts(
-        {"encoder": models.encoder.state_dict(), "tower": models.tower.state_dict()}
-    )
-    tensors |= {
-        "labels": models.labels,
-        "phrase_embeddings": models.phrase_embeddings,
-        "neutral": torch.from_numpy(models.neutral),
-    }
     described = {
         "config": json.dumps(asdict(models.encoder.config)),
-        "phrases": json.dumps(models.phrases),
-        "identities": json.dumps(sorted(models.identities)),
+        "labels": pack_array(models.space.labels),
+        "neutral": pack_array(models.neutral),
         "temperature": str(models.temperature),
+        "phrases": json.dumps(models.phrases),
+        "phrase_embeddings": pack_array(models.space.phrase_embeddings),
+        "identities": json.dumps(sorted(models.identities)),
     }
-    write_tensors(path, tensors, {**facts, **described})
+    export_network(
+        path,
+        JointSpace(models.encoder, models.tower),
+        (torch.zeros(2, 3, COEFFICIENTS), torch.zeros(2, SENTENCE_FEATURES)),
+        inputs=["differences", "sentences"],
+        outputs=["faces", "words"],
+        dynamic={"differences": {0: "clips", 1: "frames"}, "sentences": {0: "sentences"}},
+        facts={**facts, **described},
+    )
+
+
+def write_appearance(
+    path: Path,
+    network: nn.Module,
+    usual: Float32[np.ndarray, " 7"],
+    *,
+    facts: Mapping[str, str],
+) -> None:
+    """Write the reader of appearance, its network in half precision.
+
+    Args:
+        path: ``appearance.onnx``.
+        network: The expression net of face-api: pictures to logits
+            (:data:`~cdrl_cli.representation.appearance.ExpressionNetwork`).
+        usual: What it says of everybody.
+        facts: Sources, licence, data digest and the like.
+    """
+    export_network(
+        path,
+        network,
+        [torch.zeros(2, 3, SIDE, SIDE)],
+        inputs=["pictures"],
+        outputs=["logits"],
+        dynamic={"pictures": {0: "looks"}},
+        facts={**facts, "usual": pack_array(usual)},
+        half=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +301,9 @@ def read_motion(path: Path) -> MotionEditor:
         WeightsError: If it is no such file.
     """
     with reading(path, "motion editor"):
-        tensors, facts = read_tensors(path)
+        tensors, facts = read_exported(path)
         editor = MotionEditor(MotionConfig(**json.loads(facts["config"])))
-        editor.load_state_dict(tensors)
+        load_exported(editor, part_of(tensors, "editor"), but=[])
         return editor.eval()
 
 
@@ -269,12 +311,26 @@ def write_motion(path: Path, editor: MotionEditor, *, facts: Mapping[str, str]) 
     """Write an editor.
 
     Args:
-        path: ``motion-….safetensors``.
+        path: ``motion-….onnx``.
         editor: What was learned.
         facts: Recipe, licence class, commit, data digest and the like.
     """
-    config = json.dumps(asdict(editor.config))
-    write_tensors(path, editor.state_dict(), {**facts, "config": config})
+    export_network(
+        path,
+        FrameEditor(editor),
+        (
+            torch.zeros(1, COEFFICIENTS),
+            torch.zeros(OWN_FRAMES + CONTEXT_AFTER, COEFFICIENTS),
+            torch.tensor(OWN_FRAMES - 1),
+            torch.ones(1, editor.config.embedding),
+            torch.tensor(1.0),
+            torch.tensor(1.0),
+        ),
+        inputs=["expression", "window", "now", "embedding", "amount", "intensity"],
+        outputs=["shown"],
+        dynamic={"window": {0: "frames"}},
+        facts={**facts, "config": json.dumps(asdict(editor.config))},
+    )
 
 
 def write_renderer(path: Path, network: RendererNet, *, facts: Mapping[str, str]) -> None:
@@ -285,28 +341,14 @@ def write_renderer(path: Path, network: RendererNet, *, facts: Mapping[str, str]
         network: What was learned.
         facts: Recipe, licence class, commit, data digest and the like.
     """
-    example: tuple[Any, ...] = (
-        torch.zeros(1, CHANNELS, CROP_SIZE, CROP_SIZE),
-        torch.ones(1, CONDITION),
+    export_network(
+        path,
+        network,
+        (torch.zeros(1, CHANNELS, CROP_SIZE, CROP_SIZE), torch.ones(1, CONDITION)),
+        inputs=["picture", "condition"],
+        outputs=["flow", "colour"],
+        facts=facts,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own: it uses what torch has deprecated
-        program = torch.onnx.export(
-            network.float().eval(),
-            example,
-            input_names=["picture", "condition"],
-            output_names=["flow", "colour"],
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
-    for key, value in facts.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(model.SerializeToString())
-    part.replace(path)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

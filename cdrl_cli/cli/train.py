@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Config = Annotated[Path, typer.Option(help="The recipe: one of configs/.", show_default=False)]
 Data = Annotated[Path, typer.Option(help="Folder with index.csv.", show_default=False)]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", help="The safetensors file.", show_default=False)
+    Path, typer.Option("--output", "-o", help="The file of the weights.", show_default=False)
 ]
 Run = Annotated[Path, typer.Option(help="Folder of the checkpoint and the log.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
@@ -224,7 +224,7 @@ def renderer(
         typer.Option(
             "--output",
             "-o",
-            help="Folder for renderer.onnx and the fine-tuned motion.safetensors.",
+            help="Folder for renderer.onnx and the fine-tuned motion.onnx.",
             show_default=False,
         ),
     ],

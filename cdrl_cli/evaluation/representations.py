@@ -5,14 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cdrl_cli.checkpoints.models import load_models
-from cdrl_cli.checkpoints.trained import (
-    load_content,
-    load_emotion,
-    open_prior,
-    open_sentence_encoder,
-    read_content,
-)
+from cdrl_cli.checkpoints.models import load_models, open_sentence_encoder
+from cdrl_cli.checkpoints.trained import load_content, load_emotion, open_prior, read_content
 from cdrl_cli.data.augment import draw_noises
 from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.index import Role, read_index
@@ -36,7 +30,7 @@ from cdrl_cli.evaluation.emotion import (
 )
 from cdrl_cli.metrics.bootstrap import Interval
 from cdrl_cli.preparation import prepare_clips, read_takes
-from cdrl_cli.representation.reading import LOOKS
+from cdrl_cli.representation.emotion_reader import LOOKS
 from cdrl_cli.training.config import DataConfig
 
 NOISE_DB = 10.0

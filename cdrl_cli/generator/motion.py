@@ -2,13 +2,13 @@
 
 A motion model takes a window of the source's coefficients and answers the current frame's.
 :class:`DifferenceMotion`, the core, is fixed rules over measured differences;
-:class:`LearnedMotion` runs the network of :mod:`cdrl_cli.generator.motion_network`, in numpy: no
-edit waits for torch to be imported.
+:class:`LearnedMotion` runs the network of :mod:`cdrl_cli.generator.motion_network` by ONNX
+Runtime:
+no edit waits for torch to be imported.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,15 +16,14 @@ from jaxtyping import Bool, Float
 from cdrl_cli.face.blendshapes import (
     BLINKS,
     CEILINGS,
-    COUNTERPARTS,
     LIDS_LEFT,
     LIDS_RIGHT,
-    RHYTHM,
     SHARES,
 )
 from cdrl_cli.generator.condition import Condition
 
 MAX_INTENSITY = 2.0
+"""Largest intensity that an edit may be asked for."""
 
 MAX_SHIFT = 2.6
 """Longest change of the coefficients (L2) that is asked of the face at intensity 1. Read again from
@@ -148,17 +147,14 @@ class DifferenceMotion:
 
 
 class LearnedMotion:
-    """Runs a trained :class:`~cdrl_cli.generator.motion_network.MotionEditor`.
-
-    Equal to it, frame by frame, but for the last bits of a sum; and what is hardly an emotion
-    (:attr:`Condition.amount`) asks for hardly anything.
+    """Runs a trained motion editor, frame by frame.
 
     Args:
-        weights: Its state, by name.
+        network: Session of an exported :class:`~cdrl_cli.generator.motion_network.FrameEditor`.
     """
 
-    def __init__(self, weights: Mapping[str, Float[np.ndarray, "..."]]) -> None:
-        self._weights = weights
+    def __init__(self, network: Any) -> None:
+        self._network = network
 
     def __call__(
         self,
@@ -172,44 +168,19 @@ class LearnedMotion:
         if intensity == 0:
             return expression
         seen, now = window.at_rate()
-        own = np.maximum(
-            seen[max(0, now + 1 - OWN_FRAMES) : now + 1].mean(axis=0)
-            - self._weights["neutral_high"],
-            0.0,
+        (shown,) = self._network.run(
+            None,
+            {
+                "expression": expression[None].astype(np.float32),
+                "window": seen.astype(np.float32),
+                "now": np.array(now),
+                "embedding": condition.embedding[None].astype(np.float32),
+                "amount": np.array(condition.amount, np.float32),
+                "intensity": np.array(intensity, np.float32),
+            },
         )
-        heard = _silu(self._linear("read", condition.embedding))
-        gain, shift, gain_again, shift_again = np.split(self._linear("film", heard), 4)
-        mixed = _silu((1 + gain) * self._linear("mix", self._rhythm(seen, now)) + shift)
-        mixed = _silu((1 + gain_again) * self._linear("mix_again", mixed) + shift_again)
-        let_go = 1 / (1 + np.exp(-_both_sides(self._linear("let_go", heard))))
-        felt = condition.amount * np.tanh(_both_sides(self._linear("feel", mixed)))
-        change = SHARES * (felt - let_go * own)
-        change = _spare_blinks(change, window.eyes(expression))
-        length = float(np.linalg.norm(change)) + 1e-12
-        change *= intensity * MAX_SHIFT * np.tanh(length / MAX_SHIFT) / length
-        room = np.maximum(np.where(change > 0, CEILINGS - expression, expression), 1e-6)
-        return np.clip(expression + room * np.tanh(change / room), 0.0, CEILINGS)
-
-    def _rhythm(
-        self, seen: Float[np.ndarray, "frames 52"], now: int
-    ) -> Float[np.ndarray, " width"]:
-        heard = seen[:, RHYTHM]
-        moving = (heard - _mean_before(heard, SLOW_FRAMES)) / self._weights["scale"]
-        places = np.arange(now - CONTEXT_BEFORE, now + CONTEXT_AFTER + 1).clip(0, len(seen) - 1)
-        # Only what the frame's own answer is made of: every so manyth place of the first layer.
-        starts = np.arange(KERNEL) * DILATION
-        near = self._convolve("near", moving[places[starts[:, None] + np.arange(KERNEL)]])
-        return _silu(self._convolve("far", _silu(near)[None])[0])
-
-    def _convolve(
-        self, name: str, patches: Float[np.ndarray, "places taps channels"]
-    ) -> Float[np.ndarray, "places width"]:
-        weight = self._weights[f"{name}.weight"]
-        flat = patches.transpose(0, 2, 1).reshape(len(patches), -1)
-        return flat @ weight.reshape(len(weight), -1).T + self._weights[f"{name}.bias"]
-
-    def _linear(self, name: str, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
-        return self._weights[f"{name}.weight"] @ values + self._weights[f"{name}.bias"]
+        # What the network leaves alone it returns in single precision.
+        return np.where(SHARES > 0, shown[0], expression)
 
 
 def pick_expressive(
@@ -225,23 +196,6 @@ def find_expressive(
     """Where that half is."""
     strength = np.linalg.norm(SHARES * (expressions - neutral), axis=1)
     return strength >= np.median(strength)
-
-
-def _both_sides(values: Float[np.ndarray, " 52"]) -> Float[np.ndarray, " 52"]:
-    return (values + values[COUNTERPARTS]) / 2
-
-
-def _silu(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    return values / (1 + np.exp(-values))
-
-
-def _mean_before(
-    values: Float[np.ndarray, "frames channels"], count: int
-) -> Float[np.ndarray, "frames channels"]:
-    """The mean over so many frames up to each, over fewer where there are no more."""
-    summed = np.cumsum(values, axis=0, dtype=float)
-    summed[count:] -= summed[:-count].copy()
-    return summed / np.arange(1, len(values) + 1).clip(max=count)[:, None]
 
 
 def _spare_blinks(
@@ -260,21 +214,18 @@ def _bound(shift: Float[np.ndarray, " 52"], longest: float) -> Float[np.ndarray,
 
 
 BLINK_GAIN = 5.0
+"""How fast an eye counts as shut as its blink coefficient rises: from 0 to 1 over a fifth."""
+
 BLINK_NOISE = 0.05
-"""An eye is shut where its coefficient is above its mean by the noise and one part in so many."""
+"""Rise of a blink coefficient over its own mean that says nothing, 0..1."""
 
 RATE_HZ = 25
 """Frames a second of the learned motion."""
 
-KERNEL = 6
-DILATION = 4
 CONTEXT_AFTER = 3
-CONTEXT_BEFORE = (KERNEL - 1) * (1 + DILATION) - CONTEXT_AFTER
-"""Two layers see .88 s before a frame and .12 s after it, no more than any edit looks ahead."""
-
-SLOW_FRAMES = 25
-"""Rhythm is what departs from the mean of the last second."""
+"""Frames after its own that a motion answer sees, .12 s: no more than any edit looks ahead."""
 
 OWN_FRAMES = 48
-"""The source's own emotion is what lasts: the mean of so many frames, 1.9 s. As much as the
-rhythm needs too (before it a second, before that its mean), and as tracking remembers."""
+"""Frames up to its own over whose mean the source's own emotion is told from a passing movement,
+1.9 s. As much as the rhythm needs too (before it a second, before that its mean), and as tracking
+remembers."""

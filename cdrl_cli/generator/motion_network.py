@@ -9,7 +9,7 @@ run for every frame on a CPU.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,13 +27,22 @@ from cdrl_cli.generator.motion import (
     BLINK_GAIN,
     BLINK_NOISE,
     CONTEXT_AFTER,
-    CONTEXT_BEFORE,
-    DILATION,
-    KERNEL,
     MAX_SHIFT,
     OWN_FRAMES,
-    SLOW_FRAMES,
+    RATE_HZ,
 )
+
+KERNEL = 6
+"""Taps of both temporal layers, frames."""
+
+DILATION = 4
+"""Frames between two taps of the second temporal layer."""
+
+CONTEXT_BEFORE = (KERNEL - 1) * (1 + DILATION) - CONTEXT_AFTER
+"""Frames before its own that both temporal layers see together, .88 s."""
+
+SLOW_FRAMES = RATE_HZ
+"""Frames up to its own whose mean is taken off: rhythm is what departs from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,8 @@ class MotionEditor(nn.Module):
     neutral_high: Tensor
     scale: Tensor
     shares: Tensor
+    lids: Tensor
+    """1 at the channels that widen or narrow the left eye, and the right one."""
 
     def __init__(self, config: MotionConfig | None = None) -> None:
         super().__init__()
@@ -77,6 +88,9 @@ class MotionEditor(nn.Module):
         self.register_buffer("neutral_high", torch.zeros(COEFFICIENTS))
         self.register_buffer("scale", torch.ones(len(RHYTHM)))
         self.register_buffer("shares", torch.from_numpy(SHARES).float(), persistent=False)
+        lids = torch.zeros(2, COEFFICIENTS)
+        lids[0, LIDS_LEFT] = lids[1, LIDS_RIGHT] = 1
+        self.register_buffer("lids", lids, persistent=False)
         self.near = nn.Conv1d(len(RHYTHM), width, KERNEL)
         self.far = nn.Conv1d(width, width, KERNEL, dilation=DILATION)
         self.read = nn.Linear(self.config.embedding, hidden)
@@ -112,33 +126,97 @@ class MotionEditor(nn.Module):
         embedding: Float[Tensor, "batch dimension"] | Float[Tensor, "batch frames dimension"],
     ) -> Float[Tensor, "batch frames 52"]:
         """The change at intensity 1, bounded, before it meets the limits of each coefficient."""
-        own = torch.relu(_mean_before(source, OWN_FRAMES) - self.neutral_high)
+        usual = _mean_before(source, OWN_FRAMES)
         if embedding.ndim == 2:  # noqa: PLR2004 - one for all frames
             embedding = embedding[:, None]
-        heard = functional.silu(self.read(embedding))
-        gain, shift, gain_again, shift_again = self.film(heard).chunk(4, dim=-1)
-        rhythm = self._rhythm(source)
-        mixed = functional.silu((1 + gain) * self.mix(rhythm) + shift)
-        mixed = functional.silu((1 + gain_again) * self.mix_again(mixed) + shift_again)
-        felt = torch.tanh(_both_sides(self.feel(mixed)))
-        let_go = torch.sigmoid(_both_sides(self.let_go(heard)))
-        change = self.shares * (felt - let_go * own)
-        # A closed eye has no opening to widen: blinks stay whole.
-        blinks = source[..., BLINKS]
-        added = BLINK_GAIN * (blinks - _mean_before(blinks, OWN_FRAMES) - BLINK_NOISE)
-        eyes = (1 - blinks) * (1 - added.clamp(0, 1))
-        opened = torch.ones_like(source)
-        opened[..., LIDS_LEFT], opened[..., LIDS_RIGHT] = eyes[..., :1], eyes[..., 1:]
-        return _bound(change * opened)
+        slow = _mean_before(source[..., RHYTHM], SLOW_FRAMES)
+        moving = ((source[..., RHYTHM] - slow) / self.scale).transpose(1, 2)
+        moving = functional.pad(moving, (CONTEXT_BEFORE, CONTEXT_AFTER), mode="replicate")
+        rhythm = self._rhythm(moving).transpose(1, 2)
+        return self._change(source, usual, rhythm, embedding)
 
     def _rhythm(
-        self, source: Float[Tensor, "batch frames 52"]
-    ) -> Float[Tensor, "batch frames width"]:
-        heard = source[..., RHYTHM]
-        moving = ((heard - _mean_before(heard, SLOW_FRAMES)) / self.scale).transpose(1, 2)
-        moving = functional.pad(moving, (CONTEXT_BEFORE, CONTEXT_AFTER), mode="replicate")
-        near = functional.silu(self.near(moving))
-        return functional.silu(self.far(near)).transpose(1, 2)
+        self, moving: Float[Tensor, "batch channels padded"]
+    ) -> Float[Tensor, "batch width frames"]:
+        """What speech, gaze and blinks do around each frame, from their departure from the mean."""
+        return functional.silu(self.far(functional.silu(self.near(moving))))
+
+    def _change(
+        self,
+        expression: Float[Tensor, "*frames 52"],
+        usual: Float[Tensor, "*frames 52"],
+        rhythm: Float[Tensor, "*frames width"],
+        embedding: Float[Tensor, "*embeddings dimension"],
+        amount: Float[Tensor, "*amounts"] | float = 1.0,
+    ) -> Float[Tensor, "*frames 52"]:
+        """The bounded change of frames.
+
+        Args:
+            expression: Coefficients of each frame.
+            usual: Their mean over :data:`OWN_FRAMES` up to each.
+            rhythm: See :meth:`_rhythm`.
+            embedding: Unit vectors of CERL.
+            amount: How far it is an emotion rather than none, 0..1.
+        """
+        heard = functional.silu(self.read(embedding))
+        gain, shift, gain_again, shift_again = self.film(heard).chunk(4, dim=-1)
+        mixed = functional.silu((1 + gain) * self.mix(rhythm) + shift)
+        mixed = functional.silu((1 + gain_again) * self.mix_again(mixed) + shift_again)
+        felt = amount * torch.tanh(_both_sides(self.feel(mixed)))
+        let_go = torch.sigmoid(_both_sides(self.let_go(heard)))
+        own = torch.relu(usual - self.neutral_high)
+        change = self.shares * (felt - let_go * own)
+        # A closed eye has no opening to widen: blinks stay whole.
+        blinks = expression[..., BLINKS]
+        added = BLINK_GAIN * (blinks - usual[..., BLINKS] - BLINK_NOISE)
+        eyes = (1 - blinks) * (1 - added.clamp(0, 1))
+        left, right = (1 - (1 - eyes[..., side, None]) * self.lids[side] for side in (0, 1))
+        return _bound(change * left * right)
+
+
+class FrameEditor(nn.Module):
+    """A motion editor for one frame, as an edit asks it: what is exported.
+
+    The same layers with the same weights as in training. Means and context are taken from a window
+    of the source by index, so that a graph of fixed shape serves windows of any length.
+
+    Args:
+        editor: What was learned.
+    """
+
+    def __init__(self, editor: MotionEditor) -> None:
+        super().__init__()
+        self.editor = editor
+
+    def forward(  # noqa: PLR0917 - the exporter names inputs by their order
+        self,
+        expression: Float[Tensor, "1 52"],
+        window: Float[Tensor, "frames 52"],
+        now: Int64[Tensor, ""],
+        embedding: Float[Tensor, "1 dimension"],
+        amount: Float[Tensor, ""],
+        intensity: Float[Tensor, ""],
+    ) -> Float[Tensor, "1 52"]:
+        """The coefficients that the frame should show, 0 to :data:`CEILINGS`.
+
+        Args:
+            expression: Of the frame.
+            window: Of the frames around it, at :data:`~cdrl_cli.generator.motion.RATE_HZ`.
+            now: The frame's place in the window.
+            embedding: Unit vector of CERL.
+            amount: How far it is an emotion rather than none, 0..1.
+            intensity: 0..2.
+        """
+        editor = self.editor
+        index = torch.arange(window.shape[0])
+        usual = _mean_up_to(now[None], OWN_FRAMES, index) @ window
+        near = now + torch.arange(-CONTEXT_BEFORE, CONTEXT_AFTER + 1)
+        near = near.clamp(min=0).minimum(index[-1])
+        heard = window[:, RHYTHM]
+        moving = (heard[near] - _mean_up_to(near, SLOW_FRAMES, index) @ heard) / editor.scale
+        rhythm = editor._rhythm(moving.T[None])[..., 0]
+        change = editor._change(expression, usual, rhythm, embedding, amount)
+        return apply_change(expression, intensity * change)
 
 
 def apply_change(
@@ -167,3 +245,12 @@ def _mean_before(
     summed = functional.avg_pool1d(padded, count, stride=1).transpose(1, 2) * count
     there = torch.arange(1, values.shape[1] + 1, device=values.device).clamp(max=count)
     return summed / there[:, None]
+
+
+def _mean_up_to(
+    places: Int64[Tensor, " places"], count: int, index: Int64[Tensor, " frames"]
+) -> Float[Tensor, "places frames"]:
+    """Weights of the mean over so many frames up to each place, over fewer at the beginning."""
+    inside = (index <= places[:, None]) & (index > places[:, None] - count)
+    weights = inside.float()
+    return weights / weights.sum(dim=1, keepdim=True)

@@ -18,12 +18,24 @@ def import_quietly() -> Any:
     return onnxruntime
 
 
-def open_network(path: Path) -> Any:
+def open_network(path: Path, *, threads: int | None = None) -> Any:
     """A session (``onnxruntime.InferenceSession``) on the CPU.
 
     Its threads wait asleep: another one of ours follows the faces meanwhile.
+
+    Args:
+        path: The ONNX file.
+        threads: Of a layer; None is one for each core. A network so small that waking a thread
+            takes longer than its layers takes 1.
     """
     runtime = import_quietly()
     options = runtime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if threads is not None:
+        options.intra_op_num_threads = threads
     return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def read_facts(network: Any) -> dict[str, str]:
+    """The metadata that a network's file carries: texts by name."""
+    return dict(network.get_modelmeta().custom_metadata_map)

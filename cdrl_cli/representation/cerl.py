@@ -12,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS
+from cdrl_cli.representation.text_prior import SENTENCE_FEATURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +75,53 @@ class EmotionEncoder(nn.Module):
             dim=1,
         )
         return functional.normalize(self.head(pooled), dim=1)
+
+
+class PromptTower(nn.Module):
+    """CERL's text side: frozen sentence features to unit embeddings, with learned prompt parts.
+
+    Differs from the paper, which learns eight context tokens per emotion in front of a fixed
+    sentence inside CLIP: here the learned part of an emotion is added to its sentence's features,
+    so that it needs no gradient through the sentence encoder.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(SENTENCE_FEATURES, dimension, bias=False)
+        self.context = nn.Parameter(torch.zeros(len(Emotion), SENTENCE_FEATURES))
+
+    def forward(
+        self,
+        sentences: Float[Tensor, "batch 384"],
+        emotions: Tensor | None = None,
+    ) -> Float[Tensor, "batch dimension"]:
+        """Embed sentences.
+
+        Args:
+            sentences: Features of a :class:`SentenceEncoder`.
+            emotions: Class index of each, to add its learned part; None for free text.
+        """
+        if emotions is not None:
+            sentences = sentences + self.context[emotions]
+        return functional.normalize(self.project(sentences), dim=1)
+
+
+class JointSpace(nn.Module):
+    """Both sides of CERL at use, as they are exported: one graph, either batch may be empty.
+
+    Args:
+        encoder: Of faces.
+        tower: Of sentences.
+    """
+
+    def __init__(self, encoder: EmotionEncoder, tower: PromptTower) -> None:
+        super().__init__()
+        self.encoder, self.tower = encoder, tower
+
+    def forward(
+        self,
+        differences: Float[Tensor, "clips frames 52"],
+        sentences: Float[Tensor, "sentences 384"],
+    ) -> tuple[Float[Tensor, "clips dimension"], Float[Tensor, "sentences dimension"]]:
+        """Unit vectors of faces (:class:`EmotionEncoder`) and sentences (:class:`PromptTower`)."""
+        return self.encoder(differences), self.tower(sentences)

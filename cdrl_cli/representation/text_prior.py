@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32
-from torch import Tensor, nn
-from torch.nn import functional
+from jaxtyping import Float32
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.nn.onnx import open_network
@@ -116,32 +113,3 @@ class SentenceEncoder:
         )
         mean = states[0].mean(axis=0)
         return (mean / np.linalg.norm(mean)).astype(np.float32)
-
-
-class PromptTower(nn.Module):
-    """CERL's text side: frozen sentence features to unit embeddings, with learned prompt parts.
-
-    Differs from the paper, which learns eight context tokens per emotion in front of a fixed
-    sentence inside CLIP: here the learned part of an emotion is added to its sentence's features,
-    so that it needs no gradient through the sentence encoder.
-    """
-
-    def __init__(self, dimension: int) -> None:
-        super().__init__()
-        self.project = nn.Linear(SENTENCE_FEATURES, dimension, bias=False)
-        self.context = nn.Parameter(torch.zeros(len(Emotion), SENTENCE_FEATURES))
-
-    def forward(
-        self,
-        sentences: Float[Tensor, "batch 384"],
-        emotions: Tensor | None = None,
-    ) -> Float[Tensor, "batch dimension"]:
-        """Embed sentences.
-
-        Args:
-            sentences: Features of a :class:`SentenceEncoder`.
-            emotions: Class index of each, to add its learned part; None for free text.
-        """
-        if emotions is not None:
-            sentences = sentences + self.context[emotions]
-        return functional.normalize(self.project(sentences), dim=1)

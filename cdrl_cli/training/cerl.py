@@ -20,9 +20,9 @@ from cdrl_cli.data.performances import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.representation.cerl import EmotionEncoder
+from cdrl_cli.representation.cerl import EmotionEncoder, PromptTower
 from cdrl_cli.representation.losses import class_info_nce, direction_loss
-from cdrl_cli.representation.text_prior import Phrase, PromptTower, SentenceEncoder, make_phrases
+from cdrl_cli.representation.text_prior import Phrase, SentenceEncoder, make_phrases
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
 from cdrl_cli.training.optimiser import Optimiser

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cdrl_cli.checkpoints.files import write_appearance
 from cdrl_cli.checkpoints.load import find_weights
-from cdrl_cli.checkpoints.models import GENERATOR_FILES, load_models
+from cdrl_cli.checkpoints.models import GENERATOR_FILES, load_models, open_sentence_encoder
 from cdrl_cli.checkpoints.trained import (
     ContentModels,
     load_content,
     load_emotion,
     open_prior,
-    open_sentence_encoder,
     read_motion,
+    write_appearance,
     write_content,
     write_emotion,
     write_motion,
@@ -226,11 +225,11 @@ def make_appearance_file(
     """
     chosen = read_config(config, CerlConfig).data
     find_weights("guide-face-api-layout")
-    net = find_weights("guide-face-api").parent
+    folder = find_weights("guide-face-api").parent
     clips = acted_clips([one for one in read_index(data) if is_learned_from(one, chosen)])
     with stages("looking at clips") as progress:
-        reader = make_appearance(
-            net, prepare_clips(clips, load_models(core=True), cache, progress=progress)
+        net, usual = make_appearance(
+            folder, prepare_clips(clips, load_models(core=True), cache, progress=progress)
         )
     facts = {
         "recipe": "spfem train appearance",
@@ -238,7 +237,7 @@ def make_appearance_file(
         "commit": code_commit(),
         "clips": str(len(clips)),
     }
-    write_appearance(output, reader, facts=facts)
+    write_appearance(output, net, usual, facts=facts)
     return Made(output, f"{len(clips)} clips")
 
 

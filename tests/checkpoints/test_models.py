@@ -143,7 +143,7 @@ def test_only_the_face_of_a_real_clip_changes(models, clips):
 
 
 def test_a_folder_without_a_generator_is_one_clear_error(tmp_path):
-    with pytest.raises(WeightsError, match=r"motion\.safetensors: no such file"):
+    with pytest.raises(WeightsError, match=r"motion\.onnx: no such file"):
         load_models(generator=tmp_path)
 
 

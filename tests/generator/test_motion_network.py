@@ -4,6 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdrl_cli.checkpoints.files import open_motion
+from cdrl_cli.checkpoints.trained import write_motion
 from cdrl_cli.face.blendshapes import CEILINGS, COUNTERPARTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import (
@@ -12,7 +14,6 @@ from cdrl_cli.generator.motion import (
     MAX_SHIFT,
     OWN_FRAMES,
     RATE_HZ,
-    LearnedMotion,
     Window,
 )
 from cdrl_cli.generator.motion_network import MotionEditor
@@ -37,8 +38,10 @@ def editor():
 
 
 @pytest.fixture(scope="module")
-def learned(editor):
-    return LearnedMotion({name: tensor.numpy() for name, tensor in editor.state_dict().items()})
+def learned(editor, tmp_path_factory):
+    path = tmp_path_factory.mktemp("motion") / "motion.onnx"
+    write_motion(path, editor, facts={})
+    return open_motion(path)
 
 
 def talk(seconds=4.0, rate_hz=RATE_HZ, seed=0):
@@ -155,7 +158,7 @@ def test_a_frame_needs_no_more_than_a_window(editor):
 
 @settings(deadline=None)
 @given(SEEDS, INTENSITIES, st.integers(0, 99))
-def test_numpy_and_torch_agree(editor, learned, seed, intensity, now):
+def test_what_runs_agrees_with_what_was_trained(editor, learned, seed, intensity, now):
     times_s, source = talk(seed=seed)
     embedding = feeling(seed)
     expected = edit(editor, source, embedding, intensity)[now]
@@ -245,3 +248,20 @@ def test_what_is_hardly_an_emotion_asks_for_hardly_anything(learned):
         shown = learned(source[60], window, condition, intensity=1.0)
         sizes.append(float(np.linalg.norm(shown - source[60])))
     assert sizes[0] == sizes[1] > sizes[2] > sizes[3]
+
+
+def test_where_nothing_is_asked_for_and_nothing_let_go_nothing_changes(learned):
+    calm = np.zeros((50, 52), np.float32)
+    window = Window(np.arange(-46, 4) / RATE_HZ, calm)
+    nothing = Condition(np.zeros(52), feeling(), 0.0 * ANGRY, ANGRY)
+    np.testing.assert_array_equal(learned(calm[0], window, nothing, intensity=1.0), calm[0])
+
+
+def test_what_is_left_alone_stays_so_in_double_precision(learned):
+    _, source = talk(seed=6)
+    expression = source[47] + np.random.default_rng(0).uniform(0, 1e-9, 52)
+    window = Window(np.arange(-47, 4) / RATE_HZ, source[:51])
+    shown = learned(
+        expression, window, Condition(np.zeros(52), feeling(), ANGRY, ANGRY), intensity=1
+    )
+    np.testing.assert_array_equal(shown[SHARES == 0], expression[SHARES == 0])

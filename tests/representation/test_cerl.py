@@ -4,8 +4,8 @@ import torch
 
 from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.representation.cerl import EmotionEncoder
-from cdrl_cli.representation.text_prior import WORDS, PromptTower, make_phrases
+from cdrl_cli.representation.cerl import EmotionEncoder, PromptTower
+from cdrl_cli.representation.text_prior import WORDS, make_phrases
 
 
 @pytest.fixture

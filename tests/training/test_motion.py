@@ -116,17 +116,17 @@ def test_nobody_to_validate_on_is_refused(tmp_path):
 
 def test_an_editor_is_read_as_it_was_written(tmp_path):
     editor = MotionEditor(MotionConfig(width=8, hidden=16))
-    write_motion(tmp_path / "m.safetensors", editor, facts={"recipe": "a test"})
-    back = read_motion(tmp_path / "m.safetensors")
+    write_motion(tmp_path / "m.onnx", editor, facts={"recipe": "a test"})
+    back = read_motion(tmp_path / "m.onnx")
     assert back.config == editor.config
     for name, tensor in editor.state_dict().items():
         torch.testing.assert_close(back.state_dict()[name], tensor, rtol=0, atol=0)
 
 
 def test_another_file_is_no_editor(tmp_path):
-    (tmp_path / "m.safetensors").write_bytes(b"nothing of the kind")
+    (tmp_path / "m.onnx").write_bytes(b"nothing of the kind")
     with pytest.raises(WeightsError, match="no motion editor"):
-        read_motion(tmp_path / "m.safetensors")
+        read_motion(tmp_path / "m.onnx")
 
 
 def test_takes_of_a_sentence_are_aligned_and_others_are_not():
