@@ -220,8 +220,8 @@ class FrameEditor(nn.Module):
 
 
 def apply_change(
-    source: Float[Tensor, "batch frames 52"], change: Float[Tensor, "batch frames 52"]
-) -> Float[Tensor, "batch frames 52"]:
+    source: Float[Tensor, "*frames 52"], change: Float[Tensor, "*frames 52"]
+) -> Float[Tensor, "*frames 52"]:
     """Add a change, softly stopped at 0 and the ceilings: a slope everywhere, no step beyond."""
     ceilings = torch.from_numpy(CEILINGS).to(source)
     room = torch.where(change > 0, ceilings - source, source).clamp(min=1e-6)
@@ -232,7 +232,7 @@ def _both_sides(values: Float[Tensor, "*some 52"]) -> Float[Tensor, "*some 52"]:
     return (values + values[..., COUNTERPARTS]) / 2
 
 
-def _bound(change: Float[Tensor, "batch frames 52"]) -> Float[Tensor, "batch frames 52"]:
+def _bound(change: Float[Tensor, "*frames 52"]) -> Float[Tensor, "*frames 52"]:
     length = (change.square().sum(dim=-1, keepdim=True) + 1e-12).sqrt()
     return change * (MAX_SHIFT * torch.tanh(length / MAX_SHIFT) / length)
 

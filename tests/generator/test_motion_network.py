@@ -261,7 +261,6 @@ def test_what_is_left_alone_stays_so_in_double_precision(learned):
     _, source = talk(seed=6)
     expression = source[47] + np.random.default_rng(0).uniform(0, 1e-9, 52)
     window = Window(np.arange(-47, 4) / RATE_HZ, source[:51])
-    shown = learned(
-        expression, window, Condition(np.zeros(52), feeling(), ANGRY, ANGRY), intensity=1
-    )
+    condition = Condition(np.zeros(52), feeling(), ANGRY, ANGRY)
+    shown = learned(expression, window, condition, intensity=1.0)
     np.testing.assert_array_equal(shown[SHARES == 0], expression[SHARES == 0])
