@@ -174,8 +174,13 @@ def _check_opencv() -> Iterator[Check]:
 
 
 def _check_torch() -> Iterator[Check]:
-    """Every device that torch claims to have adds two numbers."""
-    import torch
+    """Every device that torch claims to have adds two numbers; no edit needs torch."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        found = "not installed, optional: it trains and evaluates weights"
+        yield Check("torch", Status.OK, found, "pip install 'spfem[train]'")
+        return
 
     devices = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():

@@ -29,6 +29,9 @@ Exit codes:
 _SIGNALS = 128
 """A command that a signal has ended exits with this and the signal's number."""
 
+OF_EXTRAS = frozenset({"torch", "onnx", "onnxscript", "h5py", "ai_edge_litert", "sklearn"})
+"""Modules that training and evaluation import and no edit does."""
+
 app = typer.Typer(
     name="spfem",
     help="Edit the emotion of a recorded talking video; keep the speech and the file.",
@@ -131,6 +134,10 @@ def _run(arguments: Sequence[str]) -> int:
         return _report(error, as_json=as_json)
     except typer.TyperException as error:
         return _report(_usage_error(error), as_json=as_json)
+    except ModuleNotFoundError as error:
+        if (error.name or "") not in OF_EXTRAS:
+            raise
+        return _report(_missing(error, arguments), as_json=as_json)
     except KeyboardInterrupt:  # Typer answers most of them by a code, but not those on its way out
         code = Interrupted.exit_code
     except Exception as error:
@@ -140,6 +147,15 @@ def _run(arguments: Sequence[str]) -> int:
     if code == Interrupted.exit_code:
         return _report(Interrupted("interrupted"), as_json=as_json)
     return code
+
+
+def _missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> UsageError:
+    """A package that only some commands need, and how to get it."""
+    extra = "evaluate" if "evaluate" in arguments else "train"
+    return UsageError(
+        f"{error.name}, which this command needs, is not installed",
+        hint=f"pip install 'spfem[{extra}]'",
+    )
 
 
 def _report(error: SpfemError, *, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.representation.appearance import AppearanceReader
 from cdrl_cli.training.appearance import make_appearance
 
-from .test_guides import write_face_api
+from .teachers.test_emotion import write_face_api
 
 
 def prepare(identity, emotion, seed, count=3):
