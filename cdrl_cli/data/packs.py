@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from cdrl_cli.data.faces import FaceClip
-from cdrl_cli.data.index import Clip
+from cdrl_cli.data.index import Clip, Role
 from cdrl_cli.data.prepared import ClipCrops, save_arrays
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
@@ -123,12 +123,14 @@ def _face_clip(clip: Clip, one: dict[str, np.ndarray], geometry: Sequence[Geomet
 
 def _facts(one: FaceClip) -> dict[str, Any]:
     """Its row of the index; where it lay on this machine is nobody's business."""
-    return asdict(one.clip) | {"path": one.clip.path.name, "audio": None}
+    clip = one.clip
+    return asdict(clip) | {"path": clip.path.name, "audio": None, "roles": sorted(clip.roles)}
 
 
 def _clip(facts: dict[str, Any]) -> Clip:
     emotion = facts["emotion"] and Emotion(facts["emotion"])
-    return Clip(**facts | {"path": Path(facts["path"]), "emotion": emotion})
+    roles = frozenset(map(Role, facts.get("roles", ())))  # older packs have none
+    return Clip(**facts | {"path": Path(facts["path"]), "emotion": emotion, "roles": roles})
 
 
 def _bytes(text: str) -> UInt8[np.ndarray, " bytes"]:

@@ -1,10 +1,12 @@
 """Faces that travel: what comes out of a pack is what went in, but for JPEG."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
+from cdrl_cli.data.index import Role
 from cdrl_cli.data.packs import read_pack, write_pack
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
@@ -15,13 +17,20 @@ from talking_faces import face_clip
 DRAW = partial(draw_geometry, mesh=toy_head().mesh)
 
 
+def in_role(face, role):
+    clip = replace(face.clip, roles=frozenset({role}))
+    return replace(face, crops=replace(face.crops, clip=clip))
+
+
 def test_a_pack_holds_what_training_needs(tmp_path):
     clips = [face_clip("a", Emotion.HAPPY, 0), face_clip("b", None, 1, frames=4)]
+    clips[0] = in_role(clips[0], Role.REFRAMED)
     write_pack(tmp_path / "faces.npz", clips)
     assert [path.name for path in tmp_path.iterdir()] == ["faces.npz"]
     for was, now in zip(clips, read_pack(tmp_path / "faces.npz", DRAW), strict=True):
         assert now.clip.identity == was.clip.identity
         assert now.clip.emotion is was.clip.emotion
+        assert now.clip.roles == was.clip.roles
         assert np.abs(now.crops.landmarks_xyz - was.crops.landmarks_xyz).max() <= 1 / 128
         apart = now.crops.image.astype(int) - was.crops.image
         assert np.abs(apart).mean() < 5
