@@ -60,7 +60,7 @@ def test_no_emotion_is_read_with_torch(clips, reading):
     program = (
         "import sys; from pathlib import Path; import numpy as np;"
         "from cdrl_cli.checkpoints.models import load_models;"
-        "from cdrl_cli.embedding import read_emotion_of as embed_clip;"
+        "from cdrl_cli.embedding import embed_clip;"
         "from cdrl_cli.reference import read_named_emotion, read_reference;"
         f"{reading.format(clip=str(clips / 'joy.mp4'))};"
         "sys.exit('torch' in sys.modules)"
