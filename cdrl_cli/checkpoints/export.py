@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 HALVED_FROM = 64
-"""Fewest numbers of a tensor that is stored in half precision where a file is."""
+"""Fewest elements of a tensor that is stored in half precision in a file that is; smaller ones stay
+whole."""
 
 
 def export_network(

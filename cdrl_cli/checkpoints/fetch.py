@@ -25,16 +25,16 @@ from cdrl_cli.checkpoints.registry import HubSource, PackageSource, Source, UrlS
 from cdrl_cli.errors import OutputError
 
 TIMEOUT_S = 30.0
-"""Silence of a server after which the connection is given up."""
+"""Seconds of a server's silence after which a connection is given up."""
 
 RETRIES = 4
 """Failures in a row, none of which brought a byte, after which an address is given up."""
 
 PAUSE_S = 0.5
-"""Before the first retry; doubled before each further one."""
+"""Seconds waited before the first retry of a download; doubled before each further one."""
 
 CHUNK = 1 << 18
-"""Bytes read at a time."""
+"""Bytes of a download that are read at a time."""
 
 _TRANSIENT = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 """HTTP answers that another try may change; 416 because we then start over."""

@@ -142,4 +142,5 @@ def load_models(
 
 
 GENERATOR_FILES = ("motion.onnx", "renderer.onnx")
-"""What ``spfem train renderer`` writes into a folder."""
+"""Names of the files that ``spfem train renderer`` writes into a folder: the motion editor, the
+renderer."""

@@ -20,7 +20,7 @@ from cdrl_cli.geometry.similarity import Similarity
 from cdrl_cli.media.frames import VideoFrame
 
 CROP_SIZE = 256
-"""Side of the crop, pixels."""
+"""Side of the aligned face crop, pixels."""
 
 EYE_DISTANCE_PX = 76.0
 """Crop pixels between the outer eye corners: the face fills five eighths of the crop's height,

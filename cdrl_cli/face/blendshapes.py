@@ -72,8 +72,14 @@ emotion (:data:`SHARES`) is under 1."""
 RAISED = 1.35
 """Ceiling of the channels that raise the brows; all others end at 1."""
 
-CEILINGS = np.ones(COEFFICIENTS)
-CEILINGS[channels("browInnerUp", "browOuterUp")] = RAISED
+
+def _ceilings() -> Float[np.ndarray, " 52"]:
+    ceilings = np.ones(COEFFICIENTS)
+    ceilings[channels("browInnerUp", "browOuterUp")] = RAISED
+    return ceilings
+
+
+CEILINGS = _ceilings()
 """Highest value that an edit may give each channel: 1, and :data:`RAISED` for raised brows. Brows
 that are high at rest are taken for raised ones by the landmarker (one person in ten has them above
 .45, one in twenty above .64), and can still rise."""

@@ -13,7 +13,7 @@ from cdrl_cli.nn.onnx import import_quietly
 
 _EYE_CORNERS = ((33, 133), (362, 263))
 SIDE = 112
-"""Of the aligned face, pixels."""
+"""Side of the aligned face that identity networks take, pixels."""
 
 _NOSE_TIP, _MOUTH_CORNERS = 4, (61, 291)
 

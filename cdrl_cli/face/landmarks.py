@@ -16,10 +16,11 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 LANDMARKS = 478
-"""Points a face: 468 of the canonical mesh, then two irises of 5 (centre, then four on the rim)."""
+"""How many landmarks describe a face: 468 of the canonical mesh, then two irises of 5 (centre, then
+four on the rim)."""
 
 MESH_LANDMARKS = 468
-"""The first so many landmarks are the vertices of the canonical mesh."""
+"""How many of the landmarks are vertices of the canonical mesh: the first 468."""
 
 
 @dataclass(frozen=True, slots=True)

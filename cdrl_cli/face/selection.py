@@ -13,15 +13,20 @@ FaceChoice = Literal["largest", "all"] | int
 """The largest face of each shot, all of them, or one by its number."""
 
 CLEARLY_LARGER = 1.5
-"""So many times as wide as the face being edited, another becomes the largest."""
+"""Ratio of widths from which another face than the one being edited counts as the largest."""
 
 YAW_LIMITS_DEG = (40.0, 60.0)
+"""Turn of the head to the side, degrees, up to which an edit has its full strength, and from which
+on it has none: half of a face seen in profile is not there to be edited, and its landmarks are
+guesses."""
+
 PITCH_LIMITS_DEG = (35.0, 50.0)
-"""Up to the first an edit has its full strength, from the second on it has none: half of a face
-seen in profile is not there to be edited, and its landmarks are guesses."""
+"""Tilt of the head up or down, degrees, up to which an edit has its full strength, and from which
+on it has none."""
 
 EYE_DISTANCE_LIMITS_PX = (10.0, 14.0)
-"""Under the first a face is too small to be edited, from the second on it is not."""
+"""Pixels between the outer eye corners up to which a face is too small to be edited, and from which
+on an edit has its full strength."""
 
 
 class FaceSelector:

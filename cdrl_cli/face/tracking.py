@@ -22,30 +22,34 @@ DETECTION_SIDE_PX = 640
 """Longer side of the picture that faces are sought in; landmarks gain nothing above it."""
 
 LOOKAHEAD_S = 0.25
+"""Time that tracking looks ahead of a frame before it decides on it, seconds."""
+
 LOOKAHEAD_FRAMES = 16
-"""Frames held back: a quarter of a second, and never more than so many, whatever the rate."""
+"""Most frames that tracking holds back while it looks ahead, whatever the frame rate."""
 
 RAMP_S = 0.2
-"""How long the edit takes to fade in after a face appears, and out before it is lost."""
+"""Time over which an edit fades in after a face appears, and out before it is lost, seconds."""
 
 LANDMARK_SIGMA_S = 0.04
-"""Landmark jitter is frame to frame; lips move in 80 ms or more."""
+"""Width of the kernel that smooths landmarks over time (standard deviation), seconds. Their jitter
+is from frame to frame; lips move in 80 ms or more."""
 
 EXPRESSION_WINDOW_S = 2.25
-"""How much of a face's expressions is remembered for the motion model: the 1.9 s it looks back,
-and the frames held back."""
+"""Time over which a face's expressions are kept for the motion model, seconds: the 1.9 s that it
+looks back, and the frames held back."""
 
 EXPRESSION_WINDOW_FRAMES = 256
-"""And never more than so many frames."""
+"""Most frames whose expressions are kept for the motion model, whatever the frame rate."""
 
 BRIDGE_S = 0.12
-"""A face missed for so short a time (a blink of the detector) is taken as present throughout."""
+"""Longest time, seconds, for which a face may be missed (a lapse of the detector) and still
+be taken as present throughout."""
 
 _ROUNDING_S = 1e-9
 """Times are differences of seconds as floats."""
 
 FORGET_S = 0.5
-"""A face that returns within so long near where it was keeps its number."""
+"""Time within which a face that returns near where it was keeps its number, seconds."""
 
 
 @dataclass(frozen=True, slots=True)

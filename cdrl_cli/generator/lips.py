@@ -7,7 +7,7 @@ INNER_PAIRS = np.array(
     [(13, 14), (82, 87), (81, 178), (80, 88), (191, 95), (312, 317), (311, 402), (310, 318),
      (415, 324)]
 )  # fmt: skip
-"""Landmarks of the inner lips, upper and lower, that meet when the mouth is closed."""
+"""Pairs of landmarks of the inner lips, upper and lower, that meet when the mouth is closed."""
 
 _OUTER_PAIRS = np.array(
     [(0, 17), (37, 84), (39, 181), (40, 91), (185, 146), (267, 314), (269, 405), (270, 321),
@@ -19,10 +19,11 @@ _MIDDLE_PAIRS = np.array(
      (272, 319), (407, 325)]
 )  # fmt: skip
 PAIRS = np.concatenate([INNER_PAIRS, _OUTER_PAIRS, _MIDDLE_PAIRS])
-"""All of the red of the lips: what parts them moves as a whole or it would be torn."""
+"""Pairs of upper and lower landmarks all over the red of the lips, inner ones first. They are moved
+as a whole, or the lips would be torn."""
 
 APERTURE_CHANGE = 0.08
-"""An open mouth may open or close by so much of its own opening."""
+"""Share of its own opening by which an edit may open or close a mouth, 0..1."""
 
 
 def keep_aperture(

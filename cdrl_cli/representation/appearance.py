@@ -16,23 +16,24 @@ from jaxtyping import Float32, UInt8
 from cdrl_cli.emotion import Emotion
 
 SIDE = 112
-"""Side of the picture that the net takes, pixels."""
+"""Side of the picture that the expression net takes, pixels."""
 
 ORDER = ("neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised")
-"""Emotions, as its last layer has them."""
+"""Emotions in the order of the expression net's last layer."""
 
 MEAN_RGB = (122.782, 117.001, 104.298)
-"""What it takes off every pixel, 0..255."""
+"""Colour that the expression net takes off every pixel, 0..255."""
 
 TIGHT_ROWS, TIGHT_COLUMNS = (20 / 112, 104 / 112), (14 / 112, 98 / 112)
-"""Part of the aligned crop that holds the face from brows to chin, and little else."""
+"""First and last row, and column, of the part of the aligned crop that holds the face from brows to
+chin and little else; shares of its side."""
 
 FLOOR = 1e-3
-"""Probability below which the net's doubts are not believed."""
+"""Least probability that the expression net is taken to mean, 0..1: it is added to each."""
 
 USUAL_SHARE = 0.5
-"""Of what the net says of everybody that is taken off what it says of a clip: it calls most faces
-neutral, and most faces are."""
+"""Share of the expression net's mean opinion of everybody that is taken off its opinion of a clip,
+0..1: it calls most faces neutral, and most faces are."""
 
 ExpressionNetwork = Callable[
     [Float32[np.ndarray, "looks 3 112 112"]], Float32[np.ndarray, "looks 7"]

@@ -15,17 +15,27 @@ from jaxtyping import Float, Float32
 from cdrl_cli.errors import WeightsError
 
 SAMPLE_RATE_HZ = 16_000
+"""Samples a second of the sound that priors take."""
+
 MEL_BANDS = 80
+"""Bands of the log-mel spectrogram."""
+
 MEL_RATE_HZ = 100
+"""Spectra a second of the log-mel spectrogram."""
+
 WINDOW_SAMPLES = 400
+"""Samples of sound under the window of one spectrum, 25 ms."""
+
 HOP_SAMPLES = SAMPLE_RATE_HZ // MEL_RATE_HZ
+"""Samples of sound from one spectrum to the next, 10 ms."""
 
 PASSAGE_S = 28
-"""Whisper hears at most 30 s at once; so much of it is sound, the rest silence."""
+"""Length of sound that Whisper encodes at once, seconds; it takes at most 30 s, and the rest is
+silence."""
 
 SILENCE_S = 1
-"""Appended to each passage. Whisper was trained on passages padded to 30 s; with a second of
-silence its features correlate at .98 with those, at a tenth of the time."""
+"""Silence appended to each passage, seconds. Whisper was trained on passages padded to 30 s; with a
+second of silence its features correlate at .98 with those, at a tenth of the time."""
 
 
 @runtime_checkable

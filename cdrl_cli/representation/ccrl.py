@@ -3,8 +3,8 @@
 The paper (section 3.2) attends from audio to image features and takes the result as the content
 code. Such a code can be a function of the audio alone, and its loss falls to 0 without a look at
 the mouth. Here image and speech have an encoder each, which meet only in the loss: the code of a
-mouth is a function of the mouth. :class:`AudioAttention` is the paper's way as an option: what is
-heard chooses where to look.
+mouth is a function of the mouth. :class:`AudioAttention` is the paper's way as an option: the audio
+chooses where to attend in the crop.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,15 @@ from torch.nn import functional
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 
 RATE_HZ = 25
-"""Frames a second of a window."""
+"""Frames a second of the windows that CCRL encodes."""
 
 CROP_SIDE = 32
-"""Pixels that the encoder looks at; larger crops are averaged down, differentiably."""
+"""Side of the mouth crops that the content encoder takes, pixels; larger ones are averaged down,
+differentiably."""
 
 VIEWS = ("crops", "coefficients", "both")
-"""What the content encoder may see of a mouth; it learns all three at once."""
+"""Names of the inputs that the content encoder takes: mouth crops, mouth coefficients, or both. It
+learns all three at once."""
 
 _GROUPS = 8
 _POOL = 3
@@ -46,7 +48,7 @@ class ContentConfig:
     dimension: int = 96
     """Length of a code."""
     attention: Literal["none", "audio"] = "none"
-    """Who chooses where crops are looked at: nobody, or what is heard (:class:`AudioAttention`)."""
+    """Where crops are attended to: everywhere, or as the audio says (:class:`AudioAttention`)."""
 
 
 class ContentEncoder(nn.Module):
@@ -71,7 +73,7 @@ class ContentEncoder(nn.Module):
             )  # fmt: skip
         else:
             # Zeros around a picture would mark its border in the map: even a blank one would then
-            # say where the audio looks.
+            # say where the audio attends.
             self.crop = nn.Sequential(
                 *_shrinking(1, 16, "replicate"),
                 *_shrinking(16, 32, "replicate"),
@@ -93,7 +95,7 @@ class ContentEncoder(nn.Module):
             crops: Luma around the mouth, -1..1, square; None if only the motion is known.
             coefficients: Those of :data:`~cdrl_cli.face.blendshapes.MOUTH_COEFFICIENTS`; None if
                 only pixels are known.
-            speech: What a prior heard, for attention; an encoder without it does not listen.
+            speech: Features of a speech prior, for attention; an encoder without it ignores them.
 
         Returns:
             Unit vectors.
@@ -131,7 +133,7 @@ class ContentEncoder(nn.Module):
         coefficients: Float[Tensor, "batch frames mouth"],
         speech: Float[Tensor, "batch frames speech"] | None = None,
     ) -> dict[str, Float[Tensor, "batch dimension"]]:
-        """The code of each of :data:`VIEWS`; the pictures are looked at once."""
+        """The code of each of :data:`VIEWS`; the crops are encoded once."""
         pixels, motion = self.features(crops, coefficients, speech)
         codes = (self.encode(pixels), self.encode(motion), self.encode(pixels, motion))
         return dict(zip(VIEWS, codes, strict=True))
@@ -142,21 +144,23 @@ class ContentEncoder(nn.Module):
         speech: Float[Tensor, "batch frames speech"] | None,
     ) -> Float[Tensor, "batch frames channels"]:
         pictures = functional.adaptive_avg_pool2d(crops.flatten(0, 1)[:, None], CROP_SIDE)
-        seen = self.crop(pictures).unflatten(0, crops.shape[:2])
-        return seen if self.attention is None else self.attention(seen.flatten(3), speech)
+        features = self.crop(pictures).unflatten(0, crops.shape[:2])
+        if self.attention is None:
+            return features
+        return self.attention(features.flatten(3), speech)
 
 
 class AudioAttention(nn.Module):
-    r"""What is heard chooses where to look, and says nothing else (the paper's section 3.2).
+    r"""Audio chooses where to attend in the crop, and says nothing else (the paper's section 3.2).
 
     .. math:: A = \operatorname{softmax}(q^\top k / \sqrt d), \qquad f = W v A^\top
 
-    with a query for each position, as in the paper, made from what is heard in the frame; keys
+    with a query for each position, as in the paper, made from the frame's speech features; keys
     :math:`k` of width :math:`d` from the map and a learned embedding of the position; and the map
     itself as values :math:`v`: a matrix of their own would merge with :math:`W`.
 
     Differs from the paper: the scale is that of the keys, in training as at use; the position is in
-    the keys alone, since in the values it would tell what was heard; and where nothing is heard a
+    the keys alone, since in the values it would carry the audio; and where there is no audio a
     learned query stands in.
     """
 
@@ -175,16 +179,16 @@ class AudioAttention(nn.Module):
 
     def forward(
         self,
-        seen: Float[Tensor, "batch frames channels positions"],
+        features: Float[Tensor, "batch frames channels positions"],
         speech: Float[Tensor, "batch frames speech"] | None,
     ) -> Float[Tensor, "batch frames width"]:
-        """Features of each frame's map, looked at where ``speech`` says."""
-        values = seen.transpose(2, 3)
+        """Features of each frame's map, attended to where ``speech`` says."""
+        values = features.transpose(2, 3)
         keys = self.key(values) + self.position
         queries = self.silence
         if speech is not None:
-            heard = _standardise(speech, self.mean, self.scale)
-            queries = self.query(heard).unflatten(2, self.silence.shape)
+            standardised = _standardise(speech, self.mean, self.scale)
+            queries = self.query(standardised).unflatten(2, self.silence.shape)
         where = (queries @ keys.transpose(2, 3) / _KEY_WIDTH**0.5).softmax(dim=3)
         return self.output((where @ values).flatten(2))
 

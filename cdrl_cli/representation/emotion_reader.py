@@ -18,7 +18,7 @@ APPEARANCE_SHARE = 0.5
 """Weight of the evidence in the pixels, 0..1, beside 1 for the evidence in the coefficients."""
 
 LOOKS = 16
-"""Frames of a clip, spread over it, whose pixels are read."""
+"""Most frames of a clip, spread over it, whose pixels are read."""
 
 
 @dataclass(frozen=True, slots=True)

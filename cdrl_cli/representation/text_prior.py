@@ -48,13 +48,13 @@ WORDS = {
         "in disbelief", "full of wonder", "with widened eyes, open mouth and raised brows",
     ),
 }  # fmt: skip
-"""What each emotion is called; the last phrase of each is what the paper's prompt describes."""
+"""Words for each emotion; the last phrase of each is what the paper's prompt describes."""
 
 DEGREES = {"slightly {}": 0.5, "{}": 1.0, "very {}": 1.3}
-"""How words say how strongly, and the strength that is meant."""
+"""Templates that make words weaker or stronger, and the strength of the emotion that is meant."""
 
 FRAMES = ("a person who is {}", "a face that looks {}", "{}")
-"""Sentences around the words."""
+"""Templates of sentences around the words for an emotion."""
 
 
 @dataclass(frozen=True, slots=True)
