@@ -1,6 +1,6 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type test faults e2e bench docs wheels packaging optional-weights check
+.PHONY: help setup demo fmt lint type test faults e2e bench golden docs wheels packaging optional-weights check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -55,6 +55,9 @@ e2e: $(STAMP) ## the command on real clips, on a Ray cluster, and from the wheel
 
 bench: $(STAMP) ## time and memory of an edit beside a mere re-encode, as Markdown
 	$(BIN)/python benchmarks/speed.py
+
+golden: $(STAMP) ## record anew what edits do to real pixels, and show what changed
+	$(BIN)/python tests/golden/record.py
 
 docs: $(STAMP) ## the site, into site/; no network, a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
