@@ -31,7 +31,7 @@ from cdrl_cli.training.teachers.expression import ExpressionReader
 from cdrl_cli.training.teachers.identity import Likeness, template_grids
 
 MIRRORED = 0.5
-"""Of what guides look at."""
+"""Share of the crops that are mirrored before the teachers of emotion see them."""
 
 _SURE = 0.9
 """A guide that is as sure asks for no more."""

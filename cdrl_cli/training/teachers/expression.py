@@ -24,10 +24,13 @@ from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open
 from cdrl_cli.training.optimiser import Optimiser
 
 BATCH = 64
-"""Crops a step."""
+"""Crops that a training step of the reader learns from."""
 
 Faces = UInt8[np.ndarray, "frames side side 3"]
+"""Aligned crops of a clip, sRGB."""
+
 Expressions = Float32[np.ndarray, "frames 52"]
+"""Blendshape coefficients of the same frames."""
 
 
 class ExpressionReader(nn.Module):
