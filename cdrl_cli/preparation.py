@@ -35,15 +35,16 @@ from cdrl_cli.representation.audio_prior import SAMPLE_RATE_HZ, SpeechPrior, fea
 from cdrl_cli.representation.ccrl import RATE_HZ
 
 CROPS_A_CLIP = 14
-"""Frames of a clip that are kept at full size."""
+"""Frames of a clip whose aligned crops are kept at full size, evenly spread."""
 
 SHORTEST_SOUND_S = 0.5
 """Length of a sound under which a clip counts as silent, seconds."""
+
 MOUTH_LANDMARKS = (13, 14)
 """The inner lips' middles, whose canonical place is the middle of the mouth's crop."""
 
 MOUTH_REACH_PX = 48
-"""Half the side of the mouth's part of the aligned crop."""
+"""Half the side of the square around the mouth that is cut from the aligned crop, pixels."""
 
 
 def prepare_clips(

@@ -31,9 +31,10 @@ ACTION_UNITS = {
         "browInnerUp": 0.5, "browOuterUp": 0.5, "eyeWide": 0.35, "eyeSquint": -0.2,
     },
 }  # fmt: skip
-"""EMFACS: AU1 browInnerUp, AU2 browOuterUp, AU4 browDown, AU5 eyeWide, AU6 cheekSquint, AU7
-eyeSquint, AU9 noseSneer, AU10 mouthUpperUp, AU12 mouthSmile, AU15 mouthFrown, AU17
-mouthShrugLower, AU20 mouthStretch, AU24 mouthPress."""
+"""Action units of each emotion by EMFACS, as coefficients, 0..1, that are added to a neutral face;
+a name without a side stands for both sides. AU1 browInnerUp, AU2 browOuterUp, AU4 browDown, AU5
+eyeWide, AU6 cheekSquint, AU7 eyeSquint, AU9 noseSneer, AU10 mouthUpperUp, AU12 mouthSmile, AU15
+mouthFrown, AU17 mouthShrugLower, AU20 mouthStretch, AU24 mouthPress."""
 
 
 def coded_expression(emotion: Emotion) -> Float[np.ndarray, " 52"]:

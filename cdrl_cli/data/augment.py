@@ -10,12 +10,14 @@ from jaxtyping import Float, Float32, Int16
 from torch import Tensor
 
 GAIN_DB = (-9.0, 6.0)
-"""Least and most that a recording is made louder; what leaves -1..1 then clips, as on tape."""
+"""Least and most gain that a recording gets, decibels; what leaves -1..1 is clipped."""
 
 SNR_DB = (8.0, 25.0)
-"""Least and most power of the recording, its pauses included, over that of the noise."""
+"""Least and most ratio of a recording's power, its pauses included, to that of added noise,
+decibels."""
 
 Colour = Literal["white", "pink"]
+"""Spectrum of added noise: of one power at all frequencies, or in all octaves."""
 
 
 @dataclass(frozen=True, slots=True)

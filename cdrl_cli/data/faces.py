@@ -19,19 +19,21 @@ from cdrl_cli.face.identity import align_to_template
 from cdrl_cli.representation.ccrl import CROP_SIDE
 
 STILL_WEIGHT = 0.25
-"""A photograph is drawn so often for a clip's once."""
+"""Chance of a photograph to be drawn for a training pair, relative to that of a clip."""
 
 STILL_SHARE = 0.3
-"""Of the edits are of photographs: more people than talk."""
+"""Share of the edits learned from that are of photographs: they show more people than the clips."""
 
 OTHER_CLIP_SHARE = 0.65
-"""Of the pairs come from two clips of the person, where there are."""
+"""Share of the training pairs whose two frames come from two clips of the person, if there are
+two."""
 
 PASSED_OVER = 0.4
-"""Share of a clip's frames that a draw overlooks, so that not always the same one is the best."""
+"""Share of a clip's frames left out of a search for the best partner of a frame, so that it is not
+always the same one."""
 
 MAX_TURN = 0.15
-"""Sine of the angle between the heads of a pair, at most."""
+"""Largest sine of the angle between the two heads of a training pair."""
 
 _MOUTH = [i for i, name in enumerate(EXPRESSION_NAMES) if name.startswith(("mouth", "jaw"))]
 

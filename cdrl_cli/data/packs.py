@@ -23,10 +23,10 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 
 QUALITY = 85
-"""Of JPEG."""
+"""JPEG quality of the pictures in a pack, 0..100."""
 
 STEPS_A_PIXEL = 64
-"""Landmarks are kept so finely."""
+"""Steps in which a pack keeps a landmark's coordinate, in each pixel."""
 
 _COLUMNS = 16
 """Mouths beside each other in a clip's sheet of them."""

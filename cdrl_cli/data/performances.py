@@ -15,15 +15,18 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 
 ACTED_EMOTIONS = 3
-"""A data set with fewer emotions, or of stills, teaches how people look, not how they act."""
+"""Emotions from which on a data set counts as acted: one with fewer teaches how people look."""
 
 LESSER_WEIGHT = 0.2
+"""Weight in sampling of a data set with fewer than :data:`ACTED_EMOTIONS` emotions; others have
+1."""
+
 FULL_WEIGHT_CLIPS = 50
-"""A data set with fewer clips counts in proportion."""
+"""Clips from which on a data set has its full weight in sampling; below, in proportion."""
 
 
 UNIT_CHANCE = 0.75
-"""How often a made-up performance has an action unit of its emotion."""
+"""Probability that a made-up performance shows each action unit of its emotion."""
 
 CODED = "EMFACS"
 """Name of the data set that is made up, not recorded."""

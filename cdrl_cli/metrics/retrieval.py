@@ -23,5 +23,6 @@ def found_first(
     """
     likeness = queries @ answers.T
     own = likeness.diagonal()
-    others = likeness.masked_fill(torch.eye(len(queries), dtype=torch.bool), -torch.inf)
+    itself = torch.eye(len(queries), dtype=torch.bool, device=likeness.device)
+    others = likeness.masked_fill(itself, -torch.inf)
     return own > others.amax(dim=1)

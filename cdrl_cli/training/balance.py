@@ -19,10 +19,11 @@ FIRST_PRICE = 100.0
 """The price of likeness at the beginning (:class:`LikenessPrice`)."""
 
 PRICE_RATE = 2.0
-"""How fast the price of likeness follows what is missing of it: logarithm per cosine and step."""
+"""How fast the price of likeness follows the cosine that is missing: change of its logarithm in a
+step, per cosine."""
 
 PRICES = (1.0, 1e5)
-"""It stays between."""
+"""Lowest and highest price of likeness (:class:`LikenessPrice`)."""
 
 
 class GradientBalance:

@@ -24,13 +24,16 @@ from cdrl_cli.training.recipes import CcrlConfig, ContentLossConfig
 from cdrl_cli.training.selection import is_learned_from, is_validation
 
 CANDIDATES = 10
-"""Windows of one clip among which the right speech is to be found."""
+"""Windows of one validation clip among which the right speech is to be found: chance is .10."""
 
 FIRST_TEMPERATURE = 0.07
+"""Temperature that the contrast begins with; learned from there if the recipe says so."""
+
 LOWEST_TEMPERATURE = 0.02
+"""Temperature below which the contrast does not fall while it is learned."""
 
 MIRRORED, BLURRED = 0.5, 0.25
-"""Shares of the windows that augmentation does this to."""
+"""Shares of the windows that augmentation mirrors, and blurs."""
 
 
 @dataclass(frozen=True, slots=True)

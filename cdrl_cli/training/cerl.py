@@ -30,11 +30,14 @@ from cdrl_cli.training.recipes import CerlConfig
 from cdrl_cli.training.selection import is_learned_from, is_validation
 
 OWN_NEUTRAL_SHARE = 0.7
-"""Of the windows are measured from the person's own neutral: the reference rarely brings one."""
+"""Share of the windows measured from the person's own neutral face; the others are measured from
+the neutral prior, because a reference rarely brings a neutral clip."""
 
 STRENGTH_SPREAD = 0.3
+"""Largest share by which augmentation makes a window's expression stronger or weaker."""
+
 NOISE = 0.05
-"""Augmentation: windows are made stronger or weaker by up to the first, and noised."""
+"""Standard deviation of the noise that augmentation adds to a window's coefficients."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from cdrl_cli.data.index import StillSet
 from cdrl_cli.errors import UnreadableInputError, UsageError
 
 Recipe = TypeVar("Recipe")
+"""A dataclass that a TOML file is read into."""
 
 
 @dataclass(frozen=True, slots=True)

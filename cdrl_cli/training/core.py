@@ -24,7 +24,11 @@ from cdrl_cli.geometry.similarity import fit_similarity
 from cdrl_cli.training.canonical_mesh import read_canonical_mesh
 
 OUTER_EYE_CORNERS = (33, 263)
+"""Landmarks at the outer corners of the eyes; their distance is the unit of head space."""
+
 FIT_ROUNDS = 4
+"""Rounds of locating heads with the canonical face and averaging it anew."""
+
 FRAMES_A_CLIP = 40
 """Frames of one clip that enter the fit: neighbours say the same thing."""
 

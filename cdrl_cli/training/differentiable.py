@@ -31,7 +31,7 @@ from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners
 from cdrl_cli.preparation import MOUTH_LANDMARKS
 
 INVERSIONS = 4
-"""Rounds of turning a displacement into the flow that undoes it."""
+"""Iterations by which a displacement is inverted to the flow that undoes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.generator.motion_network import MotionEditor
 
 Moments = Sequence[tuple[FaceClip, int]]
-"""Crops by clip and number: of one performance all, or each of another."""
+"""Crops that are edited together, each a clip and the crop's number in it: moments of one clip, or
+pictures of different people."""
 
 CLIP_SHARE = 0.5
-"""Of the edits ask as a reference does, where a clip is read rightly; the others as a label."""
+"""Share of the edits learned from that are asked for by a clip's embedding, where CERL reads a clip
+of the emotion rightly; the others are asked for by the label's."""
 
 _EMOTIONS = [emotion for emotion in Emotion if emotion is not Emotion.NEUTRAL]
 

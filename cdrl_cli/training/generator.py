@@ -50,7 +50,7 @@ from cdrl_cli.training.recipes import GeneratorConfig
 from cdrl_cli.training.supervision import Supervision
 
 AVERAGE_DECAY = 0.995
-"""Of the moving average of the renderer's weights."""
+"""Decay of the moving average of the renderer's weights, per step."""
 
 _SPEECH = np.flatnonzero(SHARES == 0)[1:].tolist()
 _STIFF = torch.tensor(
@@ -62,7 +62,7 @@ _STIFF = torch.tensor(
 """Guides part lips for the sake of an emotion: what they ask of them counts so much more."""
 
 TREMBLE = 0.03
-"""Noise on the coefficients that the renderer is told, so that it does not follow theirs."""
+"""Standard deviation of the noise on the coefficients that the renderer is told in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class GeneratorTask(Task):
             batch.inside_px,
         )
         asked = torch.stack([_shown(other) for _, (other, _) in pairs]).to(self.device)
-        # Coefficients tremble; what follows them to the letter trembles too.
+        # The landmarker's coefficients tremble; what follows them to the letter trembles too.
         tremble = TREMBLE * torch.from_numpy(self.rng.normal(size=(2, count, COEFFICIENTS))).to(
             self.device, torch.float32
         )

@@ -1,11 +1,10 @@
 """What the generator learns from: the faces of clips, or of a pack, with their geometry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import load_models
@@ -17,9 +16,7 @@ from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.preparation import prepare_clips, prepare_crops
 from cdrl_cli.training.config import DataConfig
 from cdrl_cli.training.differentiable import Geometry
-from cdrl_cli.training.recipes import GeneratorConfig
 from cdrl_cli.training.selection import find_clips, is_learned_from
-from cdrl_cli.training.teachers.expression import Reader, train_reader
 
 
 def gather_faces(
@@ -82,19 +79,3 @@ def draw_geometry(
     """Owner and depth of a crop's pixels."""
     drawn = Geometry.of(landmarks_xyz, mesh)
     return drawn.owner, drawn.inside_px
-
-
-def find_reader(path: Path, faces: Sequence[FaceClip], config: GeneratorConfig) -> Reader:
-    """The network of this run that reads coefficients from pixels, trained if there is none."""
-    if path.exists():
-        reader = Reader()
-        reader.load_state_dict(torch.load(path, weights_only=True))
-        return reader.requires_grad_(requires_grad=False).eval()
-    torch.set_num_threads(config.schedule.threads)
-    shown = [(one.crops.image, one.crops.expression) for one in faces]
-    reader, _ = train_reader(shown, steps=config.editing.reader_steps, seed=config.schedule.seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    torch.save(reader.state_dict(), part)
-    part.replace(path)
-    return reader

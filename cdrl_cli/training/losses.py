@@ -19,10 +19,11 @@ from cdrl_cli.generator.unet import MAX_FLOW_PX
 from cdrl_cli.training.teachers.emotion import luma
 
 PATCH_PX = 96
-"""Side of what the discriminator sees."""
+"""Side of the square that the discriminator sees, pixels."""
 
 FLOW_SOFTNESS_PX = 2.5
-"""Blur of the optical flow that the finer flow learns from."""
+"""Standard deviation of the blur of the optical flow that the renderer's flow learns from,
+pixels."""
 
 
 class Discriminator(nn.Module):

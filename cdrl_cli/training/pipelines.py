@@ -34,12 +34,12 @@ from cdrl_cli.preparation import prepare_clips, read_takes
 from cdrl_cli.training.appearance import make_appearance
 from cdrl_cli.training.ccrl import train_ccrl
 from cdrl_cli.training.cerl import read_wording, train_cerl
-from cdrl_cli.training.checkpoint import code_commit
+from cdrl_cli.training.checkpoint import code_commit, digest_data, run_facts
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.core import ClipLandmarks, save_core
 from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.generator import train_generator
-from cdrl_cli.training.generator_data import find_reader, gather_faces, unpack_faces
+from cdrl_cli.training.generator_data import gather_faces, unpack_faces
 from cdrl_cli.training.loop import open_device
 from cdrl_cli.training.motion import train_motion
 from cdrl_cli.training.recipes import (
@@ -56,6 +56,7 @@ from cdrl_cli.training.selection import (
 )
 from cdrl_cli.training.supervision import Supervision
 from cdrl_cli.training.teachers.emotion import open_guides
+from cdrl_cli.training.teachers.expression import train_expression_reader
 from cdrl_cli.training.teachers.identity import Likeness
 
 Progress = Callable[[int, int], None]
@@ -335,10 +336,21 @@ def make_generator(
             faces = unpack_faces(recipe.data, source)
     licence = recipe.data.licence
     models, guides = load_models(licence, core=True), open_guides()
+    shown = [(one.crops.image, one.crops.expression) for one in faces]
+    with stages("training the reader of expressions") as progress:
+        reader, _ = train_expression_reader(
+            shown,
+            recipe.reader,
+            run_facts(recipe, digest_data(array for pair in shown for array in pair)),
+            run=options.run / "reader",
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
     supervision = Supervision(
         load_emotion(licence),
         load_content(licence),
-        find_reader(options.run / "reader.pt", faces, recipe),
+        reader,
         Likeness(find_weights("identity")),
         guides,
     )
@@ -350,7 +362,8 @@ def make_generator(
             editor,
             supervision,
             run=options.run,
-            resume=options.resume,
+            # A run may have been cut before this, while the reader was trained.
+            resume=options.resume and (options.run / "last.pt").exists(),
             device=options.device,
             progress=progress,
         )

@@ -166,8 +166,6 @@ class EditingConfig:
     """Learning rate of the motion editor at its highest; it has been trained before."""
     begins: float = 0.625
     """Share of the steps after which the motion editor learns too, through the renderer."""
-    reader_steps: int = 800
-    """Of the network that reads coefficients from pixels, which is trained first."""
     alike: float = 0.9
     """Mean cosine of SFace, before and after, that edits are held to: .79 are two takes of one
     person in two emotions, .95 two moments of one take, 0 two people. What an emotion costs of it
@@ -240,6 +238,10 @@ class GeneratorLossConfig:
     """How far the motion editor strays from what it learned from actors."""
 
 
+def _reader_schedule() -> ScheduleConfig:
+    return ScheduleConfig(steps=800, weight_decay=0.02, patience=8)
+
+
 @dataclass(frozen=True, slots=True)
 class GeneratorConfig:
     """Recipe of the generator."""
@@ -247,6 +249,8 @@ class GeneratorConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: UNetConfig = field(default_factory=UNetConfig)
     """The renderer's network."""
+    reader: ScheduleConfig = field(default_factory=_reader_schedule)
+    """Of the network that reads coefficients from pixels, which is trained first."""
     editing: EditingConfig = field(default_factory=EditingConfig)
     sampling: GeneratorSamplingConfig = field(default_factory=GeneratorSamplingConfig)
     loss: GeneratorLossConfig = field(default_factory=GeneratorLossConfig)

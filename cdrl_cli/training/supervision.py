@@ -27,11 +27,11 @@ from cdrl_cli.preparation import MOUTH_REACH_PX
 from cdrl_cli.representation.ccrl import CROP_SIDE
 from cdrl_cli.training.edits import Edits
 from cdrl_cli.training.teachers.emotion import Guide, luma
-from cdrl_cli.training.teachers.expression import Reader
+from cdrl_cli.training.teachers.expression import ExpressionReader
 from cdrl_cli.training.teachers.identity import Likeness, template_grids
 
 MIRRORED = 0.5
-"""Of what guides look at."""
+"""Share of the crops that are mirrored before the teachers of emotion see them."""
 
 _SURE = 0.9
 """A guide that is as sure asks for no more."""
@@ -43,7 +43,7 @@ class Supervision:
 
     emotion: EmotionModels
     content: ContentModels
-    reader: Reader
+    reader: ExpressionReader
     likeness: Likeness
     guides: Sequence[tuple[Guide, Mapping[Emotion, float]]]
     """Each with how far it is to be trusted about an emotion, 0..1."""

@@ -254,3 +254,10 @@ def test_a_file_that_holds_no_encoders_is_named(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(WeightsError, match=r"ccrl\.safetensors"):
         read_content(path)
+
+
+@pytest.mark.gpu
+def test_it_learns_on_a_gpu_and_comes_back_from_it(takes, tmp_path):
+    result = train_ccrl(MINIATURE, takes, run=tmp_path, device="cuda")
+    assert result.score > 0.5
+    assert result.content.coefficient_scale.device.type == "cpu"

@@ -149,3 +149,11 @@ def test_only_data_sets_that_act_say_what_is_usual():
               for e in (Emotion.HAPPY, Emotion.NEUTRAL)]  # fmt: skip
     acted = [perform("a", e, np.zeros((1, 52)), "acted").clip for e in Emotion]
     assert acted_clips(stills + acted) == acted
+
+
+@pytest.mark.gpu
+def test_it_learns_on_a_gpu_and_comes_back_from_it(tmp_path):
+    performances = toy_performances(signal=0.5)
+    result = learn(performances, tmp_path, device="cuda")
+    assert result.score > 0.8
+    assert result.models.labels.device.type == "cpu"

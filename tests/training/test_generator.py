@@ -29,7 +29,7 @@ from cdrl_cli.training.recipes import (
 )
 from cdrl_cli.training.supervision import Supervision, cut_mouths
 from cdrl_cli.training.teachers.emotion import Guide
-from cdrl_cli.training.teachers.expression import Reader
+from cdrl_cli.training.teachers.expression import ExpressionReader
 from cdrl_cli.training.teachers.identity import Likeness
 from heads import toy_head
 from networks import write_likeness
@@ -71,7 +71,7 @@ def new_trainer(faces, run, *, steps, resume=False, loss=None, edits=1, guided=F
         schedule=ScheduleConfig(steps=steps, validate_every=2, threads=1),
     )
     torch.manual_seed(0)
-    reader = Reader().requires_grad_(requires_grad=False).eval()
+    reader = ExpressionReader().requires_grad_(requires_grad=False).eval()
     trust = dict.fromkeys(Emotion, 1.0)
     likeness = run.parent / "likeness.onnx"
     write_likeness(likeness)

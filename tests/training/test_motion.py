@@ -190,3 +190,16 @@ def test_lips_may_move_while_they_are_open_and_not_while_they_are_closed():
     brows = torch.from_numpy(coefficients(browInnerUp=1.0)).float()[None]
     assert part_closed_lips(closed, brows) == 0
     assert part_closed_lips(closed, lips) > 100 * part_closed_lips(opened, lips)
+
+
+@pytest.mark.gpu
+def test_it_learns_on_a_gpu_and_comes_back_from_it(tmp_path):
+    emotion = load_emotion()
+    neutral = NeutralPrior(np.full(52, 0.05), np.full(52, 0.12))
+    result = train_motion(
+        recipe(4, validate_every=2), toy_takes(), neutral, emotion, load_content(), run=tmp_path,
+        device="cuda",
+    )  # fmt: skip
+    assert result.steps == 4
+    assert next(result.editor.parameters()).device.type == "cpu"
+    assert next(emotion.encoder.parameters()).device.type == "cpu"

@@ -1,12 +1,13 @@
-"""The reader: expression coefficients of a crop by a small network, so that they have a slope.
+"""Teacher of expression: coefficients of a crop by a small network, so that they have a gradient.
 
-The landmarker reads them better but cannot be followed backwards. Through the reader, rendered
+The landmarker reads them better but has no gradient. Through the reader, rendered
 pixels reach the frozen emotion and content encoders, which take coefficients. It is made anew by
 a renderer's training, from the same clips, and not shipped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,14 +18,22 @@ from torch.nn import functional
 
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.stream import FACE_SIDE
+from cdrl_cli.training.checkpoint import RunFacts, Stateful, step_rng
+from cdrl_cli.training.config import ScheduleConfig
+from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
+from cdrl_cli.training.optimiser import Optimiser
 
 BATCH = 64
+"""Crops that a training step of the reader learns from."""
 
 Faces = UInt8[np.ndarray, "frames side side 3"]
+"""Aligned crops of a clip, sRGB."""
+
 Expressions = Float32[np.ndarray, "frames 52"]
+"""Blendshape coefficients of the same frames."""
 
 
-class Reader(nn.Module):
+class ExpressionReader(nn.Module):
     """Crop in, coefficients out."""
 
     scale: Tensor
@@ -58,56 +67,102 @@ class Reader(nn.Module):
         return self.head(self.features(picture)) * self.scale + self.mean
 
 
-def train_reader(
+class ExpressionTask(Task):
+    """Learn to read coefficients from crops.
+
+    Args:
+        clips: Aligned crops of each and their coefficients; every tenth clip validates.
+        schedule: How long and how fast.
+        device: Where network and crops are.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[tuple[Faces, Expressions]],
+        schedule: ScheduleConfig,
+        *,
+        device: torch.device,
+    ) -> None:
+        self._device, self._seed = device, schedule.seed
+        small = [(_shrink(faces), expressions) for faces, expressions in clips]
+        self._kept = small[::10]
+        self._learning = [one for i, one in enumerate(small) if i % 10]
+        self._places = [
+            (i, f) for i, (_, told) in enumerate(self._learning) for f in range(len(told))
+        ]
+        # A clip counts by the root of its length: 102 stills are people too.
+        weights = np.array([len(self._learning[i][1]) ** -0.5 for i, _ in self._places])
+        self._weights = weights / weights.sum()
+        truth = np.concatenate([told for _, told in self._learning])
+        self._spread = truth.std(axis=0)
+        self.generator = torch.Generator().manual_seed(schedule.seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(schedule.seed)
+            self.reader = ExpressionReader()
+        self.reader.mean.copy_(torch.from_numpy(truth.mean(axis=0)))
+        self.reader.scale.copy_(torch.from_numpy(self._spread + 0.01))
+        self.reader.to(device)
+        self._optimiser = Optimiser(
+            self.reader,
+            learning_rate=schedule.learning_rate,
+            steps=schedule.steps,
+            weight_decay=schedule.weight_decay,
+        )
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        return {"reader": self.reader, "optimiser": self._optimiser}
+
+    @property
+    def product(self) -> ExpressionReader:
+        """The reader."""
+        return self.reader
+
+    def updates(self, step: int) -> Iterator[Update]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        rng = step_rng(self._seed, step)
+        drawn = [self._places[i] for i in rng.choice(len(self._places), BATCH, p=self._weights)]
+        faces = np.stack([self._learning[i][0][f] for i, f in drawn])
+        told = np.stack([self._learning[i][1][f] for i, f in drawn])
+        with torch.autocast(self._device.type, torch.bfloat16):
+            read = self.reader(_disturb(faces, rng).to(self._device))
+        apart = (read.float() - torch.from_numpy(told).to(self._device)) / self.reader.scale
+        yield Update([Loss("coefficients", apart.square().clamp(max=9).mean())], [self._optimiser])
+
+    def validate(self) -> Validation:
+        """Share of variance explained on the clips kept (R2, over the coefficients that vary)."""
+        return Validation(_explained(self.reader, self._kept, self._spread))
+
+
+def train_expression_reader(
     clips: Sequence[tuple[Faces, Expressions]],
+    schedule: ScheduleConfig,
+    facts: RunFacts,
     *,
-    steps: int,
-    seed: int,
+    run: Path,
+    resume: bool = False,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Reader, float]:
+) -> tuple[ExpressionReader, float]:
     """Learn to read coefficients.
 
     Args:
         clips: Aligned crops of each and their coefficients; every tenth clip is kept for the
             score.
-        steps: Batches of 64.
-        seed: Of weights, batches and augmentation.
+        schedule: How long and how fast.
+        facts: What run this is.
+        run: Folder of the checkpoint and the log.
+        resume: Continue from the checkpoint there; a run that is over is only read.
+        device: ``cpu`` or ``cuda``.
         progress: Called with (steps done, steps in all).
 
     Returns:
-        The reader, frozen, and the share of variance it explains on the clips kept (R2, over the
-        coefficients that vary).
+        The reader, frozen, and the share of variance it explains on the clips kept.
     """
-    rng = np.random.default_rng(seed)
-    small = [(_shrink(faces), expressions) for faces, expressions in clips]
-    kept, learning = small[::10], [one for i, one in enumerate(small) if i % 10]
-    places = [(i, f) for i, (_, told) in enumerate(learning) for f in range(len(told))]
-    # A clip counts by the root of its length: 102 stills are people too.
-    weights = np.array([len(learning[i][1]) ** -0.5 for i, _ in places])
-    weights /= weights.sum()
-    truth = np.concatenate([told for _, told in learning])
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        reader = Reader()
-    reader.mean.copy_(torch.from_numpy(truth.mean(axis=0)))
-    reader.scale.copy_(torch.from_numpy(truth.std(axis=0) + 0.01))
-    optimiser = torch.optim.AdamW(reader.parameters(), 2e-3, weight_decay=0.02)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
-    for step in range(steps):
-        drawn = [places[i] for i in rng.choice(len(places), BATCH, p=weights)]
-        faces = np.stack([learning[i][0][f] for i, f in drawn])
-        wanted = torch.from_numpy(np.stack([learning[i][1][f] for i, f in drawn]))
-        with torch.autocast("cpu", torch.bfloat16):
-            read = reader(_disturb(faces, rng))
-        loss = ((read.float() - wanted) / reader.scale).square().clamp(max=9).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        rate.step()
-        if progress:
-            progress(step + 1, steps)
-    reader.requires_grad_(requires_grad=False).eval()
-    return reader, _explained(reader, kept, truth.std(axis=0))
+    task = ExpressionTask(clips, schedule, device=open_device(device))
+    outcome = Trainer(run, task, schedule, facts, resume=resume, progress=progress).fit()
+    return task.reader.cpu().requires_grad_(requires_grad=False).eval(), outcome.score
 
 
 def _shrink(faces: Faces) -> Faces:
@@ -129,12 +184,14 @@ def _disturb(faces: np.ndarray, rng: np.random.Generator) -> Float[Tensor, "batc
 
 
 def _explained(
-    reader: Reader, clips: Sequence[tuple[Faces, Expressions]], spread: Float[np.ndarray, " 52"]
+    reader: ExpressionReader,
+    clips: Sequence[tuple[Faces, Expressions]],
+    spread: Float[np.ndarray, " 52"],
 ) -> float:
     truth = np.concatenate([told for _, told in clips])
     with torch.inference_mode():
-        faces = torch.from_numpy(np.concatenate([faces for faces, _ in clips]))
-        read = reader(faces.permute(0, 3, 1, 2).float() / 255).numpy()
+        faces = torch.from_numpy(np.concatenate([faces for faces, _ in clips])).to(reader.mean)
+        read = reader(faces.permute(0, 3, 1, 2) / 255).cpu().numpy()
     varying = spread > 0.02  # noqa: PLR2004 - the others the landmarker never reports
     left = (truth - read)[:, varying].var(axis=0)
     return float(1 - (left / truth[:, varying].var(axis=0)).mean())

@@ -1,0 +1,27 @@
+"""``spfem train``: adapters over :mod:`cdrl_cli.training.pipelines`, alike in their options."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from cdrl_cli.cli import train
+
+LOOPS = ("ccrl", "cerl", "motion", "renderer")
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_every_loop_can_be_resumed_and_put_on_a_gpu(name):
+    command = typer.main.get_command(train.app).commands[name]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {"--run", "--resume", "--device", "--set", "--quiet"} <= options
+
+
+def test_a_command_is_one_call_of_the_library():
+    tree = ast.parse(Path(train.__file__).read_text("utf-8"))
+    for command in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+        imported = [node for node in ast.walk(command) if isinstance(node, ast.ImportFrom)]
+        assert {node.module for node in imported} <= {"cdrl_cli.training.pipelines"}, command.name
+        verbs = {alias.name for node in imported for alias in node.names} - {"RunOptions"}
+        assert len(verbs) <= 1, command.name
