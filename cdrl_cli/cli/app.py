@@ -12,8 +12,8 @@ import typer
 
 import cdrl_cli
 from cdrl_cli.cli import batch, doctor, download_weights, edit, embed, evaluate, probe, train
-from cdrl_cli.cli.settings import read_config
 from cdrl_cli.cli.console import print_json, report
+from cdrl_cli.cli.settings import read_config
 from cdrl_cli.errors import Interrupted, SpfemError, UsageError
 
 _EXIT_CODES = """\
