@@ -78,6 +78,19 @@ def test_files_that_are_named_with_their_folder_exist(path):
         assert (ROOT / name).exists(), f"{named(path)}: {name}"
 
 
+def test_both_kinds_of_ci_call_the_same_targets_which_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    in_workflow = set(re.findall(r"run: make ([a-z0-9-]+)", workflow))
+    in_script = set(re.findall(r"^make ([a-z0-9-]+)", script, re.MULTILINE))
+    assert in_workflow == in_script
+    for target in in_script:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for command in re.findall(r"run: (\w+)", workflow):
+        assert command in {"make", "sudo"}  # sudo brings system packages, nothing else
+
+
 def test_every_weight_file_has_a_card_that_names_it():
     cards = "".join(path.read_text("utf-8") for path in (ROOT / "weights").rglob("*.md"))
     for folder in (ROOT / "weights", ROOT / "weights" / "research" / "spfem_weights_research"):
