@@ -91,6 +91,19 @@ def test_both_kinds_of_ci_call_the_same_targets_which_exist():
         assert command in {"make", "sudo"}  # sudo brings system packages, nothing else
 
 
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob(".github/**/*.yml"), ROOT / ".pre-commit-config.yaml"],
+    ids=named,
+)
+def test_settings_of_the_forge_can_be_read(path):
+    yaml = pytest.importorskip("yaml", reason="of the extra [docs]")
+    read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(read, dict)
+    if path.parent.name == "ISSUE_TEMPLATE" and path.stem != "config":
+        assert {"name", "description", "body"} <= set(read)
+
+
 def test_every_weight_file_has_a_card_that_names_it():
     cards = "".join(path.read_text("utf-8") for path in (ROOT / "weights").rglob("*.md"))
     for folder in (ROOT / "weights", ROOT / "weights" / "research" / "spfem_weights_research"):
