@@ -1,4 +1,6 @@
-# spfem in a container: docker build -t spfem . && docker run --rm -v "$PWD:/work" spfem edit talk.mp4 -e happy -o out.mp4
+# spfem in a container:
+#   docker build -t spfem .
+#   docker run --rm --user "$(id -u)" -v "$PWD:/work" spfem edit talk.mp4 --emotion happy -o out.mp4
 # No compiler, no root, no network when it runs; the weights are in the wheel. tests/distribution/test_dockerfile.py runs
 # the steps where there is no Docker.
 FROM python:3.11-slim AS wheel

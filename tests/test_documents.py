@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,21 @@ def test_settings_of_the_forge_can_be_read(path):
     assert isinstance(read, dict)
     if path.parent.name == "ISSUE_TEMPLATE" and path.stem != "config":
         assert {"name", "description", "body"} <= set(read)
+
+
+def test_every_extra_is_explained_and_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    quickstart = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    table = "".join(line for line in quickstart.splitlines() if line.startswith("| `"))
+    pins = (ROOT / "constraints.txt").read_text() + (ROOT / "constraints-train.txt").read_text()
+    pinned = {
+        re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^([\w.-]+)==", pins, re.M)
+    }
+    for extra, requirements in project["optional-dependencies"].items():
+        assert f"`{extra}`" in table
+        for requirement in requirements:
+            name = re.match(r"[\w.-]+", requirement)[0]
+            assert re.sub(r"[-_.]+", "-", name).lower() in pinned, requirement
 
 
 def test_every_weight_file_has_a_card_that_names_it():
