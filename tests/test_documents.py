@@ -105,6 +105,14 @@ def test_settings_of_the_forge_can_be_read(path):
         assert {"name", "description", "body"} <= set(read)
 
 
+def test_the_layers_are_those_that_are_enforced():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    (enforced,) = (c for c in settings["importlinter"]["contracts"] if c["type"] == "layers")
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (drawn,) = re.findall(r"^```\n(cli ->.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert [layer.strip() for layer in drawn.split("->")] == enforced["layers"]
+
+
 def test_every_extra_is_explained_and_pinned():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     quickstart = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
