@@ -24,10 +24,11 @@ from cdrl_cli.errors import NoFaceError
 from cdrl_cli.evaluation import measures
 from cdrl_cli.evaluation.footage import Footage, Reader, in_common
 from cdrl_cli.evaluation.judges import load_judge
+from cdrl_cli.evaluation.looks import LookMeasurer
 from cdrl_cli.evaluation.plan import Asking, ReferenceChoice, Task, plan_edits
 from cdrl_cli.evaluation.plausibility import RealExpressions, learn_region
 from cdrl_cli.evaluation.protocol import Protocol, acted_clips, region_clips
-from cdrl_cli.evaluation.references import ReferenceReader, other_changes, read_photos
+from cdrl_cli.evaluation.references import ReferenceReader, find_photos, other_changes
 from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit, slug
 from cdrl_cli.evaluation.scores import Acted, Evaluation, Likeness, Score, TargetScore
 from cdrl_cli.face.identity import IdentityEncoder
@@ -81,7 +82,7 @@ def evaluate_edits(
         UsageError: If the index lacks clips of the protocol, or LiteRT is not installed.
         SpfemError: If an edit fails.
     """
-    clips, photos = read_index(data), read_photos(data / protocol.photos)
+    clips, photos = read_index(data), find_photos(data / protocol.photos)
     tasks = [
         task
         for asking in askings
@@ -105,17 +106,23 @@ def evaluate_edits(
     for clip in acted:
         ceiling.append(bench.score_acted(clip, clips))
         step()
-    scores = []
+    scores, photographed = [], []
     for name, models in rows.items():
         counted: set[tuple[Asking, Path]] = set()
+        found = []
         for task in tasks:
             is_first = (task.asking, task.source.path) not in counted
             counted.add((task.asking, task.source.path))
-            scores.append(
+            found.append(
                 bench.score(name, models, task, folder, intensity=intensity, count_outside=is_first)
             )
             step()
-    return Evaluation(tuple(rows), tuple(scores), tuple(ceiling), intensity)
+        scores += bench.looks.rate_patches(found)
+        for asking in askings:
+            photographed += bench.looks.score_photos(
+                name, models, asking, folder / slug(name) / "photos", intensity=intensity
+            )
+    return Evaluation(tuple(rows), tuple(scores), tuple(ceiling), intensity, tuple(photographed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,7 @@ class Bench:
     references: ReferenceReader
     pool: tuple[Clip, ...]
     """All references of the edits."""
+    looks: LookMeasurer
     cache: Path
     _seen: dict[Path, Sight]
 
@@ -149,7 +157,8 @@ class Bench:
         region = learn_region(list(prepare_clips(region_clips(clips, protocol), models, cache)))
         reading = ReferenceReader(models, [*clips, *photos], cache / "references")
         pool = tuple(dict.fromkeys(references))
-        return cls(reader, content, prior, region, reading, pool, cache, {})
+        looks = LookMeasurer.load(reader, clips, photos, protocol, cache)
+        return cls(reader, content, prior, region, reading, pool, looks, cache, {})
 
     def score(
         self,
@@ -200,6 +209,7 @@ class Bench:
             change=measures.expression_change(*both),
             inside=float(self.region.contains(output.prepared.expression).mean()),
             likeness=self._score_likeness(task.reference, before, after),
+            belief=self.looks.score(row, task, source.footage, output.footage),
             target=None if target is None else self._score_target(source, output, target),
             sync=self._sync(output.take),
             sync_source=self._sync(source.take),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cdrl_cli.evaluation.scores import Evaluation, Score
-from cdrl_cli.evaluation.table import RowReport, compare, summarise_ceiling
+from cdrl_cli.evaluation.table import RowReport, compare, summarise_ceiling, summarise_photos
 from cdrl_cli.metrics.bootstrap import Interval
 
 
@@ -37,6 +37,16 @@ def report_facts(evaluation: Evaluation, reports: Sequence[RowReport]) -> dict[s
             }
             for one in compare(evaluation)
         ],
+        "photos": [
+            {
+                "row": one.row,
+                "asking": one.asking,
+                "distance": one.distance,
+                "by_emotion": one.by_emotion,
+            }
+            for one in summarise_photos(evaluation)
+        ],
+        "photo_edits": evaluation.photos,
         "ceiling": summarise_ceiling(evaluation.acted),
         "edits": [_edit_facts(score) for score in evaluation.scores],
     }
@@ -69,6 +79,11 @@ def _edit_facts(score: Score) -> dict[str, object]:
         "own_manner": score.likeness and _known(score.likeness.own_manner),
         "length": score.likeness and score.likeness.length,
         "length_reference": score.likeness and score.likeness.length_reference,
+        "separation": _known(score.belief.separation),
+        "rim_step": _known(score.belief.rim_step),
+        "is_found_first": score.belief.is_found_first,
+        "other_picture": _known(score.belief.other_picture),
+        "other_picture_source": _known(score.belief.other_picture_source),
         "target_landmarks": score.target and score.target.landmarks,
         "target_landmarks_source": score.target and score.target.landmarks_source,
         "sync": score.sync,

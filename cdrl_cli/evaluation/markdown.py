@@ -9,7 +9,13 @@ from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.scores import Evaluation, Score
 from cdrl_cli.evaluation.statistics import MEASURES, is_hit
-from cdrl_cli.evaluation.table import RowReport, compare, find_scores, summarise_ceiling
+from cdrl_cli.evaluation.table import (
+    RowReport,
+    compare,
+    find_scores,
+    summarise_ceiling,
+    summarise_photos,
+)
 from cdrl_cli.metrics.bootstrap import Interval
 
 
@@ -95,6 +101,21 @@ def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterato
                 ["", *Emotion],
                 [[str(e), *(str(n) for n in report.confusion[e.class_index])] for e in emotions],
             )
+        yield ""
+    if photos := summarise_photos(evaluation):
+        emotions = list(photos[0].by_emotion)
+        yield "## Photos of neutral faces, edited, beside the person's real photo with the emotion"
+        yield ""
+        yield "Perceptual distance inside the outline, times the unedited photo's; goal ≤ .80:"
+        yield ""
+        yield from _table(
+            ["row", "asked by", "all", *emotions],
+            [
+                [one.row, one.asking, _cell(one.distance, one.distance.count)]
+                + [_number(one.by_emotion[emotion]) for emotion in emotions]
+                for one in photos
+            ],
+        )
         yield ""
     yield "## Ceiling: real acted clips of held-out people"
     yield ""

@@ -7,7 +7,7 @@ from typing import Literal
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.evaluation.protocol import Protocol, TakeName
+from cdrl_cli.evaluation.protocol import Protocol, TakeName, is_reframed, without_crops
 
 Asking = Literal["reference", "label"]
 """How the emotion of an edit is asked for."""
@@ -98,15 +98,15 @@ def find_sources(clips: Sequence[Clip], protocol: Protocol) -> list[Clip]:
         UsageError: If the index lacks one that the protocol names, or has none at all.
     """
     if protocol.sources:
-        return [_find_take(clips, name, Emotion.NEUTRAL, protocol) for name in protocol.sources]
-    neutral = protocol.without_crops(
+        return [_find_take(clips, name, Emotion.NEUTRAL) for name in protocol.sources]
+    neutral = without_crops(
         clip
         for clip in clips
         if clip.identity in protocol.held_out_people and clip.emotion is Emotion.NEUTRAL
     )
     if not neutral:
         raise UsageError(f"the index has no neutral clip of {', '.join(protocol.held_out_people)}")
-    return _in_turn(
+    return take_in_turn(
         [clip for clip in neutral if clip.identity == person] for person in protocol.held_out_people
     )
 
@@ -121,7 +121,7 @@ def reference_pool(
     named = protocol.reference_datasets
     found = [
         clip
-        for clip in protocol.without_crops(clips)
+        for clip in without_crops(clips)
         if (not named or clip.dataset in named) and _shows(clip, emotion)
     ]
     found += [
@@ -132,7 +132,7 @@ def reference_pool(
     by_dataset: dict[str, dict[str, list[Clip]]] = {}
     for one in sorted(found, key=lambda one: (one.dataset, one.identity, one.path)):
         by_dataset.setdefault(one.dataset, {}).setdefault(one.identity, []).append(one)
-    return _in_turn([_in_turn(list(people.values())) for people in by_dataset.values()])
+    return take_in_turn([take_in_turn(list(people.values())) for people in by_dataset.values()])
 
 
 def _find_named(
@@ -143,7 +143,7 @@ def _find_named(
     for rule in protocol.references:
         if rule.is_for(source, emotion):
             name = rule.takes[place % len(rule.takes)]
-            return _find_take(clips, name, emotion, protocol)
+            return _find_take(clips, name, emotion)
     return None
 
 
@@ -173,7 +173,7 @@ def _find_target(
     )
 
 
-def _find_take(clips: Sequence[Clip], name: TakeName, emotion: Emotion, protocol: Protocol) -> Clip:
+def _find_take(clips: Sequence[Clip], name: TakeName, emotion: Emotion) -> Clip:
     """The person's take; as recorded, where it is there also as a crop."""
     found = [
         clip
@@ -187,7 +187,7 @@ def _find_take(clips: Sequence[Clip], name: TakeName, emotion: Emotion, protocol
             f"the index has no clip of {name.person}, {emotion}, sentence {name.sentence}",
             hint="the protocol names it; --protocol gives another one",
         )
-    return max(found, key=protocol.is_full_frame)
+    return max(found, key=is_reframed)
 
 
 def _share_out(edits: int, protocol: Protocol, *, most_each: int | None) -> int:
@@ -206,7 +206,7 @@ def _shows(clip: Clip, emotion: Emotion) -> bool:
     return clip.emotion is emotion and clip.label_certain
 
 
-def _in_turn(groups: Iterable[Sequence[Clip]]) -> list[Clip]:
+def take_in_turn(groups: Iterable[Sequence[Clip]]) -> list[Clip]:
     """The first of every group, then the second of every group that has two, and so on."""
     kept = list(groups)
     longest = max(map(len, kept), default=0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cdrl_cli.data.index import Clip
+from cdrl_cli.data.index import Clip, Role
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError, UsageError
 
@@ -60,9 +60,6 @@ class Protocol:
     """Sentences that no content code was learned from, whoever says them."""
     emotions: tuple[Emotion, ...] = EDITED_EMOTIONS
     """Emotions that clips are edited towards; each counts alike."""
-    full_frame_datasets: tuple[str, ...] = ()
-    """Data sets of clips as recorded. Where the same take is there as a crop too, this one is
-    edited, and the crop is not counted again."""
     plausible_datasets: tuple[str, ...] = ()
     """Data sets whose acted clips of other people say which expressions are plausible; empty for
     all."""
@@ -89,20 +86,6 @@ class Protocol:
         if Emotion.NEUTRAL in self.emotions or not self.emotions:
             raise UsageError("a protocol edits towards emotions, of which neutral is none")
 
-    def is_full_frame(self, clip: Clip) -> bool:
-        """Whether a clip is as it was recorded, not a crop."""
-        return clip.dataset in self.full_frame_datasets
-
-    def without_crops(self, clips: Iterable[Clip]) -> list[Clip]:
-        """Clips but for crops of takes that are there as recorded."""
-        clips = list(clips)
-        recorded = {_take(clip) for clip in clips if self.is_full_frame(clip)}
-        return [clip for clip in clips if self.is_full_frame(clip) or _take(clip) not in recorded]
-
-    def without_full_frames(self, clips: Iterable[Clip]) -> list[Clip]:
-        """Clips but for those as recorded: what encoders of crops are measured by."""
-        return [clip for clip in clips if not self.is_full_frame(clip)]
-
 
 def read_protocol(path: Path) -> Protocol:
     """A protocol from a TOML file.
@@ -125,9 +108,21 @@ def read_protocol(path: Path) -> Protocol:
         raise UsageError(f"{path}: {place}: {first['msg']}") from error
 
 
+def is_reframed(clip: Clip) -> bool:
+    """Whether a clip shows a take as recorded that is there as a crop too."""
+    return Role.REFRAMED in clip.roles
+
+
+def without_crops(clips: Iterable[Clip]) -> list[Clip]:
+    """Clips but for crops of takes that are there as recorded, and edited so."""
+    clips = list(clips)
+    recorded = {name_take(clip) for clip in clips if is_reframed(clip)}
+    return [clip for clip in clips if is_reframed(clip) or name_take(clip) not in recorded]
+
+
 def acted_clips(clips: Sequence[Clip], protocol: Protocol) -> list[Clip]:
     """Real emotional clips of the held-out people: what the judge makes of them is its ceiling."""
-    return protocol.without_crops(
+    return without_crops(
         clip
         for clip in clips
         if clip.identity in protocol.held_out_people and clip.emotion in protocol.emotions
@@ -151,5 +146,6 @@ def _acted_datasets(clips: Sequence[Clip]) -> set[str]:
     return {clip.dataset for clip in clips if clip.emotion not in (None, Emotion.NEUTRAL)}
 
 
-def _take(clip: Clip) -> tuple[object, ...]:
+def name_take(clip: Clip) -> tuple[str, Emotion | None, str | None]:
+    """What two framings of one take have in common: who, with which emotion, saying what."""
     return clip.identity, clip.emotion, clip.sentence

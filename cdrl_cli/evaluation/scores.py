@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.evaluation.plan import Task
+from cdrl_cli.evaluation.plan import Asking, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,44 @@ class Likeness:
     """Of the output's change from the source (L2 over the emotion's coefficients)."""
     length_reference: float
     """Of the reference's change from its person's neutral."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Whether somebody would believe the picture of an edit."""
+
+    separation: float
+    """How well patches of the output are told from real, acted ones of the same person by a
+    classifier that learned from other people: area under the ROC curve; NaN if there are none."""
+    rim_step: float
+    """Step of colour across the rim of the face (CIELAB), mean over the frames."""
+    features: Float32[np.ndarray, "frames axes"]
+    """Generic features of the output,"""
+    features_source: Float32[np.ndarray, "frames axes"]
+    """of the source,"""
+    features_real: Float32[np.ndarray, "photos axes"]
+    """and of real photos of the emotions; without rows where there are no photos."""
+    is_found_first: bool | None
+    """Whether the output is nearer to another picture of its person than to anybody else's; None
+    where there is no other picture."""
+    other_picture: float
+    """Cosine (SFace) of the output and that picture; NaN where there is none."""
+    other_picture_source: float
+    """The same of the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoScore:
+    """One edited photo of a neutral face, beside the person's real photo with the emotion."""
+
+    row: str
+    asking: Asking
+    person: str
+    emotion: Emotion
+    distance: float
+    """From the edited photo to the real one (perceptual, inside the face's outline)."""
+    distance_source: float
+    """From the unedited photo to the real one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +103,7 @@ class Score:
     """Share of frames whose expression real people show."""
     likeness: Likeness | None
     """None where the reference's person has no known neutral face."""
+    belief: Belief
     target: TargetScore | None
     """None where there is no real take."""
     sync: float | None
@@ -101,3 +140,4 @@ class Evaluation:
     scores: tuple[Score, ...]
     acted: tuple[Acted, ...]
     intensity: float
+    photos: tuple[PhotoScore, ...] = ()

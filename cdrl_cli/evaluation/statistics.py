@@ -84,6 +84,26 @@ def _has_likeness(score: Score) -> bool:
     return score.likeness is not None
 
 
+def _frechet_generic(scores: list[Score]) -> float:
+    real = scores[0].belief.features_real.astype(float)
+    edited, unedited = (
+        frechet_distance(np.concatenate(features).astype(float), real)
+        for features in (
+            [score.belief.features for score in scores],
+            [score.belief.features_source for score in scores],
+        )
+    )
+    return edited / unedited
+
+
+def _has_photos(score: Score) -> bool:
+    return len(score.belief.features_real) > 1
+
+
+def _has_other_picture(score: Score) -> bool:
+    return score.belief.is_found_first is not None
+
+
 def is_hit(score: Score) -> float:
     """1 where the judge says the emotion that was asked for, else 0."""
     return float(score.judged is score.task.emotion)
@@ -105,8 +125,39 @@ MEASURES = (
         _mean(lambda s: s.closure_f1),
         lambda s: not np.isnan(s.closure_f1),
     ),
-    Measure("identity (SFace), mean", "≥ .88", _mean(lambda s: s.identity)),
-    Measure("identity (SFace), 5th percentile", "≥ .78", _mean(lambda s: s.identity_low)),
+    Measure("identity (SFace), mean", "≥ .80", _mean(lambda s: s.identity)),
+    Measure("identity (SFace), 5th percentile", "", _mean(lambda s: s.identity_low)),
+    Measure(
+        "identity: found first among 100 people",
+        "1.00",
+        _mean(lambda s: float(s.belief.is_found_first or 0)),
+        _has_other_picture,
+    ),
+    Measure(
+        "identity: cosine to another picture, times the source's",
+        "≥ .92",
+        _ratio(lambda s: s.belief.other_picture, lambda s: s.belief.other_picture_source),
+        _has_other_picture,
+    ),
+    Measure(
+        "belief: patches told from real acted ones (AUC)",
+        "≤ .70",
+        _mean(lambda s: s.belief.separation),
+        lambda s: not np.isnan(s.belief.separation),
+    ),
+    Measure(
+        "belief: generic features (Fréchet) to real photos, times the source's",
+        "≤ .75",
+        _frechet_generic,
+        _has_photos,
+        is_compared=False,  # of clouds, not of clips
+    ),
+    Measure(
+        "belief: step of colour across the rim (CIELAB)",
+        "",
+        _mean(lambda s: s.belief.rim_step),
+        lambda s: not np.isnan(s.belief.rim_step),
+    ),
     Measure(
         "stability, times the source's tremble",
         "≤ 1.05",

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.measures import confusion, mean_over_emotions
 from cdrl_cli.evaluation.plan import Asking
-from cdrl_cli.evaluation.scores import Acted, Evaluation, Score
+from cdrl_cli.evaluation.scores import Acted, Evaluation, PhotoScore, Score
 from cdrl_cli.evaluation.statistics import MEASURES, Measure, is_hit
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap
 
@@ -57,6 +57,19 @@ class CeilingReport:
     change: float
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoReport:
+    """Photos of neutral faces, edited by one row, asked in one way."""
+
+    row: str
+    asking: Asking
+    distance: Interval
+    """To the person's real photo with the emotion, times the unedited photo's; interval over
+    photos."""
+    by_emotion: dict[Emotion, float]
+    """The same."""
+
+
 def summarise(evaluation: Evaluation) -> list[RowReport]:
     """Rows in order, first all that were asked by reference, then by label."""
     askings = dict.fromkeys(score.task.asking for score in evaluation.scores)
@@ -82,6 +95,20 @@ def compare(evaluation: Evaluation) -> list[Comparison]:
     return found
 
 
+def summarise_photos(evaluation: Evaluation) -> list[PhotoReport]:
+    """Rows in order, first all that were asked by reference, then by label."""
+    found: dict[tuple[str, Asking], list[PhotoScore]] = {}
+    for score in evaluation.photos:
+        found.setdefault((score.row, score.asking), []).append(score)
+    askings = dict.fromkeys(score.asking for score in evaluation.photos)
+    return [
+        _summarise_photos(row, asking, found[row, asking])
+        for asking in askings
+        for row in evaluation.rows
+        if (row, asking) in found
+    ]
+
+
 def summarise_ceiling(acted: Sequence[Acted]) -> list[CeilingReport]:
     """A line for each person, and one for all."""
     people = list(dict.fromkeys(one.clip.identity for one in acted))
@@ -102,6 +129,25 @@ def _summarise_row(row: str, asking: Asking, scores: list[Score]) -> RowReport:
         confusion=confusion(np.array([s.judged.class_index for s in scores]), labels),
         edit_s=sum(score.edit_s for score in scores),
         measure_s=sum(score.measure_s for score in scores),
+    )
+
+
+def _summarise_photos(row: str, asking: Asking, scores: list[PhotoScore]) -> PhotoReport:
+    shown, unedited = (
+        np.array([getattr(score, name) for score in scores])
+        for name in ("distance", "distance_source")
+    )
+    emotions = [e for e in Emotion if any(score.emotion is e for score in scores)]
+    chosen = {e: [i for i, score in enumerate(scores) if score.emotion is e] for e in emotions}
+
+    def relative(drawn: Int[np.ndarray, " count"]) -> float:
+        return float(shown[drawn].sum() / unedited[drawn].sum())
+
+    return PhotoReport(
+        row=row,
+        asking=asking,
+        distance=bootstrap(len(scores), relative, generator=np.random.default_rng(0)),
+        by_emotion={e: relative(np.array(places)) for e, places in chosen.items()},
     )
 
 

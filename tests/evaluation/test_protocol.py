@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from cdrl_cli.data.index import Role
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError, UsageError
 from cdrl_cli.evaluation.plan import plan_edits, reference_pool
 from cdrl_cli.evaluation.protocol import (
     EDITED_EMOTIONS,
-    Protocol,
     acted_clips,
     read_protocol,
     region_clips,
+    without_crops,
 )
 from talkers import make_clip
 
@@ -29,7 +30,8 @@ def clips():
     java = [Emotion.NEUTRAL, *(e for e in EDITED_EMOTIONS if e is not Emotion.DISGUSTED)]
     found = [
         make_clip(f"{dataset}-{person}-{sentence}-{emotion}", identity=person, emotion=emotion,
-                  sentence=sentence, dataset=dataset)
+                  sentence=sentence, dataset=dataset,
+                  roles=frozenset({Role.REFRAMED} if "full" in dataset else ()))
         for person in ("J01", "J03", "J05", "J07")
         for sentence in ("S01", "S02", "S03", "S04")
         for emotion in java
@@ -187,14 +189,13 @@ def test_other_people_are_evaluated_by_a_protocol_of_their_own(theirs, tmp_path)
 def test_a_take_that_is_there_twice_is_edited_as_recorded_and_counted_once(theirs):
     recorded = [
         make_clip(f"full-{clip.path.stem}", identity=clip.identity, emotion=clip.emotion,
-                  sentence=clip.sentence, dataset="home, as recorded")
+                  sentence=clip.sentence, dataset="home, as recorded",
+                  roles=frozenset({Role.REFRAMED}))
         for clip in theirs if clip.identity == "anna"
     ]  # fmt: skip
-    mine = Protocol(held_out_people=("anna",), full_frame_datasets=("home, as recorded",))
-    found = mine.without_crops([*theirs, *recorded])
+    found = without_crops([*theirs, *recorded])
     assert {clip.dataset for clip in found if clip.identity == "anna"} == {"home, as recorded"}
     assert {clip.dataset for clip in found if clip.identity == "uncle"} == {"home"}
-    assert mine.without_full_frames([*theirs, *recorded]) == theirs
 
 
 @pytest.mark.parametrize(
