@@ -13,7 +13,7 @@ from cdrl_cli.checkpoints.models import load_models, open_sentence_encoder
 from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.index import read_index
 from cdrl_cli.data.performances import find_neutrals, read_performances
-from cdrl_cli.evaluation.emotion import measure_accuracy, measure_leaks, unknown_performances
+from cdrl_cli.evaluation.cerl import measure_accuracy, measure_leaks, unknown_performances
 from cdrl_cli.preparation import prepare_clips
 from cdrl_cli.training.cerl import read_wording, train_cerl
 from cdrl_cli.training.config import read_config

@@ -14,8 +14,16 @@ from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from cdrl_cli.checkpoints.models import Models
-    from cdrl_cli.evaluation.protocol import Asking
+    from cdrl_cli.evaluation.plan import Asking
     from cdrl_cli.evaluation.representations import Row
+
+Protocol = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        help="Who and what is measured, in TOML; write your own for your people.",
+    ),
+]
 
 app = typer.Typer(name="evaluate", help="Measure the shipped weights.", no_args_is_help=True)
 
@@ -77,7 +85,8 @@ def representations(
             cache,
             weight_set=weight_set,
             weights=content,
-            recipe=known,
+            left_out=() if known is None else known.left_out,
+            sound_late_s=None if known is None else known.sound_late_s,
             people=person or (),
             progress=progress,
         )
@@ -92,6 +101,7 @@ def edits(
     data: Data,
     *,
     cache: Cache = Path("runs/prepared"),
+    protocol: Protocol = Path("configs/protocol.toml"),
     weight_set: Weights = WeightSet.PERMISSIVE,
     edits: Annotated[
         int,
@@ -146,7 +156,11 @@ def edits(
 
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.evaluation.edits import evaluate_edits
-    from cdrl_cli.evaluation.report import draw_report, report_facts, summarise, write_gallery
+    from cdrl_cli.evaluation.facts import report_facts
+    from cdrl_cli.evaluation.gallery import write_gallery
+    from cdrl_cli.evaluation.markdown import draw_report
+    from cdrl_cli.evaluation.protocol import read_protocol
+    from cdrl_cli.evaluation.table import summarise
 
     rows: dict[str, Models | None] = {
         "no edit": None,
@@ -171,6 +185,7 @@ def edits(
             askings=askings,
             intensity=intensity,
             references=references,
+            protocol=read_protocol(protocol),
             progress=progress,
         )
     reports = summarise(evaluation)

@@ -5,7 +5,6 @@ DESIGN, section 4. Every row of the table is a generator, or none; every row edi
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -25,18 +24,13 @@ from cdrl_cli.errors import NoFaceError
 from cdrl_cli.evaluation import measures
 from cdrl_cli.evaluation.footage import Footage, Reader, in_common
 from cdrl_cli.evaluation.judges import load_judge
+from cdrl_cli.evaluation.looks import LookMeasurer
+from cdrl_cli.evaluation.plan import Asking, ReferenceChoice, Task, plan_edits
 from cdrl_cli.evaluation.plausibility import RealExpressions, learn_region
-from cdrl_cli.evaluation.protocol import (
-    Asking,
-    ReferenceChoice,
-    Task,
-    acted_clips,
-    plan_edits,
-    plan_many_references,
-    region_clips,
-)
-from cdrl_cli.evaluation.references import ReferenceReader, other_changes, read_photos
-from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit
+from cdrl_cli.evaluation.protocol import Protocol, acted_clips, region_clips
+from cdrl_cli.evaluation.references import ReferenceReader, find_photos, other_changes
+from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit, slug
+from cdrl_cli.evaluation.scores import Acted, Evaluation, Likeness, Score, TargetScore
 from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.preparation import prepare_clip, prepare_clips, read_takes
 from cdrl_cli.representation.audio_prior import SpeechPrior
@@ -56,104 +50,13 @@ class Sight:
     """On the grid of the speech."""
 
 
-@dataclass(frozen=True, slots=True)
-class TargetScore:
-    """How far from the real take, in the output and in the unedited source."""
-
-    landmarks: float
-    """Mean distance in head space, eye distances, of moments at which the same is said."""
-    landmarks_source: float
-    identity: Float32[np.ndarray, "judged dim"]
-    """SFace features of the real take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """How an edit changes the face, beside how the reference's face changes."""
-
-    manner: float
-    """Cosine of the two changes: :func:`~cdrl_cli.evaluation.measures.manner`."""
-    own_manner: float
-    """The same less its mean with other people's references of the emotion; NaN without any."""
-    length: float
-    """Of the output's change from the source (L2 over the emotion's coefficients)."""
-    length_reference: float
-    """Of the reference's change from its person's neutral."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One edit of one row."""
-
-    row: str
-    task: Task
-    path: Path
-    """The edited file; the source where the row edits nothing."""
-    read_as: Emotion | None
-    """What CERL took the reference or the label for; None where nothing was edited."""
-    judged: Emotion
-    frame_hits: float
-    """Share of frames judged to show the emotion that was asked for."""
-    probability_rise: float
-    """Of that emotion, against the source."""
-    lip_correlation: float
-    """NaN where the lips do not move."""
-    closure_f1: float
-    """NaN where the lips never close."""
-    identity: float
-    identity_low: float
-    """5th percentile of the frames."""
-    jerkiness: float
-    jerkiness_source: float
-    change: float
-    inside: float
-    """Share of frames whose expression real people show."""
-    likeness: Likeness | None
-    """None where the reference's person has no known neutral face."""
-    target: TargetScore | None
-    """None where there is no real take."""
-    sync: float | None
-    """Margin of own over other speech, cosines; None where the clip has no sound."""
-    sync_source: float | None
-    faces: Float32[np.ndarray, "judged dim"]
-    """SFace features of the output,"""
-    faces_source: Float32[np.ndarray, "judged dim"]
-    """and of the source."""
-    changed_outside: tuple[int, int] | None
-    """Colour values changed where the mask is 0, and all that lie there; None if not counted."""
-    edit_s: float
-    """0 where nothing was edited."""
-    measure_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Acted:
-    """A real emotional clip of a held-out person: what a perfect edit would score."""
-
-    clip: Clip
-    judged: Emotion
-    frame_hits: float
-    inside: float
-    change: float
-    """From the person's own neutral, mean over frames and clips."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All that was measured."""
-
-    rows: tuple[str, ...]
-    scores: tuple[Score, ...]
-    acted: tuple[Acted, ...]
-    intensity: float
-
-
 def evaluate_edits(
     rows: Mapping[str, Models | None],
     data: Path,
     cache: Path,
     folder: Path,
     *,
+    protocol: Protocol,
     edits: int,
     askings: Sequence[Asking],
     intensity: float = 1.0,
@@ -167,7 +70,8 @@ def evaluate_edits(
         data: Folder with ``index.csv``.
         cache: Of prepared clips; what is read of real clips is kept in its ``footage/``.
         folder: Where the edited clips go, a folder a row; those that are there are not made again.
-        edits: Of each row and asking; a multiple of six.
+        protocol: Names the people, clips and references.
+        edits: Of each row and asking; a multiple of the number of emotions.
         askings: By reference, by label.
         intensity: Of every edit.
         references: Whose are shown.
@@ -178,14 +82,18 @@ def evaluate_edits(
         UsageError: If the index lacks clips of the protocol, or LiteRT is not installed.
         SpfemError: If an edit fails.
     """
-    clips, photos = read_index(data), read_photos(data / "photos")
-    if references == "many":
-        plan = partial(plan_many_references, clips, photos)
-    else:
-        plan = partial(plan_edits, clips)
-    tasks = [task for asking in askings for task in plan(edits=edits, asking=asking)]
-    acted = acted_clips(clips)
-    bench = Bench.load(clips, cache, photos=photos, references=[task.reference for task in tasks])
+    clips, photos = read_index(data), find_photos(data / protocol.photos)
+    tasks = [
+        task
+        for asking in askings
+        for task in plan_edits(
+            clips, photos, protocol, edits=edits, asking=asking, references=references
+        )
+    ]
+    acted = acted_clips(clips, protocol)
+    bench = Bench.load(
+        clips, cache, protocol, photos=photos, references=[task.reference for task in tasks]
+    )
     total, done = len(acted) + len(tasks) * len(rows), 0
 
     def step() -> None:
@@ -198,17 +106,23 @@ def evaluate_edits(
     for clip in acted:
         ceiling.append(bench.score_acted(clip, clips))
         step()
-    scores = []
+    scores, photographed = [], []
     for name, models in rows.items():
         counted: set[tuple[Asking, Path]] = set()
+        found = []
         for task in tasks:
             is_first = (task.asking, task.source.path) not in counted
             counted.add((task.asking, task.source.path))
-            scores.append(
+            found.append(
                 bench.score(name, models, task, folder, intensity=intensity, count_outside=is_first)
             )
             step()
-    return Evaluation(tuple(rows), tuple(scores), tuple(ceiling), intensity)
+        scores += bench.looks.rate_patches(found)
+        for asking in askings:
+            photographed += bench.looks.score_photos(
+                name, models, asking, folder / slug(name) / "photos", intensity=intensity
+            )
+    return Evaluation(tuple(rows), tuple(scores), tuple(ceiling), intensity, tuple(photographed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +136,29 @@ class Bench:
     references: ReferenceReader
     pool: tuple[Clip, ...]
     """All references of the edits."""
+    looks: LookMeasurer
     cache: Path
     _seen: dict[Path, Sight]
 
     @classmethod
     def load(
-        cls, clips: Sequence[Clip], cache: Path, *, photos: Sequence[Clip], references: list[Clip]
+        cls,
+        clips: Sequence[Clip],
+        cache: Path,
+        protocol: Protocol,
+        *,
+        photos: Sequence[Clip],
+        references: Sequence[Clip],
     ) -> "Bench":
         """The default weights measure, whichever generator is measured."""
         models, content = load_models(core=True), load_content()
         prior = open_prior(content.prior)  # what is missing is told before the long part
         reader = Reader(models, load_judge(), IdentityEncoder(find_weights("identity")))
-        region = learn_region(list(prepare_clips(region_clips(clips), models, cache)))
+        region = learn_region(list(prepare_clips(region_clips(clips, protocol), models, cache)))
         reading = ReferenceReader(models, [*clips, *photos], cache / "references")
         pool = tuple(dict.fromkeys(references))
-        return cls(reader, content, prior, region, reading, pool, cache, {})
+        looks = LookMeasurer.load(reader, clips, photos, protocol, cache)
+        return cls(reader, content, prior, region, reading, pool, looks, cache, {})
 
     def score(
         self,
@@ -287,6 +209,7 @@ class Bench:
             change=measures.expression_change(*both),
             inside=float(self.region.contains(output.prepared.expression).mean()),
             likeness=self._score_likeness(task.reference, before, after),
+            belief=self.looks.score(row, task, source.footage, output.footage),
             target=None if target is None else self._score_target(source, output, target),
             sync=self._sync(output.take),
             sync_source=self._sync(source.take),
@@ -381,11 +304,6 @@ class Bench:
             likeness = seen @ heard.T
         own = torch.eye(len(likeness), dtype=torch.bool)
         return float(likeness[own].mean() - likeness[~own].mean())
-
-
-def slug(row: str) -> str:
-    """A row's name as the name of its folder."""
-    return row.replace(" ", "-")
 
 
 def _at_same_times(

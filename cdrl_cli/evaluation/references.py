@@ -1,6 +1,5 @@
 """What references show: their change from the neutral face of the person in them."""
 
-import csv
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.data.datasets.photos import read_photos
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
@@ -26,33 +26,14 @@ LONGEST_S = 60
 Change = Float[np.ndarray, " channels"]
 
 
-def read_photos(folder: Path) -> list[Clip]:
-    """Photos of people showing one of the seven emotions, by the folder's ``photos.csv``.
+def find_photos(folder: Path) -> list[Clip]:
+    """Photos of people showing one of the seven emotions; none where there is no ``photos.csv``.
 
-    Compound emotions such as "happily_surprised" are left out: no measure has a class for them.
-
-    Returns:
-        Nothing where there is no such file.
+    Compound emotions are left out: no measure has a class for them.
     """
-    table = folder / "photos.csv"
-    if not table.is_file():
+    if not (folder / "photos.csv").is_file():
         return []
-    with table.open(newline="", encoding="utf-8") as file:
-        return [
-            Clip(
-                path=folder / row["path"],
-                audio=None,
-                dataset=row["dataset"],
-                licence_class=row["licence_class"],
-                identity=row["identity"],
-                emotion=emotion,
-                label_certain=row["label_certain"] == "1",
-                sentence=None,
-                split=row["split"],
-            )
-            for row in csv.DictReader(file)
-            if (emotion := Emotion.parse(row["emotion"])) is not None
-        ]
+    return [photo.as_clip() for photo in read_photos(folder) if not photo.is_compound]
 
 
 class ReferenceReader:

@@ -1,6 +1,6 @@
 """Both representations on one page: what they are for, and what they are not to know."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.index import Role, read_index
 from cdrl_cli.data.performances import find_neutrals, read_performances
 from cdrl_cli.errors import UsageError
-from cdrl_cli.evaluation.content import (
+from cdrl_cli.evaluation.ccrl import (
     CANDIDATES,
     Leak,
     measure_following,
@@ -22,7 +22,7 @@ from cdrl_cli.evaluation.content import (
     measure_window_readability,
     unknown_people,
 )
-from cdrl_cli.evaluation.emotion import (
+from cdrl_cli.evaluation.cerl import (
     measure_accuracy,
     measure_free_text,
     measure_leaks,
@@ -31,7 +31,6 @@ from cdrl_cli.evaluation.emotion import (
 from cdrl_cli.metrics.bootstrap import Interval
 from cdrl_cli.preparation import prepare_clips, read_takes
 from cdrl_cli.representation.emotion_reader import LOOKS
-from cdrl_cli.training.config import DataConfig
 
 NOISE_DB = 10.0
 """Of speech over noise, white or pink, that retrieval is measured under."""
@@ -85,7 +84,8 @@ def evaluate_content(
     *,
     weight_set: str,
     weights: Path | None = None,
-    recipe: DataConfig | None = None,
+    left_out: Collection[str] = (),
+    sound_late_s: Mapping[str, float] | None = None,
     people: Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
@@ -96,8 +96,10 @@ def evaluate_content(
         cache: Of prepared clips.
         weight_set: ``permissive`` or ``research``.
         weights: A file of encoders, instead of the set's.
-        recipe: Knows which clips came with late sound or somebody else's: the first are moved back,
-            the others are not asked about.
+        left_out: Clips that are not asked about, by the stem of the file's name: no speech of the
+            person seen is heard in them.
+        sound_late_s: How much later than the picture the sound of some clips is, by stem; it is
+            moved back.
         people: Only these are asked about, if any are named.
         progress: Called with (clips done, clips in all).
 
@@ -106,11 +108,10 @@ def evaluate_content(
         WeightsError: If weights are missing, also the optional part ``speech``.
     """
     models = load_content(weight_set) if weights is None else read_content(weights)
-    recipe = recipe or DataConfig()
     clips = [
         clip
         for clip in read_index(data)
-        if Role.REFRAMED not in clip.roles and clip.path.stem not in recipe.left_out
+        if Role.REFRAMED not in clip.roles and clip.path.stem not in left_out
     ]
     prepared = prepare_clips(clips, load_models(weight_set, core=True), cache, progress=progress)
     takes = unknown_people(
@@ -120,7 +121,7 @@ def evaluate_content(
                 prepared,
                 open_prior(models.prior),
                 cache / "speech",
-                sound_late_s=recipe.sound_late_s,
+                sound_late_s=sound_late_s or {},
                 noises=partial(
                     draw_noises, count=1, gain_db=(0.0, 0.0), snr_db=(NOISE_DB, NOISE_DB)
                 ),

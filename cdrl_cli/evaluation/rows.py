@@ -14,7 +14,7 @@ from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.editing import EditOptions, FaceEditor, edit_video, read_conditions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.fingerprint import fingerprint
-from cdrl_cli.evaluation.protocol import Task
+from cdrl_cli.evaluation.plan import Task
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import Rendering
 from cdrl_cli.face.stream import open_faces
@@ -101,6 +101,11 @@ def count_changed_outside(task: Task, models: Models, options: EditOptions) -> t
             changed += int(differs[free].sum())
             outside += 3 * int(free.sum())
     return changed, outside
+
+
+def slug(row: str) -> str:
+    """A row's name as the name of its folder."""
+    return row.replace(" ", "-")
 
 
 class _Witness:

@@ -8,7 +8,7 @@ from cdrl_cli.checkpoints.trained import ContentModels, read_content, write_cont
 from cdrl_cli.data.pairs import draw_batch
 from cdrl_cli.data.takes import Windows
 from cdrl_cli.errors import UsageError, WeightsError
-from cdrl_cli.evaluation.content import (
+from cdrl_cli.evaluation.ccrl import (
     measure_following,
     measure_leak,
     measure_retrieval,

@@ -8,7 +8,7 @@ from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.index import Clip
 from cdrl_cli.data.performances import Performance, find_neutrals
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.evaluation.emotion import measure_accuracy, measure_leaks, unknown_performances
+from cdrl_cli.evaluation.cerl import measure_accuracy, measure_leaks, unknown_performances
 from cdrl_cli.metrics.probe import nearest_centroid
 
 

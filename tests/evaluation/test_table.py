@@ -7,9 +7,11 @@ import numpy as np
 
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.evaluation.edits import Acted, Evaluation, Likeness, Score
-from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS, Task
-from cdrl_cli.evaluation.report import compare, draw_report, summarise
+from cdrl_cli.evaluation.markdown import draw_report
+from cdrl_cli.evaluation.plan import Task
+from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS
+from cdrl_cli.evaluation.scores import Acted, Evaluation, Likeness, Score
+from cdrl_cli.evaluation.table import compare, summarise
 
 RISE = "rise of the emotion's probability"
 

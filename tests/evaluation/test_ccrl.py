@@ -6,7 +6,7 @@ import torch
 
 from cdrl_cli.checkpoints.trained import ContentModels
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.evaluation.content import (
+from cdrl_cli.evaluation.ccrl import (
     mean_codes,
     measure_following,
     measure_leak,
