@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 from collections.abc import Generator
+import signal
 from fractions import Fraction
 from pathlib import Path
 
@@ -83,6 +84,19 @@ TOOLS = {
     "ffmpeg": lambda: shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None,
     "gpu": _has_cuda,
 }
+
+
+def pytest_configure() -> None:
+    """Give children the signals as a shell gives them.
+
+    What is ignored or blocked when the tests start (by ``nohup``, by ``&`` in a script, by some
+    runners of CI) would be so in every program that they start, and no test could interrupt one.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            is_interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

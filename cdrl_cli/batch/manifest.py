@@ -15,6 +15,7 @@ from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
 from cdrl_cli.notation import parse_face, parse_time
 from cdrl_cli.weight_set import WeightSet
+from cdrl_cli.streams import is_pipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,10 @@ def _read_text(manifest: Path | TextIO) -> tuple[str, str]:
     name = str(manifest) if isinstance(manifest, Path) else "stdin"
     try:
         if isinstance(manifest, Path):
+            if is_pipe(manifest):  # opening it would wait for somebody who writes
+                raise UnreadableInputError(
+                    f"{name}: is a pipe, not a file", hint="spfem batch - reads standard input"
+                )
             return name, manifest.read_bytes().decode("utf-8-sig")
         return name, manifest.read().removeprefix("\ufeff")
     except UnicodeDecodeError as error:

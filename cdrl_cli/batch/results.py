@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from filelock import FileLock, Timeout
 
@@ -16,8 +17,12 @@ from cdrl_cli.batch.manifest import BatchRow
 from cdrl_cli.editing import EditResult
 from cdrl_cli.errors import OutputError, PolicyError, SpfemError
 from cdrl_cli.notation import plain
+from cdrl_cli.streams import write_all
 
 Status = Literal["ok", "failed", "skipped"]
+
+_FIRST_BYTES: Final = b'{"row"'
+"""How every record begins: with the first field of its first :class:`RowResult`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class Past:
             and last.get("options_digest") == options_digest(row)
             and last.get("input_digest") is not None
             and last.get("input_digest") == input_digest(row)
-            and row.output.is_file()
+            and os.path.isfile(row.output)  # noqa: PTH113 - it also answers for a name too long
         )
 
     def was_cut(self, row: BatchRow) -> bool:
@@ -151,7 +156,7 @@ class Record:
 
     def _write(self, file: FileIO, value: object) -> None:
         try:
-            file.write(f"{json.dumps(value)}\n".encode())
+            write_all(file, f"{json.dumps(value)}\n".encode())
         except OSError as error:
             raise _cannot_write(Path(str(file.name)), error) from error
 
@@ -171,6 +176,7 @@ def open_record(path: Path, *, resume: bool) -> Iterator[Record]:
         PolicyError: If another batch is writing to it.
         OutputError: If it cannot be written.
     """
+    check_record(path)
     with _locked(path), ExitStack() as stack:
         past = Past.read(path) if resume else Past()
         begun = _begun_file(path)
@@ -180,9 +186,38 @@ def open_record(path: Path, *, resume: bool) -> Iterator[Record]:
         begun.unlink(missing_ok=True)
 
 
+def companions(results: Path) -> tuple[Path, ...]:
+    """The files that a batch writes besides its outputs: the record, its lock, what was begun."""
+    return results, _lock_file(results), _begun_file(results)
+
+
+def check_record(path: Path) -> None:
+    """Refuse to append to a file that is no record of a batch.
+
+    Raises:
+        PolicyError: If it is a file of another kind.
+        OutputError: If it is a folder, a device or a pipe, or cannot be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OutputError(f"{path}: is no regular file", hint="name another with --results")
+        with path.open("rb") as file:
+            head = file.read(len(_FIRST_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    if not _FIRST_BYTES.startswith(head):  # a killed batch may have left a part of a line
+        raise PolicyError(
+            f"{path}: is not the record of a batch, and is left as it is",
+            hint="name another file with --results",
+        )
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    lock = FileLock(_lock_file(path))
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -199,6 +234,10 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def _lock_file(results: Path) -> Path:
+    return results.with_name(f".{results.name}.lock")
+
+
 def _begun_file(results: Path) -> Path:
     return results.with_name(f".{results.name}.begun")
 
@@ -208,7 +247,7 @@ def _open(path: Path, mode: Literal["ab", "wb"]) -> FileIO:
     try:
         file = path.open(mode, buffering=0)
         if _is_torn(path):
-            file.write(b"\n")
+            write_all(file, b"\n")
     except OSError as error:
         raise _cannot_write(path, error) from error
     return file

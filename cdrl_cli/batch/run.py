@@ -1,5 +1,6 @@
 """The rows of a batch, edited by processes of this machine or by a Ray cluster."""
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,13 +18,15 @@ from cdrl_cli.batch.results import (
     RowError,
     RowResult,
     Status,
+    check_record,
+    companions,
     input_digest,
     open_record,
     options_digest,
 )
 from cdrl_cli.batch.worker import Outcome, RowProgress, Worker
 from cdrl_cli.editing import Progress
-from cdrl_cli.errors import SpfemError, UsageError
+from cdrl_cli.errors import PolicyError, SpfemError, UsageError
 from cdrl_cli.media import check_input, check_output
 
 Action = Literal["edit", "skip", "fail"]
@@ -92,6 +95,7 @@ def run_batch(
     rows: Sequence[BatchRow],
     results: Path,
     *,
+    manifest: Path | None = None,
     jobs: int = 1,
     cluster: RayCluster | None = None,
     resume: bool = False,
@@ -105,6 +109,7 @@ def run_batch(
     Args:
         rows: What to do.
         results: The record; :func:`results_path` names the usual one.
+        manifest: Where the rows were read, if from a file; never written to.
         jobs: Processes; each loads the models once.
         cluster: Edit there, a task a row, instead of in processes of this machine.
         resume: Leave out rows that ``results`` says are done, where nothing has changed since.
@@ -113,9 +118,11 @@ def run_batch(
 
     Raises:
         UsageError: If ``jobs`` is not positive, or Ray is asked for and not installed.
-        PolicyError: If another batch is writing to ``results``.
+        PolicyError: If another batch is writing to ``results``, or it is no record of a batch, or
+            a file of the batch would be two things at once.
         OutputError: If ``results`` cannot be written.
     """
+    check_roles(rows, results, manifest)
     report = report or (lambda _: None)
     began = perf_counter()
     statuses: Counter[str] = Counter()
@@ -167,10 +174,53 @@ def run_batch(
     )
 
 
+def check_roles(rows: Sequence[BatchRow], results: Path, manifest: Path | None) -> None:
+    """Refuse a batch in which one file would be two things: read and written, or written by two.
+
+    Rows among themselves are checked where they are read.
+
+    Raises:
+        PolicyError: If the record is also an input, an output, the manifest or a key; or if a row
+            writes the manifest or a key.
+    """
+    kept: dict[str, str] = {}
+    if manifest is not None:
+        kept[os.path.realpath(manifest)] = "the manifest"
+    for row in rows:
+        signing = row.options.signing
+        for path, role in (
+            (row.source, f"the source of row {row.number}"),
+            (row.options.reference, f"the reference of row {row.number}"),
+            (signing.certificates if signing else None, "the certificates"),
+            (signing.key if signing else None, "the key"),
+        ):
+            if path is not None:
+                kept.setdefault(os.path.realpath(path), role)
+    written = [(path, "the results") for path in companions(results)]
+    written += [(row.output, f"the output of row {row.number}") for row in rows]
+    ours: dict[str, str] = {}
+    for path, role in written:
+        name = os.path.realpath(path)
+        if other := kept.get(name) or ours.get(name):
+            hint = "name another file with --results" if role == "the results" else None
+            raise PolicyError(f"{path}: would be {role} and is {other}", hint=hint)
+        ours[name] = role
+
+
 def plan_batch(
-    rows: Sequence[BatchRow], results: Path, *, resume: bool = False
+    rows: Sequence[BatchRow],
+    results: Path,
+    *,
+    manifest: Path | None = None,
+    resume: bool = False,
 ) -> tuple[PlannedRow, ...]:
-    """What :func:`run_batch` would do with each row; writes nothing."""
+    """What :func:`run_batch` would do with each row; writes nothing.
+
+    Raises:
+        PolicyError: If ``results`` is no record of a batch, or a file would be two things at once.
+    """
+    check_roles(rows, results, manifest)
+    check_record(results)
     past = Past.read(results) if resume else Past()
     return tuple(_plan(row, past) for row in rows)
 

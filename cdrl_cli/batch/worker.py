@@ -29,6 +29,7 @@ from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import EditResult, Progress, ProgressCallable
 from cdrl_cli.errors import Interrupted, SpfemError
 from cdrl_cli.weight_set import WeightSet
+from cdrl_cli.streams import forgive_standard_error, open_closed_descriptors
 
 PROGRESS_INTERVAL_S = 0.2
 """Seconds between two reports of a worker."""
@@ -203,14 +204,18 @@ def _describe_death(code: int) -> RowError:
 
 def main() -> None:
     """Edit the rows that come in at stdin until it closes."""
+    open_closed_descriptors()
+    forgive_standard_error()
     faulthandler.enable()
     signal.signal(signal.SIGTERM, _end)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _end)
     # Libraries that print must not print into our messages.
-    messages = Connection(os.dup(sys.stdout.fileno()), readable=False)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    messages = Connection(os.dup(1), readable=False)
+    os.dup2(2, 1)
     rows: SimpleQueue[BatchRow | None] = SimpleQueue()
     # Not through sys.stdin: Python aborts at its end where a thread waits in one of its buffers.
-    source = Connection(os.dup(sys.stdin.fileno()), writable=False)
+    source = Connection(os.dup(0), writable=False)
     reader = threading.Thread(target=_read_rows, args=(source, rows), daemon=True)
     code = 0
     try:

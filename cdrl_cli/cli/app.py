@@ -15,6 +15,7 @@ from cdrl_cli.cli import batch, doctor, download_weights, edit, embed, evaluate,
 from cdrl_cli.cli.console import print_json, report
 from cdrl_cli.cli.settings import read_config
 from cdrl_cli.errors import Interrupted, SpfemError, UsageError
+from cdrl_cli.streams import open_standard_streams
 
 _EXIT_CODES = """\
 \b
@@ -31,6 +32,9 @@ _SIGNALS = 128
 
 OF_EXTRAS = frozenset({"torch", "onnx", "onnxscript", "h5py", "ai_edge_litert", "sklearn"})
 """Modules that training and evaluation import and no edit does."""
+ENDINGS = ("SIGHUP", "SIGQUIT", "SIGXCPU")
+"""Signals besides SIGTERM that ask a program to end: its terminal closed, Ctrl-\\, its time used
+up. Whoever starts it may have them ignored, and then they are."""
 
 app = typer.Typer(
     name="spfem",
@@ -92,9 +96,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         return _run(arguments)
-    except BrokenPipeError:
-        # The reader has left. Python flushes stdout once more at exit: give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has left
         return SpfemError.exit_code
 
 
@@ -103,8 +105,13 @@ def main() -> NoReturn:
     # Newer ONNX Runtimes note their use in the user's cache folder and report it; a program for
     # private videos does not. Whoever wants that says so.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    # By default SIGTERM ends Python at once; as an exception it lets the writer remove its part.
+    open_standard_streams()
+    # By default these end Python at once; as an exception they let the writer remove its part.
     signal.signal(signal.SIGTERM, _end)
+    for name in ENDINGS:
+        number = getattr(signal, name, None)  # Windows has none of them
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one
+            signal.signal(number, _end)
     try:
         code = run(sys.argv[1:])
     except SystemExit as stop:
@@ -114,7 +121,7 @@ def main() -> NoReturn:
     # All of ours is cleaned up. A library whose thread was just starting when the signal came
     # (concurrent.futures, under MediaPipe) would wait for it for ever at Python's end.
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(OSError, SpfemError):
             stream.flush()
     os._exit(code)
 

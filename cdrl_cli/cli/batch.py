@@ -1,11 +1,12 @@
 """``spfem batch``."""
 
+import io
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -34,7 +35,8 @@ from cdrl_cli.cli.progress import (
     shown_mode,
     write_json_line,
 )
-from cdrl_cli.errors import BatchError, UsageError
+from cdrl_cli.errors import BatchError, UnreadableInputError, UsageError
+from cdrl_cli.streams import read_chunks
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
@@ -156,13 +158,14 @@ def batch(
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
     )
-    rows = read_manifest(sys.stdin if manifest == STANDARD else manifest, defaults=defaults)
+    rows = read_manifest(_standard_input() if manifest == STANDARD else manifest, defaults=defaults)
     if part:
         rows = select_shard(rows, *part)
     named = Path("stdin") if manifest == STANDARD else manifest
     record = results or results_path(named, part)
+    read = None if manifest == STANDARD else manifest
     if dry_run:
-        plan = plan_batch(rows, record, resume=resume)
+        plan = plan_batch(rows, record, manifest=read, resume=resume)
         if json:
             print_json({"rows": len(plan), "results": record, "plan": plan})
         else:
@@ -172,6 +175,7 @@ def batch(
         summary = run_batch(
             rows,
             record,
+            manifest=read,
             jobs=jobs,
             cluster=RayCluster(ray, gpus_per_task) if ray else None,
             resume=resume,
@@ -187,6 +191,15 @@ def batch(
         print_json(summary)
     if summary.failed:
         raise typer.Exit(BatchError.exit_code)
+
+
+def _standard_input() -> TextIO:
+    """All of standard input: a manifest may come through a pipe that does not block."""
+    try:
+        data = b"".join(read_chunks(sys.stdin.buffer))
+    except OSError as error:
+        raise UnreadableInputError(f"stdin: cannot be read ({error.strerror or error})") from error
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
 
 
 def _read_shard(word: str) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from cdrl_cli.cli.options import (
     read_signing,
     read_time,
 )
-from cdrl_cli.cli.pipes import STANDARD, read_source, write_output
+from cdrl_cli.cli.pipes import STANDARD, read_reference, read_source, write_output
 from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
@@ -142,11 +142,16 @@ def edit(
     )
     with (
         read_source(source) as readable,
+        read_reference(reference) as shown,
         write_output(output, f".{format_}") as writable,
         show_progress("editing", quiet=quiet, mode=progress) as report,
     ):
         result = edit_video(
-            readable, writable, options, progress=report, models=load_models(weight_set)
+            readable,
+            writable,
+            replace(options, reference=shown),
+            progress=report,
+            models=load_models(weight_set),
         )
     result = replace(result, output=output)
     for warning in result.warnings:

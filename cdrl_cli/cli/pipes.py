@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdrl_cli.errors import UsageError
+from cdrl_cli.streams import is_pipe
 
 STANDARD = Path("-")
 """What a user writes for standard input and output."""
@@ -13,13 +14,20 @@ STANDARD = Path("-")
 
 @contextmanager
 def read_source(source: Path) -> Iterator[Path]:
-    """The source itself; a temporary copy of standard input where it is ``-``.
+    """The source itself; a temporary copy of standard input where it is ``-``, and of a pipe.
 
     Raises:
         UsageError: If standard input is a terminal.
+        UnreadableInputError: If nothing comes.
     """
     if source != STANDARD:
-        yield source
+        if is_pipe(source):
+            from cdrl_cli.media.spool import spool_pipe
+
+            with spool_pipe(source) as path:
+                yield path
+        else:
+            yield source
         return
     if sys.stdin.isatty():
         raise UsageError(
@@ -29,6 +37,20 @@ def read_source(source: Path) -> Iterator[Path]:
 
     with spool_input(sys.stdin.buffer, "stdin") as path:
         yield path
+
+
+@contextmanager
+def read_reference(reference: Path | None) -> Iterator[Path | None]:
+    """The reference itself, if there is one; a temporary copy of it where it is a pipe.
+
+    Raises:
+        UnreadableInputError: If nothing comes.
+    """
+    if reference is None or reference == STANDARD:
+        yield reference
+    else:
+        with read_source(reference) as path:
+            yield path
 
 
 @contextmanager

@@ -143,7 +143,7 @@ def quiet_native_log() -> Iterator[None]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of a block.
+    """Let Ctrl-C, SIGTERM and their kin wait for the end of a block.
 
     While MediaPipe is imported and started a KeyboardInterrupt may be swallowed, and the edit goes
     on; or it leaves a thread half begun, for which Python's end waits for ever.
@@ -154,8 +154,8 @@ def _uninterrupted() -> Iterator[None]:
     came: list[int] = []
     handlers = {
         number: handler
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if callable(handler := signal.getsignal(number))
+        for number in signal.valid_signals()
+        if callable(handler := signal.getsignal(number)) and number != signal.SIGABRT
     }
     for number in handlers:
         signal.signal(number, lambda number, _: came.append(number))

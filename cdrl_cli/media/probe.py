@@ -1,6 +1,7 @@
 """What a file is: opens containers, chooses the video among the streams, and states its facts."""
 
 import errno
+import stat
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
@@ -87,7 +88,15 @@ def check_input(path: Path) -> None:
     try:
         if path.is_dir():
             raise UnreadableInputError(f"{path}: is a folder", hint="Name a video file in it.")
-        if path.stat().st_size == 0 and path.is_file():
+        status = path.stat()
+        if stat.S_ISFIFO(status.st_mode):
+            raise UnreadableInputError(
+                f"{path}: is a pipe, not a file",
+                hint="spfem edit and spfem probe read pipes, as SOURCE; else save it to a file.",
+            )
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableInputError(f"{path}: is a device or a socket, not a file")
+        if status.st_size == 0:
             raise UnreadableInputError(
                 f"{path}: is empty (0 bytes)", hint="Copy or download it again."
             )

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -34,6 +35,8 @@ from cdrl_cli.media.tags import merge_tags, need_general_form
 from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
 
 _MAX_TIMESCALE: Final = 2**31 - 1
+_LONGEST_SHOWN: Final = 250
+"""Characters of a path that a message shows whole."""
 _INTERLEAVE_MICROSECONDS: Final = 1_000_000
 """Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
 
@@ -48,21 +51,49 @@ def check_output(output: Path, *, inputs: Iterable[Path], overwrite: bool = Fals
 
     Raises:
         PolicyError: If the output exists and ``overwrite`` is not set, or is an input.
-        OutputError: If it is a folder, or its folder does not exist.
+        OutputError: If it is a folder, a device or a pipe, its folder does not exist, or no file
+            can have its name.
         UsageError: If we cannot write files of its kind.
     """
     container_for(output)
-    if output.is_dir():
+    try:
+        status = output.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if output.parent.is_dir():
+            return
+        raise OutputError(
+            f"{output}: there is no folder {output.parent}", hint="Create it first."
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"{_shortened(output)}: no file can be written there ({error.strerror or error})",
+            hint="Name another output.",
+        ) from error
+    if stat.S_ISDIR(status.st_mode):
         raise OutputError(f"{output}: is a folder", hint="Name a file in it.")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output}: there is no folder {output.parent}", hint="Create it first.")
-    if not output.exists():
-        return
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError(
+            f"{output}: is a device, a pipe or a socket, which a video cannot replace",
+            hint="-o - writes to standard output, and from there to any of them.",
+        )
     for each in inputs:
-        if each.exists() and output.samefile(each):
+        if _is_same(status, each):
             raise PolicyError(f"{output}: is also an input ({each})", hint="Name another output.")
     if not overwrite:
         raise PolicyError(f"{output}: exists already", hint="Use --overwrite to replace it.")
+
+
+def _is_same(status: os.stat_result, path: Path) -> bool:
+    try:
+        return os.path.samestat(status, path.stat())
+    except OSError:  # it is not there
+        return False
+
+
+def _shortened(path: Path) -> str:
+    """A path for a message, without the middle of a name that is too long."""
+    text = str(path)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:60]}…{text[-20:]}"
 
 
 class VideoWriter:
