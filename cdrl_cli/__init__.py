@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from cdrl_cli.inspection import FaceSpan, Inspection, inspect_video
     from cdrl_cli.media.credentials import SigningIdentity
     from cdrl_cli.media.frames import VideoInfo
-    from cdrl_cli.media.probe import probe_video
+    from cdrl_cli.media.reader import probe_video
 
 __all__ = [
     "BatchError",
@@ -92,7 +92,7 @@ _HOMES = {
     "cdrl_cli.inspection": {"FaceSpan", "Inspection", "inspect_video"},
     "cdrl_cli.media.credentials": {"SigningIdentity"},
     "cdrl_cli.media.frames": {"VideoInfo"},
-    "cdrl_cli.media.probe": {"probe_video"},
+    "cdrl_cli.media.reader": {"probe_video"},
 }
 
 

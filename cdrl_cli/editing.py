@@ -51,6 +51,8 @@ class EditOptions:
     """Quality of the encoder, lower is better; None is near-lossless."""
     preset: str | None = None
     """Speed of the encoder, by x264's names; None is ``medium``."""
+    video_stream: int | None = None
+    """Index of the stream to edit, as ``spfem probe`` numbers them; None for the usual one."""
     overwrite: bool = False
     signing: SigningIdentity | None = None
     """Who signs what was done (C2PA), if anybody does; MP4 and QuickTime hold it."""
@@ -146,7 +148,7 @@ def edit_video(
     models = models or load_models()
     conditions = read_conditions(options, models)
     with (
-        open_faces(source, models) as stream,
+        open_faces(source, models, video_stream=options.video_stream) as stream,
         VideoWriter(
             output,
             like=stream.video.info,
@@ -168,6 +170,7 @@ def edit_video(
                 if progress:
                     progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
         editor.check_found(source)
+        writer.note_side_data(video.side_data)
         warnings = (*_doubt(options, editor.reading), *video.warnings, *writer.warnings)
     return EditResult(
         output=output,

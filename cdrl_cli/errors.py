@@ -10,13 +10,16 @@
     ├── PolicyError               6   would overwrite, input is output, licence not accepted
     ├── BatchError                7   some rows of a batch failed
     ├── OutputError               1   the result cannot be written where it should go
+    ├── MemoryExhausted           1   there was not enough memory
     └── Interrupted             130   Ctrl-C
 
 A caller's mistake (a wrong shape, a negative window) is a ``ValueError``, not one of these.
 """
 
+import errno
+import re
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class SpfemError(Exception):
@@ -86,6 +89,44 @@ class OutputError(SpfemError):
     """The result cannot be written where it should go."""
 
     code = "output"
+
+
+class MemoryExhausted(SpfemError):  # noqa: N818 - "out of memory" is what happened
+    """There was not enough memory; the input is not to blame."""
+
+    code = "memory"
+
+    def __init__(self, what: str = "memory ran out") -> None:
+        super().__init__(
+            what, hint="Free memory, raise the limit (ulimit -v), or edit a smaller video."
+        )
+
+
+def raise_if_memory(error: BaseException) -> None:
+    """Turn an error that really says that memory ran out into one that says so plainly.
+
+    Raises:
+        MemoryExhausted: If it does.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryExhausted):
+            raise cause
+        is_memory = isinstance(cause, MemoryError) or (
+            getattr(cause, "errno", None) == errno.ENOMEM
+        )
+        if is_memory or _SAYS_MEMORY(str(cause)):
+            raise MemoryExhausted from error
+        cause = cause.__cause__ or cause.__context__
+
+
+# The words of the system's loader, C++, OpenCV, ONNX Runtime, Python's threads and BLAS.
+_SAYS_MEMORY: Final = re.compile(
+    r"cannot allocate memory|bad[_ ]alloc|out of memory|insufficient memory"
+    r"|failed to (?:allocate|map segment)|can't (?:start new thread|allocate)"
+    r"|unable to allocate|not enough memory",
+    re.IGNORECASE,
+).search
 
 
 class Interrupted(SpfemError):  # noqa: N818 - the word users know; it is no failure of ours

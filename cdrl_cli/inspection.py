@@ -47,9 +47,19 @@ class Inspection:
 
 
 def inspect_video(
-    source: Path, *, progress: ProgressCallable | None = None, models: Models | None = None
+    source: Path,
+    *,
+    progress: ProgressCallable | None = None,
+    models: Models | None = None,
+    video_stream: int | None = None,
 ) -> Inspection:
     """What an edit would find in a file; writes nothing.
+
+    Args:
+        source: The file.
+        progress: Called after every frame.
+        models: Loaded before; None loads the embedded default.
+        video_stream: Index of the stream of pictures; None for the usual one.
 
     Raises:
         UnreadableInputError: If the file cannot be decoded.
@@ -60,7 +70,7 @@ def inspect_video(
     sightings: dict[int, list[_Sighting]] = defaultdict(list)
     shots: list[Fraction] = []
     frames = 0
-    with open_faces(source, models) as stream:
+    with open_faces(source, models, video_stream=video_stream) as stream:
         video = stream.video
         for tracked in stream.tracked():
             frames, time = frames + 1, tracked.frame.time

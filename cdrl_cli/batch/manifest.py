@@ -265,6 +265,7 @@ class _Checker:
             face=parse_face(face) if isinstance(face, str) else face,
             start=given.get("start"),
             end=given.get("end"),
+            video_stream=given.get("video_stream"),
             codec=value("codec"),
             crf=value("crf"),
             preset=value("preset"),
@@ -329,6 +330,13 @@ def _whole(word: str) -> int:
         raise ValueError("a whole number") from error
 
 
+def _stream(word: str) -> int:
+    number = _whole(word)
+    if number < 0:
+        raise ValueError("a stream's number")
+    return number
+
+
 def _switch(word: str) -> bool:
     match word.strip().lower():
         case "true" | "yes" | "1":
@@ -356,6 +364,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "face": _face,
     "start": parse_time,
     "end": parse_time,
+    "video_stream": _stream,
     "codec": _word,
     "crf": _whole,
     "preset": _word,

@@ -27,7 +27,7 @@ from cdrl_cli.batch.manifest import BatchRow
 from cdrl_cli.batch.results import RowError
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import EditResult, Progress, ProgressCallable
-from cdrl_cli.errors import Interrupted, SpfemError
+from cdrl_cli.errors import Interrupted, MemoryExhausted, SpfemError, raise_if_memory
 from cdrl_cli.weight_set import WeightSet
 from cdrl_cli.streams import forgive_standard_error, open_closed_descriptors
 
@@ -72,8 +72,13 @@ def edit_row(row: BatchRow, progress: ProgressCallable | None = None) -> Outcome
     except SpfemError as error:
         failure = RowError.of(error)
     except Exception as error:
-        traceback.print_exc()
-        failure = RowError("bug", f"{type(error).__name__}: {error}")
+        try:
+            raise_if_memory(error)
+        except MemoryExhausted as exhausted:
+            failure = RowError.of(exhausted)
+        else:
+            traceback.print_exc()
+            failure = RowError("bug", f"{type(error).__name__}: {error}")
     else:
         return Outcome(perf_counter() - began, result=result)
     return Outcome(perf_counter() - began, error=failure)

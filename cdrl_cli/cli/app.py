@@ -13,8 +13,14 @@ import typer
 import cdrl_cli
 from cdrl_cli.cli import batch, doctor, download_weights, edit, embed, evaluate, probe, train
 from cdrl_cli.cli.console import print_json, report
+from cdrl_cli.errors import (
+    Interrupted,
+    MemoryExhausted,
+    SpfemError,
+    UsageError,
+    raise_if_memory,
+)
 from cdrl_cli.cli.settings import read_config
-from cdrl_cli.errors import Interrupted, SpfemError, UsageError
 from cdrl_cli.streams import open_standard_streams
 
 _EXIT_CODES = """\
@@ -148,6 +154,10 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:  # Typer answers most of them by a code, but not those on its way out
         code = Interrupted.exit_code
     except Exception as error:
+        try:
+            raise_if_memory(error)
+        except MemoryExhausted as exhausted:
+            return _report(exhausted, as_json=as_json)
         if as_json:
             _print_error("bug", f"{type(error).__name__}: {error}", None)
         raise

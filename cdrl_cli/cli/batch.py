@@ -59,8 +59,8 @@ Examples:
 
 \b
 A manifest is CSV with a header, or JSONL. Its columns are options of edit:
-  source, output; ref or emotion; intensity, face, start, end, codec, crf, preset, weights,
-  overwrite and follow_ref (true or false)
+  source, output; ref or emotion; intensity, face, start, end, video_stream, codec, crf,
+  preset, weights; overwrite and follow_ref (true or false)
 Paths are relative to the manifest, with - to the working directory.
 
 MANIFEST.results.jsonl gets one line of JSON as each row ends.

@@ -60,6 +60,17 @@ Source = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="The video, or -.", show_default=False)
 ]
 
+VideoStream = Annotated[
+    int | None,
+    typer.Option(
+        "--video-stream",
+        metavar="N",
+        min=0,
+        help="Stream to edit, as spfem probe numbers them. Default: the first video.",
+        show_default=False,
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
 
 Quiet = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from cdrl_cli.cli.console import print_json, printable, say
-from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source
+from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source, VideoStream
 from cdrl_cli.cli.pipes import read_source
 from cdrl_cli.cli.progress import show_progress
 
@@ -27,7 +27,12 @@ sample_aspect and time_base are ratios such as "30000/1001".
 
 
 def probe(
-    source: Source, *, progress: ProgressMode = "auto", json: Json = False, quiet: Quiet = False
+    source: Source,
+    *,
+    video_stream: VideoStream = None,
+    progress: ProgressMode = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say what edit would find in SOURCE: streams, faces, shots. Writes nothing."""
     from cdrl_cli.inspection import inspect_video
@@ -36,7 +41,7 @@ def probe(
         read_source(source) as readable,
         show_progress("reading", quiet=quiet, mode=progress) as report,
     ):
-        found = inspect_video(readable, progress=report)
+        found = inspect_video(readable, progress=report, video_stream=video_stream)
     for warning in found.warnings:
         say(warning, label="warning", style="yellow")
     if json:

@@ -95,18 +95,25 @@ class FaceStream:
 
 
 @contextmanager
-def open_faces(path: Path, models: FaceFinder, *, max_faces: int = 4) -> Iterator[FaceStream]:
+def open_faces(
+    path: Path, models: FaceFinder, *, max_faces: int = 4, video_stream: int | None = None
+) -> Iterator[FaceStream]:
     """Open a clip or an image to read its faces.
 
     Args:
         path: The clip or image.
         models: Find and locate faces.
         max_faces: Faces looked for in each frame.
+        video_stream: Index of the stream of pictures; None for the usual one.
 
     Raises:
         UnreadableInputError: If it cannot be decoded.
+        UsageError: If there is no such stream.
     """
-    with open_video(path) as video, models.open_landmarker(max_faces=max_faces) as landmarker:
+    with (
+        open_video(path, stream=video_stream) as video,
+        models.open_landmarker(max_faces=max_faces) as landmarker,
+    ):
         yield FaceStream(video, landmarker, models.head)
 
 

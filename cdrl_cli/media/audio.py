@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from cdrl_cli.errors import UnreadableInputError
-from cdrl_cli.media.probe import open_container
+from cdrl_cli.media.clock import Clock
+from cdrl_cli.media.probe import is_main_candidate, open_container
 
 SAMPLE_RATE_HZ = 16_000
 """What speech networks take."""
@@ -21,7 +22,7 @@ class Sound:
     samples: Float32[np.ndarray, " samples"]
     """-1..1."""
     start_s: float
-    """Time of the first sample on the container's clock, the one that the video shares."""
+    """Time of the first sample on the clock that the video shares, seconds."""
 
 
 def read_sound(path: Path) -> Sound:
@@ -37,10 +38,14 @@ def read_sound(path: Path) -> Sound:
             resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
             pieces: list[Float32[np.ndarray, " samples"]] = []
             start_s = None
-            for frame in container.decode(audio=0):
-                if start_s is None:
-                    start_s = float(frame.time or 0.0)
-                pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
+            stream = container.streams.audio[0]
+            videos = [each for each in container.streams.video if is_main_candidate(each)]
+            clock = Clock(container, videos[0] if videos else None)
+            for packet in clock.follow(container.demux()):
+                for frame in stream.decode(packet) if packet.stream.index == stream.index else ():
+                    if start_s is None:
+                        start_s = float(frame.time or 0.0)
+                    pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
             pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
     except (av.FFmpegError, OSError) as error:
         raise UnreadableInputError(f"{path}: the sound cannot be read ({error})") from error

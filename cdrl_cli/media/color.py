@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Final
 
+import av
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
@@ -25,6 +26,8 @@ MATRICES: Final[Mapping[int, str]] = {
     9: "bt2020nc", 10: "bt2020c", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
 }  # fmt: skip
 UNSPECIFIED: Final = 2
+LINEAR: Final = 8
+SRGB: Final = 13
 LIMITED_RANGE: Final = 1
 FULL_RANGE: Final = 2
 SWS_MATRICES: Final[Mapping[int, int]] = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
@@ -123,6 +126,24 @@ def srgb_from_hdr(
     light = np.clip(_light_of_code(transfer)[rgb] @ _BT709_FROM_BT2020.T, 0, 1)
     srgb: UInt8[np.ndarray, "height width 3"] = _srgb_of_light()[(light * 65535).astype(np.uint16)]
     return srgb
+
+
+def srgb_from_floating(picture: av.VideoFrame, *, is_linear: bool) -> av.VideoFrame:
+    """A picture of floating point with 16 bits a sample; light above white is clipped.
+
+    Args:
+        picture: RGB or grey, 0 is black and 1 is white.
+        is_linear: Its samples are light (as in OpenEXR), and not coded for a screen.
+    """
+    light = picture.reformat(format="gbrpf32le", threads=1).to_ndarray().clip(0, 1)
+    codes = (light * 65535).astype(np.uint16)
+    if is_linear:
+        codes = _srgb_of_light()[codes].astype(np.uint16) * 257
+    coded = av.VideoFrame.from_ndarray(np.ascontiguousarray(codes), "rgb48le")
+    coded.pts, coded.duration = picture.pts, picture.duration
+    if picture.time_base is not None:
+        coded.time_base = picture.time_base
+    return coded
 
 
 # ITU-R BT.2087, table 3; both white points are D65.

@@ -1,20 +1,27 @@
 """Everything in a file but the edited video, carried over packet by packet."""
 
-import io
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from cdrl_cli.media.encoder import Container
-from cdrl_cli.media.probe import main_video_stream, open_container, stream_name
+from cdrl_cli.errors import raise_if_memory
+from cdrl_cli.media.clock import Clock
+from cdrl_cli.media.declared import read_declarations
+from cdrl_cli.media.encoder import Container, muxer_options
+from cdrl_cli.media.probe import is_tile, main_video_stream, open_container, stream_name
 from cdrl_cli.media.tags import lasting_tags, quicktime_language, stream_tags
+from cdrl_cli.media.timebase import ticks_from_seconds
 
 if TYPE_CHECKING:
     AnyPacket = Packet[Any]
@@ -22,6 +29,15 @@ else:
     AnyPacket = Packet  # generic for type checkers alone
 
 _COVER_SUFFIXES: Final = {"mjpeg": "jpg", "png": "png", "bmp": "bmp", "gif": "gif"}
+Way = Literal["copy", "tee", "attach", "leave"]
+"""How a stream of the source gets into the output: written by the muxer, written through ``tee``,
+as an attachment, or not."""
+
+_LOOKED_AT_BYTES: Final = 64 << 20
+"""So much of a source is looked through for the first packets of its streams."""
+_PRIMING_S: Final = Fraction(1, 5)
+"""Sound before the first moment that is heard which codecs need to get going, at most, seconds:
+1024 to 5186 samples of AAC, 80 ms of Opus."""
 _NO_TEXT: Final = b"\0\0"
 """A sample of MP4 subtitles: the length of the text, which is 0."""
 
@@ -29,38 +45,40 @@ _NO_TEXT: Final = b"\0\0"
 class StreamCopier:
     """The streams, chapters and tags of a source that an output shares with it.
 
-    The muxer's own refusal decides what a container can hold: each stream is first offered to a
-    muxer that writes into memory. What is refused is named in :attr:`warnings` and left out.
+    The muxer itself is asked what a container can hold: each stream's first packet is written to a
+    trial file, which is read back. What is refused is named in :attr:`warnings` and left out.
 
     Args:
         source: File to copy from.
         container: Kind of the output.
-        output: The output, without streams yet.
-        add_video: Adds the stream of the edited video; called in its turn, so that streams keep
-            their order.
+        video_stream: Index of the stream that is edited; None for the usual one.
     """
 
     def __init__(
-        self,
-        source: Path,
-        container: Container,
-        output: OutputContainer,
-        add_video: Callable[[], VideoStream],
+        self, source: Path, container: Container, *, video_stream: int | None = None
     ) -> None:
         self.warnings: Final[list[str]] = []
+        self._source = source
         self._container = container
-        self._output = output
         self._targets: dict[int, Stream] = {}
-        self._last_dts: dict[int, int] = {}
+        self._last_ticks: dict[int, int] = {}
+        self._hidden: dict[int, list[AnyPacket]] = {}
+        self._left_out: Counter[int] = Counter()
+        self._next: AnyPacket | None = None
+        self._packets: Iterator[AnyPacket] = iter(())
         self._input = open_container(source)
         try:
-            self.video = self._add_streams(source, add_video)
-            output.set_chapters(self._input.chapters())
-            self._packets = self._read_packets()
-            self._next = next(self._packets, None)
+            self._main = main_video_stream(self._input, source, video_stream)
+            self._clock = Clock(self._input, self._main)
+            self._ways = self._try_streams()
         except BaseException:
             self._input.close()
             raise
+
+    @property
+    def is_indirect(self) -> bool:
+        """Some stream can only be written through FFmpeg's ``tee``; see :func:`open_muxer`."""
+        return "tee" in self._ways.values()
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -70,7 +88,37 @@ class StreamCopier:
     @property
     def start_times(self) -> list[Fraction]:
         """When each stream of the source begins, seconds."""
-        return start_times(self._input)
+        return [time - self._clock.origin for time in start_times(self._input)]
+
+    def add_streams(
+        self, output: OutputContainer, add_video: Callable[[], VideoStream]
+    ) -> VideoStream:
+        """Add the streams to an output that has none yet, and its chapters.
+
+        Args:
+            output: Opened by :func:`open_muxer`.
+            add_video: Adds the stream of the edited video; called in its turn, so that streams keep
+                their order.
+
+        Returns:
+            The stream of the edited video.
+        """
+        self._output = output
+        video = None
+        for stream in self._input.streams:
+            if stream.index == self._main.index:
+                video = add_video()
+                video.metadata.update(lasting_tags(self._tags(self._main)))
+                video.disposition = self._main.disposition
+            elif self._ways[stream.index] == "attach":
+                self._attach_cover(self._source, stream)
+            elif self._ways[stream.index] != "leave":
+                self._targets[stream.index] = self._add_copy(stream)
+        assert video is not None
+        self._add_chapters(output)
+        self._packets = self._read_packets()
+        self._next = next(self._packets, None)
+        return video
 
     def copy_until(self, time: Fraction) -> None:
         """Write what is decoded before the video's next packet.
@@ -87,30 +135,46 @@ class StreamCopier:
         while self._next is not None:
             self._write(self._next)
             self._next = next(self._packets, None)
+        self._note_hidden()
 
     def close(self) -> None:
         """Let go of the source."""
-        self._packets.close()
         self._input.close()
 
-    def _add_streams(self, source: Path, add_video: Callable[[], VideoStream]) -> VideoStream:
-        main = main_video_stream(self._input, source)
-        video = None
+    def _try_streams(self) -> dict[int, Way]:
+        """How each stream but the edited one gets into the output."""
+        ways: dict[int, Way] = {}
+        candidates: list[Stream] = []
         for stream in self._input.streams:
-            if stream.index == main.index:
-                video = add_video()
-                video.metadata.update(lasting_tags(self._tags(main)))
-                video.disposition = main.disposition
-            elif _is_rebuilt(stream):
-                continue
+            if stream.index == self._main.index or _is_rebuilt(stream) or is_tile(stream):
+                ways[stream.index] = "leave"
             elif _is_cover(stream) and self._container.muxer == "matroska":
-                self._attach_cover(source, stream)
-            elif (refusal := _refusal(stream, self._container)) is not None:
-                self.warnings.append(f"{_title(stream)} is left out: {refusal}")
+                ways[stream.index] = "attach"
             else:
-                self._targets[stream.index] = self._add_copy(stream)
-        assert video is not None
-        return video
+                candidates.append(stream)
+        if candidates:
+            firsts = _first_packets(self._source, {stream.index for stream in candidates})
+            for stream in candidates:
+                ways[stream.index], refusal = _try_stream(
+                    stream, firsts.get(stream.index), self._container
+                )
+                if refusal is not None:
+                    self.warnings.append(f"{_title(stream)} is left out: {refusal}")
+        return ways
+
+    def _add_chapters(self, output: OutputContainer) -> None:
+        chapters = self._input.chapters()
+        origin = self._clock.origin
+        for chapter in chapters if origin else ():
+            shift = ticks_from_seconds(origin, chapter["time_base"] or Fraction(1, 1000))
+            chapter["start"] = max(chapter["start"] - shift, 0)
+            chapter["end"] = max(chapter["end"] - shift, chapter["start"])
+        if chapters and self.is_indirect:
+            self.warnings.append(
+                f"{len(chapters)} chapters are left out: beside such sound they cannot be written"
+            )
+        else:
+            output.set_chapters(chapters)
 
     def _add_copy(self, stream: Stream) -> Stream:
         target = self._output.add_stream_from_template(stream, opaque=True)
@@ -138,37 +202,123 @@ class StreamCopier:
         mimetype = stream.metadata.get("mimetype", f"image/{'jpeg' if suffix == 'jpg' else suffix}")
         self._output.add_attachment(name, mimetype, data)
 
-    def _read_packets(self) -> Generator[AnyPacket, None, None]:
-        streams = [self._input.streams[index] for index in self._targets]
-        if not streams:
+    def _read_packets(self) -> Iterator[AnyPacket]:
+        if not self._targets:
             return
-        for stream in self._input.streams:
-            if stream.index not in self._targets:
-                stream.discard = Discard.all
-        packets = self._input.demux(streams)
+        # All streams, and none discarded: the clock must see what the reader's sees.
+        packets = self._clock.follow(self._input.demux())
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
+                raise_if_memory(error)
                 self.warnings.append("the file is damaged: streams were copied up to the damage")
                 return
-            if not _is_filler(packet):
-                yield packet
+            if packet.stream_index in self._targets and not _is_filler(packet):
+                yield from self._unhidden(packet)
+
+    def _unhidden(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        """The packet, unless an edit list hides it and the output has none to hide it with.
+
+        An edit list makes players skip what lies before its first moment or behind its last one.
+        What comes just before the first is decoded, to get codecs going, and is kept.
+        """
+        index = packet.stream_index
+        if not packet.is_discard:
+            for before in self._hidden.pop(index, ()):
+                if _decoding_time(before) >= _decoding_time(packet) - _PRIMING_S:
+                    yield before
+                else:
+                    self._left_out[index] += 1
+            yield packet
+        elif self._container.is_iso and _decoding_time(packet) < 0:
+            yield packet  # times below 0 become an edit list again
+        else:
+            self._hidden.setdefault(index, []).append(packet)
+
+    def _note_hidden(self) -> None:
+        for index, packets in self._hidden.items():
+            self._left_out[index] += len(packets)
+        self._hidden.clear()
+        for index, number in sorted(self._left_out.items()):
+            stream = self._input.streams[index]
+            self.warnings.append(
+                f"{_title(stream)}: {number} packets that the source hides are left out"
+            )
 
     def _write(self, packet: AnyPacket) -> None:
+        """Write a packet at its time, in the ticks that the muxer counts.
+
+        Muxers refuse a decoding time that goes back (ISO: or stands), as damaged sources have. Two
+        times that differ in the source's ticks may be one in the muxer's.
+        """
         index = packet.stream_index
-        dts = packet.dts
-        if dts is None:  # cover art; some subtitles
-            dts = packet.pts = packet.pts or 0
-        # Muxers refuse a decoding time that goes back (ISO: or stands), as damaged sources have.
-        earliest = self._last_dts.get(index, dts - 1) + (1 if self._container.is_iso else 0)
-        packet.dts = self._last_dts[index] = max(dts, earliest)
-        if packet.pts is not None:
-            packet.pts = max(packet.pts, packet.dts)
-        packet.stream = self._targets[index]
+        target = self._targets[index]
+        tick = self._muxer_tick(target)
+        ticks = ticks_from_seconds(_decoding_time(packet, default=Fraction(0)), tick)
+        earliest = self._last_ticks.get(index, ticks - 1) + (1 if self._container.is_iso else 0)
+        shown = packet.pts if packet.pts is not None else packet.dts
+        shown_ticks = ticks_from_seconds((shown or 0) * packet.time_base, tick)
+        duration = ticks_from_seconds((packet.duration or 0) * packet.time_base, tick)
+        packet.time_base = tick
+        packet.dts = self._last_ticks[index] = max(ticks, earliest)
+        packet.pts = max(shown_ticks, packet.dts)
+        packet.duration = duration
+        packet.stream = target
         self._output.mux(packet)
+
+    def _muxer_tick(self, target: Stream) -> Fraction:
+        """Seconds per tick of a stream of the output, once its header is written."""
+        if not self.is_indirect:
+            return target.time_base or Fraction(1, 1000)
+        # The outer muxer passes times on as they are; these are the inner one's ticks.
+        if self._container.is_iso and isinstance(target, AudioStream) and target.rate:
+            return Fraction(1, target.rate)
+        return Fraction(1, 1000)
+
+
+def open_muxer(
+    path: Path, container: Container, options: Mapping[str, str], *, is_indirect: bool
+) -> OutputContainer:
+    """Open an output.
+
+    PyAV refuses what a table says that a muxer does not hold, before the muxer is asked; the table
+    leaves out much of what it does hold, such as the sound of telephones in Matroska. FFmpeg's
+    ``tee`` hands on what it gets to the muxer within, and has no table.
+
+    Args:
+        path: File to write.
+        container: Its kind.
+        options: Of the muxer.
+        is_indirect: Write through ``tee``, which loses chapters.
+    """
+    if is_indirect:
+        told = {"f": container.muxer, "onfail": "abort", **options}
+        words = ":".join(f"{key}={_escaped(value)}" for key, value in told.items())
+        muxer = av.open(
+            f"[{words}]{_escaped(str(path.absolute()))}",
+            mode="w",
+            format="tee",
+            metadata_errors="surrogateescape",
+        )
+        # Else the outer muxer moves times before the inner one sees them.
+        muxer.container_options.update({"avoid_negative_ts": "disabled"})
+        return muxer
+    muxer = av.open(
+        str(path.absolute()),
+        mode="w",
+        format=container.muxer,
+        metadata_errors="surrogateescape",
+    )
+    muxer.container_options.update(options)
+    return muxer
+
+
+def _escaped(word: str) -> str:
+    """A word that ``tee`` reads as itself."""
+    return "".join(f"\\{letter}" if letter in "\\|'[]:= " else letter for letter in word)
 
 
 def start_times(container: InputContainer) -> list[Fraction]:
@@ -180,9 +330,10 @@ def start_times(container: InputContainer) -> list[Fraction]:
     ]
 
 
-def _decoding_time(packet: AnyPacket) -> Fraction:
+def _decoding_time(packet: AnyPacket, default: Fraction = Fraction(-1)) -> Fraction:
+    """Seconds; of cover art and some subtitles, which state none, ``default``."""
     ticks = packet.dts if packet.dts is not None else packet.pts
-    return Fraction(-1) if ticks is None else ticks * packet.time_base
+    return default if ticks is None else ticks * packet.time_base
 
 
 def _is_filler(packet: AnyPacket) -> bool:
@@ -205,22 +356,71 @@ def _is_rebuilt(stream: Stream) -> bool:
     return is_chapter_track or "timecode" in stream.metadata
 
 
-def _refusal(stream: Stream, container: Container) -> str | None:
-    """Say why the container cannot hold a stream, or None if it can."""
+def _try_stream(
+    stream: Stream, first: AnyPacket | None, container: Container
+) -> tuple[Way, str | None]:
+    """How a container holds a stream; and if it does not, why."""
     kind = f"{container.suffix} files cannot hold it"
     if isinstance(stream, AttachmentStream):
-        return None if container.muxer == "matroska" else kind
+        return ("copy", None) if container.muxer == "matroska" else ("leave", kind)
     if _is_cover(stream) and container.muxer == "mov":
-        return kind  # its muxer takes the picture and forgets it
+        return "leave", kind  # its muxer takes the picture and forgets it
     if stream.codec_context is None and not isinstance(stream, DataStream):
-        return "its codec is unknown"
+        return "leave", "its codec is unknown"
+    with TemporaryDirectory(prefix="spfem-") as folder:
+        for way in ("copy", "tee") if isinstance(stream, AudioStream) else ("copy",):
+            trial = Path(folder) / f"{way}{container.suffix}"
+            if _holds(trial, stream, first, container, is_indirect=way == "tee"):
+                return way, None
+    return "leave", kind
+
+
+def _holds(
+    trial: Path,
+    stream: Stream,
+    first: AnyPacket | None,
+    container: Container,
+    *,
+    is_indirect: bool,
+) -> bool:
+    """Write a stream's first packet, and tell whether it can be read again as what it was."""
     try:
-        with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
-            trial.add_stream_from_template(stream, opaque=True)
-            trial.start_encoding()
-    except (av.error.FFmpegError, ValueError):
-        return kind
-    return None
+        with open_muxer(
+            trial, container, muxer_options(container), is_indirect=is_indirect
+        ) as muxer:
+            target = muxer.add_stream_from_template(stream, opaque=True)
+            target.disposition = stream.disposition
+            if first is None:  # it begins late, or holds nothing
+                muxer.start_encoding()
+                return not is_indirect
+            packet = AnyPacket(bytes(first))
+            packet.pts = packet.dts = 0
+            packet.time_base, packet.duration = first.time_base, first.duration
+            packet.is_keyframe, packet.stream = True, target
+            muxer.mux(packet)
+        with av.open(str(trial), metadata_errors="surrogateescape") as written:
+            return any(_is_like(each, stream) for each in written.streams) and (
+                not isinstance(stream, DataStream) or _is_described(trial, stream)
+            )
+    except (av.error.FFmpegError, ValueError) as error:
+        raise_if_memory(error)
+        return False
+
+
+def _is_like(written: Stream, stream: Stream) -> bool:
+    if written.type != stream.type:
+        return False
+    return isinstance(stream, DataStream) or written.codec_context is not None
+
+
+def _is_described(trial: Path, stream: Stream) -> bool:
+    """Whether an ISO file says what kind of data a track holds, as its source does.
+
+    The muxer writes tracks of data that it does not know, with a description that nothing reads.
+    """
+    described = dict(read_declarations(Path(stream.container.name)).entries).get(stream.id)
+    written = [kind for _, kind in read_declarations(trial).entries]
+    return written == [described] if described is not None else b"" not in written
 
 
 def _title(stream: Stream) -> str:
@@ -229,6 +429,20 @@ def _title(stream: Stream) -> str:
         name = stream.codec_context.codec.canonical_name
     language = f", {stream.language}" if stream.language not in (None, "und") else ""
     return f"stream {stream.index} ({stream.type}, {name}{language})"
+
+
+def _first_packets(source: Path, wanted: set[int]) -> dict[int, AnyPacket]:
+    """The first packet with content of each of some streams, as far as they begin early."""
+    found: dict[int, AnyPacket] = {}
+    size = 0
+    with open_container(source) as container, suppress(av.error.FFmpegError):
+        for packet in container.demux():
+            size += packet.size
+            if packet.size and packet.stream_index not in found and not _is_filler(packet):
+                found[packet.stream_index] = packet
+            if wanted <= found.keys() or size > _LOOKED_AT_BYTES:
+                break
+    return found
 
 
 def _first_packet(source: Path, index: int) -> bytes:

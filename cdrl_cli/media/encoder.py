@@ -36,6 +36,12 @@ class Encoder:
     """The stream itself says how wide its pixels are."""
     knows_fields: bool = False
     """Interlaced pictures stay marked as such."""
+    knows_light: bool = False
+    """Static HDR metadata can be written into the stream."""
+    knows_captions: bool = False
+    """Closed captions are written with each frame."""
+    max_rate: int | None = None
+    """Most frames per second that the library takes for its hints; None for any."""
 
 
 # Near-lossless: the copy should measure like its source, not be small. On talking heads of 360
@@ -44,8 +50,23 @@ class Encoder:
 ENCODERS: Final[Mapping[str, Encoder]] = {
     encoder.codec: encoder
     for encoder in (
-        Encoder("h264", "libx264", default_crf=14, needs_even_size=True, knows_fields=True),
-        Encoder("hevc", "libx265", default_crf=12, needs_even_size=True),
+        Encoder(
+            "h264",
+            "libx264",
+            default_crf=14,
+            needs_even_size=True,
+            knows_fields=True,
+            knows_light=True,
+            knows_captions=True,
+        ),
+        Encoder(
+            "hevc",
+            "libx265",
+            default_crf=12,
+            needs_even_size=True,
+            knows_light=True,
+            knows_captions=True,
+        ),
         Encoder("vp9", "libvpx-vp9", default_crf=8, max_crf=63, states_aspect=False),
         Encoder(
             "av1",
@@ -54,6 +75,8 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
             max_crf=63,
             needs_even_size=True,
             states_aspect=False,
+            knows_light=True,
+            max_rate=240,
         ),
         Encoder("ffv1", "ffv1", default_crf=None, knows_fields=True),
     )
@@ -85,6 +108,21 @@ CONTAINERS: Final[Mapping[str, Container]] = {
         Container(".webm", "webm", ("vp9", "av1")),
     )
 }
+
+
+_INTERLEAVE_MICROSECONDS: Final = 1_000_000
+"""Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
+
+
+def muxer_options(container: Container) -> dict[str, str]:
+    """Options of a container's muxer that do not depend on what is written."""
+    options = {
+        "max_interleave_delta": str(_INTERLEAVE_MICROSECONDS),
+        # What FFmpeg calls experimental is a stream that this version wrote and reads.
+        "strict": "experimental",
+    }
+    # Sound encoded ahead of time 0 (its priming) must not push the picture back.
+    return options if container.is_iso else options | {"avoid_negative_ts": "disabled"}
 
 
 def container_for(output: Path) -> Container:
@@ -228,7 +266,9 @@ def encoder_options(
             return {"crf": quality, "b": "0", "deadline": "good", "cpu-used": speed, "row-mt": "1"}
         case "av1":
             # SVT counts its speeds down; above 10 it is not meant for watching.
-            return {"crf": quality, "preset": str(min(12 - slowness, 10))}
+            words = {"crf": quality, "preset": str(min(12 - slowness, 10))}
+            light = _svt_light(hdr)
+            return words | ({"svtav1-params": light} if light else {})
         case _:
             return {"level": "3", "slicecrc": "1"}
 
@@ -249,6 +289,22 @@ def _light(hdr: HdrMetadata | None, *, maximum: str, display: str) -> str:
     return ":".join(words)
 
 
-def frame_rate_hint(like: VideoInfo) -> Fraction:
+def _svt_light(hdr: HdrMetadata | None) -> str:
+    """HDR metadata in the words of SVT-AV1: plain numbers."""
+    if hdr is None:
+        return ""
+    words = []
+    if hdr.primaries_xy is not None and hdr.luminance_range is not None:
+        red, green, blue, white = (f"({float(x):.5f},{float(y):.5f})" for x, y in hdr.primaries_xy)
+        darkest, brightest = (f"{float(level):.4f}" for level in hdr.luminance_range)
+        display = f"G{green}B{blue}R{red}WP{white}L({brightest},{darkest})"
+        words.append(f"mastering-display={display}")
+    if hdr.max_content_light is not None:
+        words.append(f"content-light={hdr.max_content_light},{hdr.max_frame_average_light or 0}")
+    return ":".join(words)
+
+
+def frame_rate_hint(like: VideoInfo, encoder: Encoder) -> Fraction:
     """Frames per second for the encoder's key frame distance and level; not a clock."""
-    return like.frame_rate or Fraction(25)
+    rate = like.frame_rate or Fraction(25)
+    return rate if encoder.max_rate is None else min(rate, Fraction(encoder.max_rate))

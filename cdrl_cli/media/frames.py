@@ -13,6 +13,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
+from cdrl_cli.media.declared import Declared
+
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
@@ -84,6 +86,15 @@ class VideoInfo:
     """Nine integers as the container stores them; what ``rotation_deg`` and ``mirrored`` read."""
     hdr: HdrMetadata | None = None
     interlaced: bool = False
+    origin: Fraction = Fraction(0)
+    """Time of the container's clock that is time 0 of the frames, seconds: 0, or the file's first
+    moment where its clock begins anywhere, late, or below 0."""
+    video_stream: int | None = None
+    """Index of the stream among those of the file."""
+    declared: Declared = Declared()  # noqa: RUF009 - it is frozen
+    """What the container declares of the stream."""
+    chroma_location: str | None = None
+    """Where chroma samples lie, by FFmpeg's names (``left``, ``topleft``, …); None if unstated."""
 
 
 @runtime_checkable

@@ -12,11 +12,14 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
+from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.media.orientation import Box
 
 _CHROMA_NAMES: Final = {
     (1, 1): "420", (1, 0): "422", (0, 0): "444", (0, 1): "440", (2, 0): "411", (2, 2): "410",
 }  # fmt: skip
+TRANSPARENT: Final = "is partly transparent and becomes opaque"
+"""What a user is told of alpha, which no output has."""
 _BYTE_BITS: Final = 8
 _DEPTHS: Final = (8, 9, 10, 12, 14, 16)
 
@@ -59,9 +62,14 @@ def editable_format(name: str) -> Editable:
     Args:
         name: FFmpeg's name of a pixel format.
     """
+    if is_floating(name):  # RGB or grey; goes through RGB
+        return Editable(_planar(_DEPTHS[-1], (0, 0)), "is of floating point and becomes YUV")
     source = av.VideoFormat(name, 16, 16)
     components = source.components
-    depth = next(known for known in _DEPTHS if known >= max(c.bits for c in components))
+    if not components:
+        raise UnreadableInputError(f"pictures of the format {name} cannot be edited")
+    bits = max(component.bits for component in components)
+    depth = next((known for known in _DEPTHS if known >= bits), _DEPTHS[-1])
     if source.is_rgb or source.has_palette:
         return Editable(_planar(depth, (0, 0)), "is RGB and becomes YUV")
     has_alpha = any(component.is_alpha for component in components)
@@ -73,8 +81,17 @@ def editable_format(name: str) -> Editable:
     shift_y = (16 // source.chroma_height(16)).bit_length() - 1
     if name.startswith("yuvj"):
         return Editable(PlanarFormat(name, depth, shift_x, shift_y), None)
-    loss = "is partly transparent and becomes opaque" if has_alpha else None
+    loss = TRANSPARENT if has_alpha else None
     return Editable(_planar(depth, (shift_x, shift_y)), loss)
+
+
+def is_floating(name: str) -> bool:
+    """Whether samples of a pixel format are numbers of floating point.
+
+    >>> is_floating("gbrpf32le"), is_floating("rgb24")
+    (True, False)
+    """
+    return name.removesuffix("le").removesuffix("be").endswith(("f16", "f32"))
 
 
 def planar_format(name: str) -> PlanarFormat:

@@ -1,24 +1,35 @@
 """What a file is: opens containers, chooses the video among the streams, and states its facts."""
 
 import errno
+import re
 import stat
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, cast
 
 import av
+import av.logging
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
-from cdrl_cli.errors import UnreadableInputError
+from cdrl_cli.errors import UnreadableInputError, UsageError, raise_if_memory
 from cdrl_cli.media import color
+from cdrl_cli.media.declared import (
+    Declarations,
+    Declared,
+    is_scrambled,
+    read_declarations,
+)
 from cdrl_cli.media.frames import HdrMetadata, StreamInfo, VideoInfo
 from cdrl_cli.media.orientation import Orientation
+from cdrl_cli.media.planes import is_floating
 
 _NOT_A_FILM: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 _STILL_CONTAINERS: Final = ("image2", "_pipe")
@@ -33,19 +44,6 @@ _TURNED: Final = tuple(
     for cos, sin in ((1, 0), (0, 1), (-1, 0), (0, -1))
 )
 """Display matrices of clockwise quarter turns."""
-
-
-def probe_video(path: Path) -> VideoInfo:
-    """State the facts of a video (or picture) file; decodes its first frame.
-
-    Raises:
-        UnreadableInputError: If the file is missing, is no video, or no frame of it decodes.
-    """
-    with open_container(path) as container:
-        stream = main_video_stream(container, path)
-        for frame in decoded_frames(container, stream):
-            return describe_video(path, container, stream, frame)
-    raise undecodable(path)
 
 
 def open_container(path: Path) -> InputContainer:
@@ -66,6 +64,7 @@ def open_container(path: Path) -> InputContainer:
             metadata_errors="surrogateescape",
         )
     except av.error.FFmpegError as error:
+        raise_if_memory(error)
         raise UnreadableInputError(
             f"{path}: not a video that can be read ({_reason(error)})",
             hint="Is it complete and really a video? A recording cut off before its end "
@@ -120,6 +119,8 @@ def _reason(error: av.error.FFmpegError) -> str:
 
 def undecodable(path: Path) -> UnreadableInputError:
     """The error of a video that holds no picture."""
+    if is_scrambled(path):
+        return encrypted(path)
     return UnreadableInputError(
         f"{path}: has a video stream, but no picture of it can be decoded",
         hint="The file is damaged or its codec is not supported.",
@@ -131,20 +132,70 @@ def is_main_candidate(stream: Stream) -> bool:
     return isinstance(stream, VideoStream) and not stream.disposition & _NOT_A_FILM
 
 
-def main_video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream that is edited: the first video stream that is no cover art.
+def is_tile(stream: Stream) -> bool:
+    """A part of a picture, as photos of phones are stored; or a layer that needs another one."""
+    return stream.type == "video" and bool(stream.disposition & Disposition.dependent)
+
+
+def main_video_stream(
+    container: InputContainer, path: Path, index: int | None = None
+) -> VideoStream:
+    """The stream that is edited: the first one of pictures that is no cover art and no tile.
+
+    Of a photo it is the picture that the file calls its main one; if that is stored in tiles, the
+    first tile.
+
+    Args:
+        container: The file.
+        path: Where it lies.
+        index: Of the stream that is wanted instead, as ``spfem probe`` numbers them.
 
     Raises:
-        UnreadableInputError: If there is none, or no decoder for it.
+        UnreadableInputError: If there is none, no decoder for it, or no key.
+        UsageError: If the stream that is wanted is none of pictures.
     """
-    for stream in container.streams.video:
-        if is_main_candidate(stream):
-            if stream.codec_context is None:
-                raise undecodable(path)
+    candidates = [each for each in container.streams.video if is_main_candidate(each)]
+    if index is not None:
+        stream = next((each for each in candidates if each.index == index), None)
+        if stream is None:
+            numbers = ", ".join(str(each.index) for each in candidates) or "none"
+            raise UsageError(
+                f"{path}: stream {index} is no video", hint=f"Its videos are: {numbers}."
+            )
+    elif candidates:
+        stream = _usual(candidates, read_declarations(path))
+    else:
+        raise UnreadableInputError(
+            f"{path}: holds no video stream",
+            hint="It may be an audio file, perhaps with cover art.",
+        )
+    if declared_of(path, container, stream).is_encrypted:
+        raise encrypted(path)
+    if stream.codec_context is None:
+        raise undecodable(path)
+    return stream
+
+
+def _usual(candidates: list[VideoStream], found: Declarations) -> VideoStream:
+    wanted = found.grid.tiles[0] if found.grid else found.primary
+    for stream in candidates:
+        if wanted is not None and stream.id == wanted:
             return stream
-    raise UnreadableInputError(
-        f"{path}: holds no video stream",
-        hint="It may be an audio file, perhaps with cover art.",
+    return next((each for each in candidates if not is_tile(each)), candidates[0])
+
+
+def declared_of(path: Path, container: InputContainer, stream: VideoStream) -> Declared:
+    """What the container declares of a stream of pictures."""
+    videos = [each.index for each in container.streams.video if is_main_candidate(each)]
+    declared = read_declarations(path).videos
+    place = videos.index(stream.index) if stream.index in videos else len(declared)
+    return declared[place] if place < len(declared) else Declared()
+
+
+def encrypted(path: Path) -> UnreadableInputError:
+    """The error of a video that only a key opens."""
+    return UnreadableInputError(
+        f"{path}: its video is encrypted", hint="Decrypt it first: spfem takes no keys."
     )
 
 
@@ -153,12 +204,18 @@ def decoded_frames(container: InputContainer, stream: VideoStream) -> Iterator[a
     for packet in container.demux(stream):
         try:
             yield from stream.decode(packet)
-        except av.error.FFmpegError:
-            continue
+        except av.error.FFmpegError as error:
+            raise_if_memory(error)
 
 
 def describe_video(
-    path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    first: av.VideoFrame,
+    *,
+    origin: Fraction = Fraction(0),
+    turned: Orientation | None = None,
 ) -> VideoInfo:
     """State the facts of an open file.
 
@@ -167,10 +224,14 @@ def describe_video(
         container: The file.
         stream: The stream that is edited.
         first: Its first decoded frame; knows the display matrix and the visible size.
+        origin: Time of the container's clock that is time 0 of ours, seconds.
+        turned: How a photo of tiles lies; None where the frame says so.
     """
     codec = stream.codec_context
     side_data = _side_data(first)
     matrix = _display_matrix(side_data)
+    if turned is not None:
+        matrix = _matrix_of(turned)
     orientation = Orientation.from_display_matrix(matrix)
     width, height = orientation.swapped(first.width, first.height)
     aspect = Fraction(stream.sample_aspect_ratio or 1)
@@ -184,14 +245,18 @@ def describe_video(
         sample_aspect=1 / aspect if orientation.swaps_axes else aspect,
         frame_rate=_frame_rate(stream),
         time_base=stream.time_base or Fraction(1, 90_000),
-        duration=_duration(container, stream),
+        duration=_duration(container, stream, origin),
+        origin=origin,
+        video_stream=stream.index,
+        declared=declared_of(path, container, stream),
+        chroma_location=_chroma_location(path, stream.index),
         frame_count=_frame_count(container, stream),
         codec=codec.codec.canonical_name,
         pixel_format=first.format.name,
         bit_depth=max(component.bits for component in first.format.components),
         color=color.color_tags(
             primaries=codec.color_primaries,
-            transfer=codec.color_trc,
+            transfer=_transfer(codec.color_trc, first),
             matrix=codec.colorspace,
             value_range=_value_range(stream, first),
         ),
@@ -201,6 +266,50 @@ def describe_video(
         hdr=_hdr(side_data),
         interlaced=first.interlaced_frame,
     )
+
+
+_H273_LOCATIONS: Final = ("left", "center", "topleft", "top", "bottomleft", "bottom")
+"""FFmpeg's names of H.264's and H.265's types of chroma sample locations, in their order."""
+_AV1_LOCATIONS: Final = (None, "left", "topleft")
+_LOCATION_LINE: Final = re.compile(
+    r"(chroma_sample_loc_type_top_field|chroma_sample_position)\s.*?= (\d+)"
+)
+
+
+def _chroma_location(path: Path, index: int) -> str | None:
+    """Where a stream's header says that chroma samples lie; None where it does not.
+
+    PyAV shows no such field. A bitstream filter of FFmpeg's writes every header's fields to its
+    log, which is caught here.
+    """
+    with open_container(path) as container:
+        stream = container.streams[index]
+        context = stream.codec_context
+        if context is None or context.codec.canonical_name not in ("h264", "hevc", "av1"):
+            return None
+        level = av.logging.get_level()
+        av.logging.set_level(av.logging.INFO)
+        try:
+            with (
+                av.logging.Capture(local=False) as lines,
+                suppress(av.error.FFmpegError, ValueError),
+            ):
+                filtering = BitStreamFilterContext("trace_headers", stream)
+                if not context.extradata:
+                    filtering.filter(next(iter(container.demux(stream))))
+        finally:
+            av.logging.set_level(level)
+    found = _LOCATION_LINE.search("".join(line for _, _, line in lines))
+    if found is None:
+        return None
+    names = _AV1_LOCATIONS if found[1] == "chroma_sample_position" else _H273_LOCATIONS
+    return names[int(found[2])] if int(found[2]) < len(names) else None
+
+
+def _transfer(code: int, first: av.VideoFrame) -> int:
+    """The transfer of the frames as they are edited: linear light is coded for a screen first."""
+    is_light = code == color.LINEAR and is_floating(first.format.name)
+    return color.SRGB if is_light else code
 
 
 def tagged_end(stream: VideoStream) -> Fraction | None:
@@ -215,11 +324,19 @@ def tagged_end(stream: VideoStream) -> Fraction | None:
     return None
 
 
-def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+def _matrix_of(orientation: Orientation) -> tuple[int, ...]:
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[orientation.rotation_deg // 90]
+    flip = -1 if orientation.mirrored else 1
+    return (
+        flip * cos * _ONE, sin * _ONE, 0, -flip * sin * _ONE, cos * _ONE, 0, 0, 0, 1 << 30,
+    )  # fmt: skip
+
+
+def _duration(container: InputContainer, stream: VideoStream, origin: Fraction) -> Fraction | None:
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     if (end := tagged_end(stream)) is not None:
-        return end
+        return end - origin
     return Fraction(container.duration, 1_000_000) if container.duration else None
 
 

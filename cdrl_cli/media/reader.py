@@ -1,39 +1,72 @@
 """Frames of a file in the order they are seen, one at a time, each with its exact time."""
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import av
+from av.sidedata.sidedata import Type as SideDataType
 
+from cdrl_cli.errors import UnreadableInputError, raise_if_memory
 from cdrl_cli.media import color
+from cdrl_cli.media.clock import LATE_S, Clock
+from cdrl_cli.media.cropping import Cropper, join_tiles
+from cdrl_cli.media.declared import Declared, Grid, read_declarations
 from cdrl_cli.media.frames import ColorTags, VideoInfo
 from cdrl_cli.media.orientation import Orientation
 from cdrl_cli.media.picture import DecodedFrame, Development
-from cdrl_cli.media.planes import editable_format
+from cdrl_cli.media.planes import TRANSPARENT, editable_format, is_floating
 from cdrl_cli.media.probe import (
+    declared_of,
     describe_video,
     main_video_stream,
     open_container,
     tagged_end,
     undecodable,
 )
+from cdrl_cli.media.sidedata import side_data_kinds
 from cdrl_cli.media.timebase import next_ticks, seconds_from_ticks, ticks_from_seconds
 
+COLOURLESS_PROFILE: Final = 5
+"""Profile of Dolby Vision whose pictures, without Dolby's metadata, have the wrong colours."""
 
-def open_video(path: Path, *, threads: int | None = None) -> "VideoReader":
+
+def probe_video(path: Path, *, stream: int | None = None) -> VideoInfo:
+    """State the facts of a video (or picture) file; decodes its first frame.
+
+    Args:
+        path: The file.
+        stream: Index of the stream of pictures; None for the usual one.
+
+    Raises:
+        UnreadableInputError: If the file is missing, is no video, or no frame of it decodes.
+        UsageError: If there is no such stream of pictures.
+    """
+    with VideoReader(path, stream=stream) as reader:
+        return reader.info
+
+
+def open_video(
+    path: Path, *, threads: int | None = None, stream: int | None = None
+) -> "VideoReader":
     """Open a video, or a still image as a video of one frame; close it, or use ``with``.
 
     Args:
         path: The file.
         threads: Of the decoder; None for as many as there are cores.
+        stream: Index of the stream of pictures, as ``spfem probe`` numbers them; None for the
+            first one that is no cover, no thumbnail and no tile.
 
     Raises:
         UnreadableInputError: If the file is missing, is no video, or no frame of it decodes.
+        UsageError: If there is no such stream of pictures.
+        MemoryExhausted: If there is not enough memory.
     """
-    return VideoReader(path, threads=threads)
+    return VideoReader(path, threads=threads, stream=stream)
 
 
 class VideoReader:
@@ -44,19 +77,34 @@ class VideoReader:
     when the iteration has ended.
     """
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, threads: int | None = None, stream: int | None = None
+    ) -> None:
         self._container = open_container(path)
         try:
-            self._stream = main_video_stream(self._container, path)
+            self._stream = main_video_stream(self._container, path, stream)
+            declared = declared_of(path, self._container, self._stream)
+            _check_colours(declared, path)
+            self._grid = read_declarations(path).grid if stream is None else None
+            self._cropper = Cropper(declared.crop) if any(declared.crop) else None
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads or 0
+            self._clock = Clock(self._container, self._stream)
             self._is_read = False
             self._lost_frames = 0
             self._undecodable_packets = 0
             self._warnings: list[str] = []
+            self._side_data: frozenset[SideDataType] = frozenset()
             self._pictures = self._decode()
             self._first = self._first_picture(path)
-            self._info = describe_video(path, self._container, self._stream, self._first)
+            self._info = describe_video(
+                path,
+                self._container,
+                self._stream,
+                self._first,
+                origin=self._clock.origin,
+                turned=self._grid.orientation if self._grid else None,
+            )
         except BaseException:
             self._container.close()
             raise
@@ -70,6 +118,11 @@ class VideoReader:
     def lost_frames(self) -> int:
         """Frames that the file announces and that could not be decoded."""
         return self._lost_frames
+
+    @property
+    def side_data(self) -> frozenset[SideDataType]:
+        """Kinds of side data that frames carry; a few of those read so far were looked at."""
+        return self._side_data
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -115,8 +168,12 @@ class VideoReader:
             ticks_from_seconds(1 / self._info.frame_rate, time_base) if self._info.frame_rate else 1
         )
         editable = editable_format(self._info.pixel_format)
-        if editable.loss:
-            self._warnings.append(f"the video {editable.loss} ({self._info.pixel_format})")
+        has_alpha = self._info.declared.has_alpha or self._stream.metadata.get("alpha_mode") == "1"
+        loss = editable.loss or (TRANSPARENT if has_alpha else None)
+        if loss:
+            self._warnings.append(f"the video {loss} ({self._info.pixel_format})")
+        if self._cropper is not None and self._cropper.cuts:
+            self._warnings.append("the borders that the file hides are cut off")
         normalise = _Normaliser(editable.format.name, self._first, self._info.color)
         orientation = Orientation(self._info.rotation_deg, self._info.mirrored)
         aspect = self._info.sample_aspect
@@ -138,22 +195,49 @@ class VideoReader:
                 normalise(picture), development, index=index, time=time, duration=duration
             )
         self._note_losses(index + 1, end)
+        self._note_clock()
         if normalise.resized:
             self._warnings.append(f"{normalise.resized} frames change size and were scaled")
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
-        packets = self._container.demux(self._stream)
+        pictures = self._decode_stream() if self._grid is None else self._decode_tiles(self._grid)
+        for index, picture in enumerate(pictures):
+            # Seldom, and ever more so: PyAV's view of them ties a frame into a cycle of references,
+            # which keeps its memory for long.
+            if not index & (index - 1):
+                self._side_data |= side_data_kinds(picture)
+            yield picture if self._cropper is None else self._cropper.crop(picture)
+
+    def _decode_tiles(self, grid: Grid) -> Iterator[av.VideoFrame]:
+        """The one picture of a photo that is stored in tiles."""
+        tiles: dict[int, av.VideoFrame] = {}
+        wanted = set(grid.tiles)
+        for packet in self._container.demux(self._container.streams.video):
+            if packet.stream.id in wanted and packet.stream.id not in tiles:
+                with suppress(av.error.FFmpegError):
+                    pictures = [*packet.decode()]
+                    tiles.update((packet.stream.id, picture) for picture in pictures[:1])
+        if wanted <= tiles.keys():
+            yield join_tiles([tiles[each] for each in grid.tiles], grid)
+
+    def _decode_stream(self) -> Generator[av.VideoFrame, None, None]:
+        # All streams: the clock looks at each.
+        packets = self._clock.follow(self._container.demux())
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
+                raise_if_memory(error)
                 self._warnings.append("the file is damaged: reading stopped before its end")
                 return
+            if packet.stream.index != self._stream.index:  # an empty one has no other index
+                continue
             try:
                 pictures = self._stream.decode(packet)
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
+                raise_if_memory(error)
                 self._undecodable_packets += 1
                 continue
             yield from pictures
@@ -169,7 +253,8 @@ class VideoReader:
             self._lost_frames = max(announced - frames, 0)
         else:
             self._lost_frames = self._undecodable_packets
-            missing = (tagged_end(self._stream) or end) - end
+            announced_end = tagged_end(self._stream)
+            missing = (announced_end - self._clock.origin - end) if announced_end else Fraction(0)
             if self._info.frame_rate and missing * self._info.frame_rate > 1:
                 self._lost_frames += round(missing * self._info.frame_rate)
         if self._lost_frames:
@@ -179,6 +264,28 @@ class VideoReader:
                 "the file is damaged or cut off"
             )
 
+    def _note_clock(self) -> None:
+        """Say where our clock is not the file's own."""
+        if self._clock.origin > LATE_S:
+            self._warnings.append(
+                f"the file's clock begins at {float(self._clock.origin):g} s: "
+                "times count from there"
+            )
+        if times := self._clock.restarts:
+            self._warnings.append(
+                f"the file's clock jumps {times} time{'s' if times > 1 else ''}: "
+                "what follows was put behind what came before"
+            )
+
+
+def _check_colours(declared: Declared, path: Path) -> None:
+    if declared.dolby_vision_profile == COLOURLESS_PROFILE:
+        raise UnreadableInputError(
+            f"{path}: is Dolby Vision of profile {COLOURLESS_PROFILE}, whose colours only Dolby's "
+            "decoders know",
+            hint="Export it as HDR10, HLG or ordinary video.",
+        )
+
 
 class _Normaliser:
     """Brings frames to one pixel format and size; returns them as they are when they have it."""
@@ -187,10 +294,22 @@ class _Normaliser:
         self._target = (pixel_format, first.width, first.height)
         self._matrix = color.SWS_MATRICES[color.working_matrix(tags, first.width, first.height)]
         self._range = color.working_range(tags)
+        self._is_linear = first.color_trc == color.LINEAR
         self.resized = 0
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
+        try:
+            return self._normalised(picture)
+        except (av.error.FFmpegError, OSError) as error:
+            raise_if_memory(error)
+            raise UnreadableInputError(
+                f"pictures of the format {picture.format.name} cannot be edited"
+            ) from error
+
+    def _normalised(self, picture: av.VideoFrame) -> av.VideoFrame:
         pixel_format, width, height = self._target
+        if is_floating(picture.format.name):
+            picture = color.srgb_from_floating(picture, is_linear=self._is_linear)
         if (picture.format.name, picture.width, picture.height) == self._target:
             return picture
         if (picture.width, picture.height) != (width, height):

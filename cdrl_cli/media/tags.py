@@ -6,6 +6,7 @@ from typing import Final
 _ABOUT_THE_OLD_FILE: Final = ("major_brand", "minor_version", "compatible_brands", "encoder")
 _FALSE_AFTER_ENCODING: Final = (
     "encoder", "duration", "bps", "number_of_", "_statistics_", "vendor_id",
+    "alpha_mode",
 )  # fmt: skip
 """How the keys begin that describe the packets of a stream and not what it shows."""
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -14,11 +14,12 @@ from typing import Final
 import av
 from av.codec.context import Flags
 from av.container import OutputContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
-from cdrl_cli.errors import OutputError, PolicyError
+from cdrl_cli.errors import OutputError, PolicyError, raise_if_memory
 from cdrl_cli.media import color
-from cdrl_cli.media.copying import AnyPacket, StreamCopier
+from cdrl_cli.media.copying import AnyPacket, StreamCopier, open_muxer
 from cdrl_cli.media.encoder import (
     Container,
     choose_encoder,
@@ -26,19 +27,19 @@ from cdrl_cli.media.encoder import (
     encoder_format,
     encoder_options,
     frame_rate_hint,
+    muxer_options,
 )
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import PlanarFormat, editable_format
+from cdrl_cli.media.sidedata import CAPTIONS, LOST
 from cdrl_cli.media.tags import merge_tags, need_general_form
 from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
 
 _MAX_TIMESCALE: Final = 2**31 - 1
 _LONGEST_SHOWN: Final = 250
 """Characters of a path that a message shows whole."""
-_INTERLEAVE_MICROSECONDS: Final = 1_000_000
-"""Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
 
 
 def check_output(output: Path, *, inputs: Iterable[Path], overwrite: bool = False) -> None:
@@ -237,23 +238,26 @@ class VideoWriter:
     def _open(self, copy_from: Path | None, metadata: Mapping[str, str]) -> None:
         tags: dict[str, str] = {}
         starts: list[Fraction] = []
-        muxer = self._muxer = av.open(
-            str(self._part.path.absolute()),
-            mode="w",
-            format=self._container.muxer,
-            metadata_errors="surrogateescape",
+        if copy_from is not None:
+            self._copier = StreamCopier(
+                copy_from, self._container, video_stream=self._like.video_stream
+            )
+            tags, starts = self._copier.metadata, self._copier.start_times
+        tags = merge_tags(tags, metadata)
+        muxer = self._muxer = open_muxer(
+            self._part.path,
+            self._container,
+            _muxer_options(self._container, self._like, tags, starts),
+            is_indirect=self._copier is not None and self._copier.is_indirect,
         )
-        if copy_from is None:
+        if self._copier is None:
             self._video = self._add_video()
         else:
-            self._copier = StreamCopier(copy_from, self._container, muxer, self._add_video)
-            self._video = self._copier.video
-            tags, starts = self._copier.metadata, self._copier.start_times
-        muxer.metadata.update(merge_tags(tags, metadata))
-        muxer.container_options.update(
-            _muxer_options(self._container, self._like, muxer.metadata, starts)
-        )
+            self._video = self._copier.add_streams(muxer, self._add_video)
+        muxer.metadata.update(tags)
         self._video.codec_context.open()
+        # Only with the header written it is known in what ticks the muxer counts.
+        muxer.start_encoding()
 
     def _add_video(self) -> VideoStream:
         assert self._muxer is not None
@@ -263,7 +267,9 @@ class VideoWriter:
         if self._encoder.codec == "av1":
             os.environ.setdefault("SVT_LOG", "1")  # it speaks to stderr past FFmpeg's log
         sideways = like.rotation_deg in (90, 270)
-        stream = self._muxer.add_stream(self._encoder.library, rate=frame_rate_hint(like))
+        stream = self._muxer.add_stream(
+            self._encoder.library, rate=frame_rate_hint(like, self._encoder)
+        )
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
         context.width, context.height = (
@@ -277,7 +283,10 @@ class VideoWriter:
         context.colorspace = color.plane_matrix(like.color)
         context.color_range = color.range_code(like.color)
         context.thread_type = "AUTO"
+        context.flags |= Flags.global_header  # all our containers want it; tee does not say so
         context.options = self._options
+        if like.chroma_location is not None:
+            context.options = {**self._options, "chroma_sample_location": like.chroma_location}
         if like.interlaced:
             context.flags |= Flags.interlaced_dct
         if self._encoder.codec == "hevc" and self._container.is_iso:
@@ -301,14 +310,44 @@ class VideoWriter:
                 f"pixels become square, they were {like.sample_aspect}: {self._encoder.codec} in "
                 f"{self._container.suffix} cannot say so"
             )
+        if like.hdr is not None and not self._encoder.knows_light:
+            self._warnings.append(f"the HDR metadata are left out: {self._encoder.codec} has none")
+        lost = [
+            words
+            for words, is_there in (
+                (LOST[SideDataType.DOVI_METADATA], like.declared.dolby_vision_profile is not None),
+                (LOST[SideDataType.SPHERICAL], like.declared.is_spherical),
+                (LOST[SideDataType.STEREO3D], like.declared.is_stereo),
+            )
+            if is_there
+        ]
+        self._note_lost(lost)
         if like.interlaced and not self._encoder.knows_fields:
             self._warnings.append(
                 f"the video is interlaced, which {self._encoder.codec} cannot say"
             )
 
+    def note_side_data(self, kinds: Collection[SideDataType]) -> None:
+        """Say which kinds of side data of the frames did not reach the output.
+
+        Args:
+            kinds: Of all frames; known when they have been read.
+        """
+        lost = [LOST[kind] for kind in kinds if kind in LOST]
+        if SideDataType.A53_CC in kinds and not self._encoder.knows_captions:
+            lost.append(CAPTIONS)
+        self._note_lost(sorted(lost))
+
+    def _note_lost(self, lost: Iterable[str]) -> None:
+        for words in dict.fromkeys(lost):
+            if (line := f"left out: {words}") not in self._warnings:
+                self._warnings.append(line)
+
     def _mux(self, packets: list[AnyPacket]) -> None:
         assert self._muxer is not None
         for packet in packets:
+            if self._frames_written == 1:
+                packet.dts = packet.pts  # x265 leaves that of an only picture to chance
             if self._copier is not None and packet.dts is not None:
                 self._copier.copy_until(packet.dts * packet.time_base)
             self._muxer.mux(packet)
@@ -350,6 +389,7 @@ class VideoWriter:
         try:
             yield
         except (av.error.FFmpegError, OSError) as error:
+            raise_if_memory(error)
             raise _output_error(self._output, error) from error
 
 
@@ -368,10 +408,9 @@ def _output_error(output: Path, error: OSError | av.error.FFmpegError) -> Output
 def _muxer_options(
     container: Container, like: VideoInfo, tags: Mapping[str, str], starts: Iterable[Fraction]
 ) -> dict[str, str]:
-    options = {"max_interleave_delta": str(_INTERLEAVE_MICROSECONDS)}
+    options = muxer_options(container)
     if not container.is_iso:
-        # Sound encoded ahead of time 0 (its priming) must not push the picture back.
-        return options | {"avoid_negative_ts": "disabled"}
+        return options
     # Edit lists hold start and duration in ticks of the movie: make them whole.
     times = (like.time_base, *starts)
     scale = common_timescale(times, multiple_of=1000, at_most=_MAX_TIMESCALE)

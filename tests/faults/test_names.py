@@ -24,7 +24,7 @@ def test_a_name_that_is_too_long_is_one_error_and_one_row(short, spfem: Spfem):
     assert spfem("batch", "rows.csv", "--preset", "ultrafast").returncode == 7
     assert [each["status"] for each in spfem.results()] == ["failed", "failed", "ok"]
     assert spfem("batch", "rows.csv", "--resume").returncode == 7
-    spfem.refuse(1, "batch", "rows.csv", "--results", LONG)
+    spfem.refuse(1, "batch", "rows.csv", "--results", "r" + LONG)
     count("names too long", 6)
 
 
