@@ -65,7 +65,10 @@ def write_photo(path: Path, rgb: np.ndarray, side: int, turns: int = 0) -> Path:
             tile = padded[row * side :, column * side :][:side, :side]
             settings, data = _encode_tile(np.ascontiguousarray(tile), path)
             pictures.append(data)
-    return _write_items(path, pictures, settings, (rows, columns), (width, height), side, turns)
+    size = (width, height)
+    return _write_items(
+        path, pictures, settings, layout=(rows, columns), size=size, side=side, turns=turns
+    )
 
 
 def _encode_tile(rgb: np.ndarray, path: Path) -> tuple[bytes, bytes]:
@@ -89,6 +92,7 @@ def _write_items(
     path: Path,
     pictures: Sequence[bytes],
     settings: bytes,
+    *,
     layout: tuple[int, int],
     size: tuple[int, int],
     side: int,

@@ -35,6 +35,7 @@ GAP_S: Final = 10
 """Longest silence in a stream of a kind of file whose clock may jump, seconds."""
 NEAR_S: Final = 10
 """Streams that jump to within so many seconds of each other jump together."""
+_TS_DISCONT: Final[int] = Flags.ts_discont.value  # type: ignore[assignment]
 _HELD: Final = 4096
 """Packets that are held back, at most, until a jump has proved to be one."""
 _PICTURE: Final = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -71,7 +72,7 @@ class Clock:
     def __init__(self, container: InputContainer, main: Stream | None = None) -> None:
         self.restarts = 0
         """How often the file's own clock jumped, so far."""
-        self._is_loose = bool(container.format.flags & int(Flags.ts_discont.value))
+        self._is_loose = bool(container.format.flags & _TS_DISCONT)
         starts = {
             stream.index: start
             for stream in container.streams
@@ -110,7 +111,7 @@ class Clock:
                 following = next((each for each in later if _is_after(each, packet)), None)
                 if following is None and not is_end:
                     return
-                is_wild = following is None or not _goes_on(packet, following)
+                is_wild = following is None or not self._goes_on(packet, following)
                 if not is_wild:
                     self._jump(packet)
             yield self._stamped(held.popleft(), is_wild=is_wild)
@@ -125,6 +126,17 @@ class Clock:
         # After a single wild time a stream falls back into step, which is no new start.
         is_in_step = track.before is not None and dts >= track.before
         return dts < track.dts - BACK_S and not is_in_step
+
+    def _goes_on(self, doubtful: AnyPacket, following: AnyPacket) -> bool:
+        """Whether a stream's next packet comes soon after one whose time jumps.
+
+        And not where the stream would be without that one.
+        """
+        here, after = _dts(doubtful), _dts(following)
+        assert here is not None
+        assert after is not None
+        is_nearer = abs(after - here) <= abs(after - self._tracks[doubtful.stream_index].end)
+        return is_nearer and -BACK_S <= after - here < GAP_S
 
     def _jump(self, packet: AnyPacket) -> None:
         """Put a stream into the part of the file that it has jumped to, and begin that if new."""
@@ -201,11 +213,3 @@ def _time(packet: AnyPacket) -> Fraction | None:
 
 def _is_after(packet: AnyPacket, doubtful: AnyPacket) -> bool:
     return packet.stream_index == doubtful.stream_index and packet.dts is not None
-
-
-def _goes_on(doubtful: AnyPacket, following: AnyPacket) -> bool:
-    """Whether a stream's next packet comes soon after one whose time has jumped."""
-    before, after = _dts(doubtful), _dts(following)
-    assert before is not None
-    assert after is not None
-    return -BACK_S <= after - before < GAP_S

@@ -1,6 +1,7 @@
 """Files whose own clock jumps, wraps, starts late or below 0."""
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -13,11 +14,12 @@ from cdrl_cli.media.clock import Clock
 from .contract import edit_clip, read_packets, read_video
 
 F = Fraction
+ZERO = F(0)
 WRAP_S = F(2**33, 90_000)
 CLIP = Clip(frames=25, audio=(Audio(codec="mp2"),))
 
 
-def copy_packets(source: Path, output: Path, offset: Fraction = F(0)) -> Path:
+def copy_packets(source: Path, output: Path, offset: Fraction = ZERO) -> Path:
     """The same packets, so much later; a transport stream counts them modulo 2 ** 33."""
     options = {"mpegts_copyts": "1"} if output.suffix == ".ts" else {}
     muxer = {".ts": "mpegts", ".mkv": "matroska"}.get(output.suffix)
@@ -64,12 +66,12 @@ def test_what_is_behind_a_jump_comes_behind_what_was_before(folder, tmp_path, se
     )
     times = shown_times(edited.output)
     assert len(times) == 50
-    steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(times)]
     assert all(abs(step - F(1, 25)) < F(1, 500) for step in steps[:24] + steps[25:])
     assert F(1, 50) < steps[24] < F(1, 5)
     sound = [packet.pts for packet in read_packets(edited.output)[1]]
     assert len(sound) == 2 * len(read_packets(folder / "a.ts")[1])
-    assert all(after > before for before, after in zip(sound, sound[1:], strict=False))
+    assert all(after > before for before, after in pairwise(sound))
     # Sound and picture of the second part are as far apart as those of the first.
     half = len(sound) // 2
     assert abs((times[25] - sound[half]) - (times[0] - sound[0])) < F(1, 200)
@@ -134,42 +136,36 @@ def test_a_small_step_back_is_put_in_order_in_the_muxer_s_ticks(folder, tmp_path
     assert dts == sorted(set(dts))
 
 
-class Wild:
-    """Packets and streams as far as a clock looks at them."""
-
-    def __init__(self, times, loose):
-        from types import SimpleNamespace
-
-        from av.format import Flags
-
-        self.stream = SimpleNamespace(
-            index=0, type="video", disposition=0, start_time=0, time_base=F(1, 25)
-        )
-        flags = Flags.ts_discont.value if loose else 0
-        self.container = SimpleNamespace(format=SimpleNamespace(flags=flags), streams=[self.stream])
-        self.packets = [
-            SimpleNamespace(stream_index=0, pts=time, dts=time, duration=1, time_base=F(1, 25))
-            for time in times
-        ]
-
-    def times(self):
-        clock = Clock(self.container, self.stream)
-        return [packet.pts for packet in clock.follow(self.packets)], clock.restarts
+def clocked(folder: Path, times: list[int], *, loose: bool) -> tuple[list[int], int]:
+    """What becomes of times, in frames, of packets of a video; and how often they jump."""
+    with av.open(str(folder / ("a.ts" if loose else "base.mp4"))) as container:
+        stream = container.streams.video[0]
+        step = round(F(1, 25) / stream.time_base)
+        clock = Clock(container, stream)
+        packets = []
+        for time in times:
+            packet = av.Packet(b"picture")
+            packet.stream, packet.time_base, packet.duration = stream, stream.time_base, step
+            packet.pts = packet.dts = stream.start_time + time * step
+            packets.append(packet)
+        begin = stream.start_time - round(clock.origin / stream.time_base)
+        found = [(packet.pts - begin) / step for packet in clock.follow(packets)]
+        return [round(time) for time in found], clock.restarts
 
 
 @pytest.mark.parametrize("loose", [True, False])
 @pytest.mark.parametrize("wild", [9999, 60, 0, -9999])
-def test_one_wild_time_is_no_jump(loose, wild):
+def test_one_wild_time_is_no_jump(folder, loose, wild):
     times = [*range(20), wild, *range(21, 40)]
-    assert Wild(times, loose).times() == (times, 0)
+    assert clocked(folder, times, loose=loose) == (times, 0)
 
 
-def test_a_long_gap_is_meant_in_kinds_of_files_whose_clocks_do_not_jump():
+def test_a_long_gap_is_meant_in_kinds_of_files_whose_clocks_do_not_jump(folder):
     times = [*range(20), *range(9000, 9020)]
-    assert Wild(times, loose=False).times() == (times, 0)
-    assert Wild(times, loose=True).times() == ([*range(40)], 1)
+    assert clocked(folder, times, loose=False) == (times, 0)
+    assert clocked(folder, times, loose=True) == ([*range(40)], 1)
 
 
 @pytest.mark.parametrize("loose", [True, False])
-def test_a_new_start_is_one_in_every_kind_of_file(loose):
-    assert Wild([*range(20), *range(20)], loose).times() == ([*range(40)], 1)
+def test_a_new_start_is_one_in_every_kind_of_file(folder, loose):
+    assert clocked(folder, [*range(20), *range(20)], loose=loose) == ([*range(40)], 1)
