@@ -19,6 +19,7 @@ A caller's mistake (a wrong shape, a negative window) is a ``ValueError``, not o
 import errno
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar, Final
 
 
@@ -96,11 +97,6 @@ class MemoryExhausted(SpfemError):  # noqa: N818 - "out of memory" is what happe
 
     code = "memory"
 
-    def __init__(self, what: str = "memory ran out") -> None:
-        super().__init__(
-            what, hint="Free memory, raise the limit (ulimit -v), or edit a smaller video."
-        )
-
 
 def raise_if_memory(error: BaseException) -> None:
     """Turn an error that really says that memory ran out into one that says so plainly.
@@ -115,9 +111,33 @@ def raise_if_memory(error: BaseException) -> None:
         is_memory = isinstance(cause, MemoryError) or (
             getattr(cause, "errno", None) == errno.ENOMEM
         )
-        if is_memory or _SAYS_MEMORY(str(cause)):
-            raise MemoryExhausted from error
+        # Native libraries say anything at all where an allocation fails.
+        is_native = isinstance(cause, RuntimeError) or getattr(cause, "errno", None) is not None
+        if is_memory or _SAYS_MEMORY(str(cause)) or (is_native and _is_near_limit()):
+            raise MemoryExhausted(
+                "memory ran out",
+                hint="free memory, raise the limit (ulimit -v), or edit a smaller video",
+            ) from error
         cause = cause.__cause__ or cause.__context__
+
+
+_NEAR: Final = 0.8
+"""Share of the memory allowed that a process has used when a failure is taken for want of more."""
+
+
+def _is_near_limit() -> bool:
+    """Whether the process has a limit of memory (``ulimit -v``) and has come near to it."""
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit == resource.RLIM_INFINITY:
+            return False
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except (ImportError, OSError):
+        return False
+    peak = next((line.split()[1] for line in lines if line.startswith("VmPeak:")), "0")
+    return int(peak) * 1024 > _NEAR * limit
 
 
 # The words of the system's loader, C++, OpenCV, ONNX Runtime, Python's threads and BLAS.

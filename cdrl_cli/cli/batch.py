@@ -195,6 +195,8 @@ def batch(
 
 def _standard_input() -> TextIO:
     """All of standard input: a manifest may come through a pipe that does not block."""
+    if not hasattr(sys.stdin, "buffer"):  # a caller has put text there
+        return sys.stdin
     try:
         data = b"".join(read_chunks(sys.stdin.buffer))
     except OSError as error:

@@ -258,6 +258,7 @@ def encoder_options(
             return {
                 "crf": quality,
                 "preset": preset,
+                "a53cc": "1",
                 "x265-params": ":".join(filter(None, (quiet, light))),
             }
         case "vp9":

@@ -38,6 +38,8 @@ from cdrl_cli.media.tags import merge_tags, need_general_form
 from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
 
 _MAX_TIMESCALE: Final = 2**31 - 1
+_DAY_S: Final = 86_400
+"""No picture is decoded so long before it is shown, seconds."""
 _LONGEST_SHOWN: Final = 250
 """Characters of a path that a message shows whole."""
 
@@ -346,15 +348,13 @@ class VideoWriter:
     def _mux(self, packets: list[AnyPacket]) -> None:
         assert self._muxer is not None
         for packet in packets:
-            if self._frames_written == 1:
-                packet.dts = packet.pts  # x265 leaves that of an only picture to chance
             if self._copier is not None and packet.dts is not None:
                 self._copier.copy_until(packet.dts * packet.time_base)
             self._muxer.mux(packet)
 
     def _finish(self) -> None:
         assert self._muxer is not None
-        self._mux(self._video.encode(None))
+        self._mux(_in_decoding_order(self._video.encode(None)))
         if self._copier is not None:
             self._copier.copy_rest()
             self._copier.close()
@@ -391,6 +391,24 @@ class VideoWriter:
         except (av.error.FFmpegError, OSError) as error:
             raise_if_memory(error)
             raise _output_error(self._output, error) from error
+
+
+def _in_decoding_order(packets: list[AnyPacket]) -> list[AnyPacket]:
+    """The last packets of an encoder, with decoding times that are sane.
+
+    Of one or two pictures x265 leaves them to chance.
+    """
+    times = [packet.pts for packet in packets if packet.pts is not None]
+    if len(times) < len(packets) or all(
+        packet.dts is not None and abs((packet.pts or 0) - packet.dts) * packet.time_base < _DAY_S
+        for packet in packets
+    ):
+        return packets
+    ordered = sorted(times)
+    delay = max(early - shown for early, shown in zip(ordered, times, strict=True))
+    for packet, time in zip(packets, ordered, strict=True):
+        packet.dts = time - delay
+    return packets
 
 
 def _output_error(output: Path, error: OSError | av.error.FFmpegError) -> OutputError:

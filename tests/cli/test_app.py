@@ -24,6 +24,7 @@ EXIT_CODES = {
     errors.PolicyError: 6,
     errors.BatchError: 7,
     errors.OutputError: 1,
+    errors.MemoryExhausted: 1,
 }
 
 

@@ -44,7 +44,7 @@ FOUND = Inspection(
 
 @pytest.fixture(autouse=True)
 def _found(monkeypatch):
-    def inspect_video(source, *, progress=None):
+    def inspect_video(source, *, progress=None, video_stream=None):
         assert source == Path("talk.mp4")
         return FOUND
 
