@@ -125,16 +125,44 @@ _NEAR: Final = 0.8
 """Share of the memory allowed that a process has used when a failure is taken for want of more."""
 
 
-def _is_near_limit() -> bool:
-    """Whether the process has a limit of memory (``ulimit -v``) and has come near to it."""
+NEEDED_BYTES: Final = 2_000_000_000
+"""Least address space that an edit gets by with; most of it is libraries and stacks of threads."""
+
+
+def check_memory_limit() -> None:
+    """Refuse to start under a limit of memory that native libraries would not survive.
+
+    They end the process where they cannot have a thread, and nobody could say why.
+
+    Raises:
+        MemoryExhausted: If there is a limit (``ulimit -v``) below :data:`NEEDED_BYTES`.
+    """
+    limit = _limit()
+    if limit is not None and limit < NEEDED_BYTES:
+        raise MemoryExhausted(
+            f"memory is limited to {limit / 1e9:.1f} GB, and that takes {NEEDED_BYTES / 1e9:g} GB",
+            hint="raise the limit: ulimit -v",
+        )
+
+
+def _limit() -> int | None:
+    """Bytes of address space that the process may have; None where there is no limit."""
     try:
         import resource
+    except ImportError:  # Windows
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
 
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if limit == resource.RLIM_INFINITY:
-            return False
+
+def _is_near_limit() -> bool:
+    """Whether the process has a limit of memory and has come near to it."""
+    limit = _limit()
+    if limit is None:
+        return False
+    try:
         lines = Path("/proc/self/status").read_text().splitlines()
-    except (ImportError, OSError):
+    except OSError:
         return False
     peak = next((line.split()[1] for line in lines if line.startswith("VmPeak:")), "0")
     return int(peak) * 1024 > _NEAR * limit

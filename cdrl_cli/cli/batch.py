@@ -35,7 +35,7 @@ from cdrl_cli.cli.progress import (
     shown_mode,
     write_json_line,
 )
-from cdrl_cli.errors import BatchError, UnreadableInputError, UsageError
+from cdrl_cli.errors import BatchError, UnreadableInputError, UsageError, check_memory_limit
 from cdrl_cli.streams import read_chunks
 from cdrl_cli.weight_set import WeightSet
 
@@ -138,6 +138,7 @@ def batch(
     if manifest == STANDARD and sys.stdin.isatty():
         raise UsageError("standard input is a terminal, not a manifest")
 
+    check_memory_limit()
     from cdrl_cli.batch import (
         RayCluster,
         RowDefaults,

@@ -31,7 +31,7 @@ from cdrl_cli.cli.options import (
 from cdrl_cli.cli.pipes import STANDARD, read_reference, read_source, write_output
 from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import UsageError
+from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.notation import parse_face
 from cdrl_cli.weight_set import WeightSet
 
@@ -125,6 +125,7 @@ def edit(
     if json and output == STANDARD:
         raise UsageError("with -o - stdout is the video: there is no room for --json")
 
+    check_memory_limit()
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.editing import EditOptions, edit_video
 

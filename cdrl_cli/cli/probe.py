@@ -10,6 +10,7 @@ from cdrl_cli.cli.console import print_json, printable, say
 from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source, VideoStream
 from cdrl_cli.cli.pipes import read_source
 from cdrl_cli.cli.progress import show_progress
+from cdrl_cli.errors import check_memory_limit
 
 if TYPE_CHECKING:
     from cdrl_cli.inspection import FaceSpan, Inspection
@@ -35,6 +36,7 @@ def probe(
     quiet: Quiet = False,
 ) -> None:
     """Say what edit would find in SOURCE: streams, faces, shots. Writes nothing."""
+    check_memory_limit()
     from cdrl_cli.inspection import inspect_video
 
     with (
