@@ -248,7 +248,8 @@ def _open_place(entry: Entry) -> Path:
 
 def _put_in_place(entry: Entry, part: Path) -> str:
     """Give a whole file its name, if it is the right one; else remove it. Its digest."""
-    found = read_digest(part)
+    with writing(part):
+        found = read_digest(part)
     target = part.with_name(part.name.removesuffix(".part"))
     if entry.sha256 is None:
         with writing(target):
