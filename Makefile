@@ -1,6 +1,7 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo fmt lint type test faults e2e bench golden docs wheels packaging optional-weights check
+.PHONY: help setup demo fmt lint type test faults fate coverage e2e bench check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -52,6 +53,16 @@ faults: $(STAMP) ## everything that may go wrong, long form: kills, full disks, 
 
 e2e: $(STAMP) ## the command on real clips, on a Ray cluster, and from the wheels installed elsewhere
 	$(BIN)/pytest tests/e2e tests/batch/test_ray.py
+fate: $(STAMP) ## the whole matrix of containers, codecs and operations; UPDATE=1 keeps what comes out, and shows the difference
+	$(if $(UPDATE),$(BIN)/python tests/fate/regenerate.py,SPFEM_FATE=all $(BIN)/pytest tests/fate)
+
+coverage: $(STAMP) ## branches of media/ and batch/ that their tests take; what is left is listed
+	$(BIN)/coverage run -m pytest tests/media tests/batch tests/fate tests/faults/test_names.py -m "not slow" -p no:cacheprovider
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
+
+e2e: $(STAMP) ## the command on real clips, and the wheel installed elsewhere
+	$(BIN)/pytest tests/e2e
 
 bench: $(STAMP) ## time and memory of an edit beside a mere re-encode, as Markdown
 	$(BIN)/python benchmarks/speed.py
