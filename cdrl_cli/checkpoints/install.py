@@ -23,7 +23,13 @@ from cdrl_cli.checkpoints.fetch import (
     open_member,
     writing,
 )
-from cdrl_cli.checkpoints.load import WeightState, digest_note, inspect_entry, read_digest
+from cdrl_cli.checkpoints.load import (
+    WeightState,
+    digest_note,
+    inspect_entry,
+    read_digest,
+    weights_error,
+)
 from cdrl_cli.checkpoints.registry import Entry, UrlSource, data_folder
 from cdrl_cli.errors import PolicyError, UnreadableInputError, WeightsError
 
@@ -263,7 +269,8 @@ def _put_in_place(entry: Entry, part: Path) -> str:
 
 
 def _installed(state: WeightState, source: str | None) -> InstalledWeights:
-    assert state.verified
+    if not state.verified:  # it was just put there, and the disk does not give it back
+        raise weights_error(state)
     assert state.size is not None
     assert state.sha256 is not None
     return InstalledWeights(state.name, state.path, state.size, state.sha256, source)
