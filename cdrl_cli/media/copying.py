@@ -1,5 +1,6 @@
 """Everything in a file but the edited video, carried over packet by packet."""
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +18,7 @@ from av.video.stream import VideoStream
 
 from cdrl_cli.errors import raise_if_memory
 from cdrl_cli.media.clock import Clock
-from cdrl_cli.media.declared import read_declarations
+from cdrl_cli.media.declared import declarations_in, read_declarations
 from cdrl_cli.media.encoder import Container, muxer_options
 from cdrl_cli.media.probe import is_tile, main_video_stream, open_container, stream_name
 from cdrl_cli.media.tags import lasting_tags, quicktime_language, stream_tags
@@ -144,9 +145,11 @@ class StreamCopier:
     def _try_streams(self) -> dict[int, Way]:
         """How each stream but the edited one gets into the output."""
         ways: dict[int, Way] = {}
+        has_tiles = read_declarations(self._source).grid is not None
         candidates: list[Stream] = []
         for stream in self._input.streams:
-            if stream.index == self._main.index or _is_rebuilt(stream) or is_tile(stream):
+            is_part = has_tiles and is_tile(stream)
+            if stream.index == self._main.index or _is_rebuilt(stream) or is_part:
                 ways[stream.index] = "leave"
             elif _is_cover(stream) and self._container.muxer == "matroska":
                 ways[stream.index] = "attach"
@@ -280,7 +283,7 @@ class StreamCopier:
 
 
 def open_muxer(
-    path: Path, container: Container, options: Mapping[str, str], *, is_indirect: bool
+    file: Path | io.BytesIO, container: Container, options: Mapping[str, str], *, is_indirect: bool
 ) -> OutputContainer:
     """Open an output.
 
@@ -289,16 +292,17 @@ def open_muxer(
     ``tee`` hands on what it gets to the muxer within, and has no table.
 
     Args:
-        path: File to write.
+        file: What to write; a path where it goes through ``tee``.
         container: Its kind.
         options: Of the muxer.
         is_indirect: Write through ``tee``, which loses chapters.
     """
     if is_indirect:
+        assert isinstance(file, Path)
         told = {"f": container.muxer, "onfail": "abort", **options}
         words = ":".join(f"{key}={_escaped(value)}" for key, value in told.items())
         muxer = av.open(
-            f"[{words}]{_escaped(str(path.absolute()))}",
+            f"[{words}]{_escaped(str(file.absolute()))}",
             mode="w",
             format="tee",
             metadata_errors="surrogateescape",
@@ -307,7 +311,7 @@ def open_muxer(
         muxer.container_options.update({"avoid_negative_ts": "disabled"})
         return muxer
     muxer = av.open(
-        str(path.absolute()),
+        str(file.absolute()) if isinstance(file, Path) else file,
         mode="w",
         format=container.muxer,
         metadata_errors="surrogateescape",
@@ -367,44 +371,51 @@ def _try_stream(
         return "leave", kind  # its muxer takes the picture and forgets it
     if stream.codec_context is None and not isinstance(stream, DataStream):
         return "leave", "its codec is unknown"
-    with TemporaryDirectory(prefix="spfem-") as folder:
-        for way in ("copy", "tee") if isinstance(stream, AudioStream) else ("copy",):
-            trial = Path(folder) / f"{way}{container.suffix}"
-            if _holds(trial, stream, first, container, is_indirect=way == "tee"):
-                return way, None
+    if _holds(io.BytesIO(), stream, first, container):
+        return "copy", None
+    if isinstance(stream, AudioStream) and first is not None:
+        with TemporaryDirectory(prefix="spfem-") as folder:
+            if _holds(Path(folder) / f"trial{container.suffix}", stream, first, container):
+                return "tee", None
     return "leave", kind
 
 
 def _holds(
-    trial: Path,
-    stream: Stream,
-    first: AnyPacket | None,
-    container: Container,
-    *,
-    is_indirect: bool,
+    trial: io.BytesIO | Path, stream: Stream, first: AnyPacket | None, container: Container
 ) -> bool:
-    """Write a stream's first packet, and tell whether it can be read again as what it was."""
+    """Write a stream's first packet, and tell whether it can be read again as what it was.
+
+    Args:
+        trial: Where to; a path is written through ``tee``, which knows no other place.
+        stream: Of the source.
+        first: Its first packet, if it begins early.
+        container: What is written.
+    """
+    options = muxer_options(container)
     try:
-        with open_muxer(
-            trial, container, muxer_options(container), is_indirect=is_indirect
-        ) as muxer:
+        with open_muxer(trial, container, options, is_indirect=isinstance(trial, Path)) as muxer:
             target = muxer.add_stream_from_template(stream, opaque=True)
             target.disposition = stream.disposition
-            if first is None:  # it begins late, or holds nothing
+            if first is None:
                 muxer.start_encoding()
-                return not is_indirect
+                return True
             packet = AnyPacket(bytes(first))
             packet.pts = packet.dts = 0
             packet.time_base, packet.duration = first.time_base, first.duration
             packet.is_keyframe, packet.stream = True, target
             muxer.mux(packet)
-        with av.open(str(trial), metadata_errors="surrogateescape") as written:
-            return any(_is_like(each, stream) for each in written.streams) and (
-                not isinstance(stream, DataStream) or _is_described(trial, stream)
-            )
+        if isinstance(stream, DataStream) and not _is_described(trial, stream):
+            return False
+        with _reopened(trial) as written:
+            return any(_is_like(each, stream) for each in written.streams)
     except (av.error.FFmpegError, ValueError) as error:
         raise_if_memory(error)
         return False
+
+
+def _reopened(trial: io.BytesIO | Path) -> InputContainer:
+    file = str(trial) if isinstance(trial, Path) else io.BytesIO(trial.getvalue())
+    return av.open(file, mode="r", metadata_errors="surrogateescape")
 
 
 def _is_like(written: Stream, stream: Stream) -> bool:
@@ -413,13 +424,14 @@ def _is_like(written: Stream, stream: Stream) -> bool:
     return isinstance(stream, DataStream) or written.codec_context is not None
 
 
-def _is_described(trial: Path, stream: Stream) -> bool:
+def _is_described(trial: io.BytesIO | Path, stream: Stream) -> bool:
     """Whether an ISO file says what kind of data a track holds, as its source does.
 
     The muxer writes tracks of data that it does not know, with a description that nothing reads.
     """
     described = dict(read_declarations(Path(stream.container.name)).entries).get(stream.id)
-    written = [kind for _, kind in read_declarations(trial).entries]
+    assert isinstance(trial, io.BytesIO)
+    written = [kind for _, kind in declarations_in(io.BytesIO(trial.getvalue())).entries]
     return written == [described] if described is not None else b"" not in written
 
 

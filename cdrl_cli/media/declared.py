@@ -5,8 +5,10 @@ Two families of containers declare such things: ISO base media (MP4, MOV, HEIF; 
 14496-12) and Matroska (elements, RFC 9559). A file that lies about its own sizes declares nothing.
 """
 
+import io
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -74,14 +76,20 @@ def read_declarations(path: Path) -> Declarations:
     """Read what a file declares; nothing of one that is of another kind, or damaged."""
     try:
         with path.open("rb") as file:
-            head = file.read(12)
-            file.seek(0)
-            if head[4:8] in (b"ftyp", b"moov", b"wide", b"free", b"skip", b"mdat", b"styp"):
-                return _read_iso(file)
-            if head[:4] == b"\x1a\x45\xdf\xa3":
-                return _read_matroska(file)
-    except (OSError, ValueError, IndexError, struct.error, ZeroDivisionError):
-        pass
+            return declarations_in(file)
+    except OSError:
+        return Declarations()
+
+
+def declarations_in(file: BinaryIO | io.BytesIO) -> Declarations:
+    """The same of an open file."""
+    with suppress(OSError, ValueError, IndexError, struct.error):
+        head = file.read(12)
+        file.seek(0)
+        if head[4:8] in (b"ftyp", b"moov", b"wide", b"free", b"skip", b"mdat", b"styp"):
+            return _read_iso(file)
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            return _read_matroska(file)
     return Declarations()
 
 
@@ -94,7 +102,7 @@ class _Box:
     data: bytes
 
 
-def _read_iso(file: BinaryIO) -> Declarations:
+def _read_iso(file: BinaryIO | io.BytesIO) -> Declarations:
     size = file.seek(0, 2)
     at = 0
     while at + 8 <= size:
@@ -303,7 +311,7 @@ _DOLBY: Final = tuple(int.from_bytes(kind, "big") for kind in (b"dvcC", b"dvvC",
 _VIDEO_TRACK, _AUDIO_TRACK = 1, 2
 
 
-def _read_matroska(file: BinaryIO) -> Declarations:
+def _read_matroska(file: BinaryIO | io.BytesIO) -> Declarations:
     for entries in _track_lists(file):
         videos: list[Declared] = []
         others: list[Declared] = []
@@ -317,7 +325,7 @@ def _read_matroska(file: BinaryIO) -> Declarations:
     return Declarations()
 
 
-def _track_lists(file: BinaryIO) -> Iterator[bytes]:
+def _track_lists(file: BinaryIO | io.BytesIO) -> Iterator[bytes]:
     """The lists of tracks of a file; an editor may have put a new one behind the pictures."""
     size = file.seek(0, 2)
     at = 0

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 MODES = ("an input/output error", "a full disk", "no memory", "a part only", "killed")
 KILLED = 4
 FRAMES = 4
-CODES = {0, 1, 3, 5, 6, 7}
+CODES = {0, 1, 3, 4, 5, 6, 7}
 """How a command may end, by the table of the documents; 7 of a batch."""
 
 
