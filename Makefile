@@ -1,7 +1,6 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type test faults e2e bench golden docs wheels packaging optional-weights check
-.PHONY: help setup demo fmt lint type test faults fate coverage e2e bench check
+.PHONY: help setup demo fmt lint type test faults fate coverage e2e bench golden docs wheels packaging optional-weights check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -51,18 +50,16 @@ test: $(STAMP) ## unit, property and contract tests, doctests; no network
 faults: $(STAMP) ## everything that may go wrong, long form: kills, full disks, damaged files, a lost Ray node
 	$(BIN)/pytest tests/faults tests/batch -s
 
-e2e: $(STAMP) ## the command on real clips, on a Ray cluster, and from the wheels installed elsewhere
-	$(BIN)/pytest tests/e2e tests/batch/test_ray.py
-fate: $(STAMP) ## the whole matrix of containers, codecs and operations; UPDATE=1 keeps what comes out, and shows the difference
+fate: $(STAMP) ## the whole matrix of containers, codecs and operations; UPDATE=1 keeps what comes out, shows the difference
 	$(if $(UPDATE),$(BIN)/python tests/fate/regenerate.py,SPFEM_FATE=all $(BIN)/pytest tests/fate)
 
-coverage: $(STAMP) ## branches of media/ and batch/ that their tests take; what is left is listed
-	$(BIN)/coverage run -m pytest tests/media tests/batch tests/fate tests/faults/test_names.py -m "not slow" -p no:cacheprovider
+coverage: $(STAMP) ## branches of media/ and batch/ that tests take; what is left is listed
+	$(BIN)/coverage run -m pytest tests/media tests/batch tests/fate tests/faults/test_names.py tests/faults/test_streams.py -m "not slow"
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
 
-e2e: $(STAMP) ## the command on real clips, and the wheel installed elsewhere
-	$(BIN)/pytest tests/e2e
+e2e: $(STAMP) ## the command on real clips, on a Ray cluster, and from the wheels installed elsewhere
+	$(BIN)/pytest tests/e2e tests/batch/test_ray.py
 
 bench: $(STAMP) ## time and memory of an edit beside a mere re-encode, as Markdown
 	$(BIN)/python benchmarks/speed.py

@@ -4,8 +4,8 @@ import importlib.util
 import os
 import random
 import shutil
-from collections.abc import Generator
 import signal
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 

@@ -14,8 +14,8 @@ from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
 from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
 from cdrl_cli.notation import parse_face, parse_time
-from cdrl_cli.weight_set import WeightSet
 from cdrl_cli.streams import is_pipe
+from cdrl_cli.weight_set import WeightSet
 
 
 @dataclass(frozen=True, slots=True)

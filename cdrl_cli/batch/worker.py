@@ -28,8 +28,8 @@ from cdrl_cli.batch.results import RowError
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import EditResult, Progress, ProgressCallable
 from cdrl_cli.errors import Interrupted, MemoryExhausted, SpfemError, raise_if_memory
-from cdrl_cli.weight_set import WeightSet
 from cdrl_cli.streams import forgive_standard_error, open_closed_descriptors
+from cdrl_cli.weight_set import WeightSet
 
 PROGRESS_INTERVAL_S = 0.2
 """Seconds between two reports of a worker."""

@@ -13,6 +13,7 @@ import typer
 import cdrl_cli
 from cdrl_cli.cli import batch, doctor, download_weights, edit, embed, evaluate, probe, train
 from cdrl_cli.cli.console import print_json, report
+from cdrl_cli.cli.settings import read_config
 from cdrl_cli.errors import (
     Interrupted,
     MemoryExhausted,
@@ -20,7 +21,6 @@ from cdrl_cli.errors import (
     UsageError,
     raise_if_memory,
 )
-from cdrl_cli.cli.settings import read_config
 from cdrl_cli.streams import open_standard_streams
 
 _EXIT_CODES = """\
@@ -38,6 +38,7 @@ _SIGNALS = 128
 
 OF_EXTRAS = frozenset({"torch", "onnx", "onnxscript", "h5py", "ai_edge_litert", "sklearn"})
 """Modules that training and evaluation import and no edit does."""
+
 ENDINGS = ("SIGHUP", "SIGQUIT", "SIGXCPU")
 """Signals besides SIGTERM that ask a program to end: its terminal closed, Ctrl-\\, its time used
 up. Whoever starts it may have them ignored, and then they are."""
