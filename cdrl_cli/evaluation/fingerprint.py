@@ -59,6 +59,8 @@ def _parts(value: Any) -> Iterable[Any] | None:
     parts: Iterable[Any] | None = None
     if isinstance(value, list | tuple):
         parts = value
+    elif isinstance(value, set | frozenset):
+        parts = sorted(value, key=repr)
     elif isinstance(value, dict):
         parts = sorted(value.items(), key=repr)
     elif hasattr(value, "state_dict"):  # a network of torch

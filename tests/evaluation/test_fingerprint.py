@@ -57,3 +57,8 @@ def test_what_cannot_be_looked_into_is_never_the_same():
 def test_models_loaded_twice_are_the_same_and_sets_differ():
     once, again, research = (load_models(s) for s in ("permissive", "permissive", "research"))
     assert fingerprint(once) == fingerprint(again) != fingerprint(research)
+
+
+def test_the_order_of_a_set_does_not_count():
+    assert fingerprint(frozenset("abc")) == fingerprint(frozenset("cba"))
+    assert fingerprint(frozenset("abc")) != fingerprint(frozenset("ab"))
