@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cdrl_cli.errors import (
         BatchError,
         Interrupted,
+        MemoryExhausted,
         NoFaceError,
         OutputError,
         PolicyError,
@@ -54,6 +55,7 @@ __all__ = [
     "FaceSpan",
     "Inspection",
     "Interrupted",
+    "MemoryExhausted",
     "Models",
     "NoFaceError",
     "OutputError",
