@@ -71,8 +71,10 @@ def write_photos(folder):
     (folder / "photos").mkdir()
     lines = ["path,dataset,identity,emotion,label_certain,licence_class,split"]
     for name, clip, person, emotion in (
-        ("rest", "man", "P1", "neutral"), ("joy", "joy", "P1", "happy"), ("hers", "joy", "P2", "happy"),
-    ):  # fmt: skip
+        ("rest", "man", "P1", "neutral"),
+        ("joy", "joy", "P1", "happy"),
+        ("hers", "joy", "P2", "happy"),
+    ):
         with open_video(folder / f"{clip}.mp4") as video:
             frame = next(iter(video))
         cv2.imwrite(str(folder / "photos" / f"{name}.png"), frame.rgb()[..., ::-1])
