@@ -182,7 +182,7 @@ def test_the_command_measures_files_that_were_written_and_shows_them(data, tmp_p
     other = "identity: cosine to another picture, times the source's"
     assert 0.5 < core["values"][other]["value"] < 1.1
     told = "belief: patches told from real acted ones (AUC)"
-    assert 0 <= core["values"][told]["value"] <= 1
+    assert core["values"][told] is None  # one person alone was edited: nobody to learn from
     generic = "belief: generic features (Fréchet) to real photos, times the source's"
     assert nothing["values"][generic]["value"] == pytest.approx(1)
     edited = {one["row"]: one["distance"]["value"] for one in facts["photos"]}
