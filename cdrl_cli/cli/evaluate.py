@@ -149,8 +149,8 @@ def edits(
     """Does an edit show the emotion, keep the words, the person and the picture?
 
     Edits validation clips, reads the files again and prints Markdown tables with bootstrap 95 %
-    intervals over clips. Needs the optional parts judge, identity and speech (spfem
-    download-weights judge identity speech), and spfem[evaluate,speech].
+    intervals over clips. Needs the optional parts judge, identity, perceptual and speech (spfem
+    download-weights judge identity perceptual speech), and spfem[evaluate,speech].
     """
     from tempfile import TemporaryDirectory
 

@@ -30,10 +30,11 @@ REGULARISATION = 1e-3
 """Inverse strength of the ridge of :func:`rate_patches`: there are more features than frames."""
 
 Picture = UInt8[np.ndarray, "side side 3"]
+Patch = UInt8[np.ndarray, "patch patch 3"]
 Outline = Float[np.ndarray, "rim 2"]
 
 
-def cut_patches(picture: Picture, outline_xy: Outline) -> list[Picture]:
+def cut_patches(picture: Picture, outline_xy: Outline) -> list[Patch]:
     """The patches of a face: on an even grid, those whose centre lies inside its outline."""
     side, half = picture.shape[0], PATCH_SIDE_PX // 2
     inside = np.zeros(picture.shape[:2], np.uint8)

@@ -35,9 +35,9 @@ class Known:
 
     patches: Float[np.ndarray, "patches dim"]
     """Features of patches of real acted clips."""
-    own: Float[np.ndarray, " dim"] | None
+    own: Float[np.ndarray, " identity"] | None
     """Who is seen in another picture of the person."""
-    others: Float[np.ndarray, "people dim"]
+    others: Float[np.ndarray, "people identity"]
     """Who is seen in one picture each of other people."""
 
 

@@ -93,7 +93,7 @@ def _frechet_generic(scores: list[Score]) -> float:
             [score.belief.features_source for score in scores],
         )
     )
-    return edited / unedited
+    return edited / unedited if unedited > 0 else float("nan")
 
 
 def _has_photos(score: Score) -> bool:

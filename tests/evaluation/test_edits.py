@@ -7,6 +7,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import require, require_weights
@@ -21,6 +22,7 @@ from cdrl_cli.evaluation import rows
 from cdrl_cli.evaluation.plan import Task
 from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS
 from cdrl_cli.evaluation.rows import count_changed_outside, make_edit
+from cdrl_cli.media import open_video
 
 LENGTH_S = Fraction(1, 2)
 
@@ -60,13 +62,31 @@ def data(cuts: Path) -> Path:
         writer = csv.DictWriter(file, found[0])
         writer.writeheader()
         writer.writerows(found)
+    write_photos(cuts)
     return cuts
+
+
+def write_photos(folder):
+    """Frames of the cuts as photos: one person at rest and in joy, and a friend of hers in joy."""
+    (folder / "photos").mkdir()
+    lines = ["path,dataset,identity,emotion,label_certain,licence_class,split"]
+    for name, clip, person, emotion in (
+        ("rest", "man", "P1", "neutral"),
+        ("joy", "joy", "P1", "happy"),
+        ("hers", "joy", "P2", "happy"),
+    ):
+        with open_video(folder / f"{clip}.mp4") as video:
+            frames = list(video)
+        frame = frames[-1 if name == "hers" else 0]
+        cv2.imwrite(str(folder / "photos" / f"{name}.png"), frame.rgb()[..., ::-1])
+        lines.append(f"{name}.png,made up,{person},{emotion},1,research,val")
+    (folder / "photos" / "photos.csv").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture(scope="module")
 def judging() -> None:
     """The optional parts that an evaluation needs."""
-    require_weights("judge", "identity", "speech")
+    require_weights("judge", "identity", "perceptual", "speech")
     require("ctranslate2", present=find_spec("ctranslate2") is not None)
 
 
@@ -153,6 +173,22 @@ def test_the_command_measures_files_that_were_written_and_shows_them(data, tmp_p
     assert core["values"][target]["count"] == 1
     assert core["values"]["audio-visual sync, times the source's margin"] is None
     assert {one["person"] for one in facts["ceiling"]} == {"J05", "MEAD_W009", "all"}
+
+    # No edit leaves the picture as it is; an edit is seen in it, and is still the same person.
+    rim = "belief: step of colour across the rim (CIELAB)"
+    assert nothing["values"][rim]["value"] == 0 < core["values"][rim]["value"] < 10
+    # All of these people are one man, so that nobody is found first; his other picture is like him.
+    assert core["values"]["identity: found first among 100 people"]["count"] == 6
+    other = "identity: cosine to another picture, times the source's"
+    assert 0.5 < core["values"][other]["value"] < 1.1
+    told = "belief: patches told from real acted ones (AUC)"
+    assert core["values"][told] is None  # one person alone was edited: nobody to learn from
+    generic = "belief: generic features (Fréchet) to real photos, times the source's"
+    assert nothing["values"][generic]["value"] == pytest.approx(1)
+    edited = {one["row"]: one["distance"]["value"] for one in facts["photos"]}
+    assert edited["no edit"] == 1 != edited["full"]
+    assert len(list((out / "full" / "photos").glob("*.png"))) == 1
+    assert "## Photos of neutral faces, edited" in page
 
     gallery = (out / "index.html").read_text()
     links = re.findall(r'<video src="([^"]+)"', gallery)

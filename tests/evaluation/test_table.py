@@ -4,16 +4,37 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.markdown import draw_report
 from cdrl_cli.evaluation.plan import Task
 from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS
-from cdrl_cli.evaluation.scores import Acted, Evaluation, Likeness, Score
-from cdrl_cli.evaluation.table import compare, summarise
+from cdrl_cli.evaluation.scores import Acted, Belief, Evaluation, Likeness, PhotoScore, Score
+from cdrl_cli.evaluation.table import compare, summarise, summarise_photos
+from cdrl_cli.metrics import bootstrap as bootstrapping
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """What is asked here shows in few resamples too."""
+    monkeypatch.setattr(bootstrapping, "RESAMPLES", 60)
+
 
 RISE = "rise of the emotion's probability"
+
+
+BELIEF = Belief(
+    separation=0.7,
+    rim_step=1.5,
+    features=np.zeros((2, 0), np.float32),
+    features_source=np.zeros((2, 0), np.float32),
+    features_real=np.zeros((0, 0), np.float32),
+    is_found_first=True,
+    other_picture=0.6,
+    other_picture_source=0.8,
+)
 
 
 def score(row, number, rise, closures=1.0, *, asking="label", read_as=None):
@@ -40,6 +61,7 @@ def score(row, number, rise, closures=1.0, *, asking="label", read_as=None):
         change=0.5,
         inside=1.0,
         likeness=None,
+        belief=BELIEF,
         target=None,
         sync=None,
         sync_source=None,
@@ -158,3 +180,52 @@ def test_the_page_says_of_each_reference_what_came_out():
     page = "\n".join(draw_report(found, summarise(found)))
     line = "| a reference | made up | angry | 0.50 | happy | happy 2 | 0.80 | 0.30 | 0.40 |"
     assert line in page
+
+
+def test_belief_is_a_line_of_the_table_each():
+    found = evaluation([0.0] * 24, [0.0] * 24)
+    full = summarise(found)[-1]
+    name = "identity: cosine to another picture, times the source's"
+    assert full.values[name].value == pytest.approx(0.75)
+    assert full.values["identity: found first among 100 people"].value == 1
+    assert full.values["belief: patches told from real acted ones (AUC)"].value == pytest.approx(
+        0.7
+    )
+    generic = "belief: generic features (Fréchet) to real photos, times the source's"
+    assert full.values[generic].count == 0
+
+
+def test_features_nearer_to_those_of_real_photos_count_as_nearer():
+    generator = np.random.default_rng(0)
+    real, far = generator.normal(size=(2, 40, 3)).astype(np.float32)
+    scores = [
+        replace(
+            score("full", number, 0.1),
+            belief=replace(
+                BELIEF,
+                features=real[number : number + 2] + 1,
+                features_source=far[number : number + 2] + 2,
+                features_real=real,
+            ),
+        )
+        for number in range(24)
+    ]
+    acted = Acted(scores[0].task.reference, Emotion.NEUTRAL, 0.5, 1.0, 0.9)
+    (full,) = summarise(Evaluation(("full",), tuple(scores), (acted,), 1.0))
+    generic = "belief: generic features (Fréchet) to real photos, times the source's"
+    assert 0.1 < full.values[generic].value < 0.5
+
+
+def test_photos_are_summed_by_row_and_emotion():
+    photos = [
+        PhotoScore("full", "label", "P1", Emotion.HAPPY, 0.1, 0.2),
+        PhotoScore("full", "label", "P2", Emotion.SAD, 0.3, 0.3),
+        PhotoScore("no edit", "label", "P1", Emotion.HAPPY, 0.2, 0.2),
+    ]
+    found = replace(evaluation([0.0] * 6, [0.0] * 6), photos=tuple(photos))
+    nothing, full = summarise_photos(found)
+    assert (nothing.row, nothing.distance.value) == ("no edit", 1)
+    assert full.distance.value == pytest.approx(0.8)
+    assert full.by_emotion == pytest.approx({Emotion.HAPPY: 0.5, Emotion.SAD: 1.0})
+    page = "\n".join(draw_report(found, summarise(found)))
+    assert "| full | label | 0.800 [" in page
