@@ -1,0 +1,287 @@
+"""Two photographs of one person, one moved to the other's landmarks: what is left is skin.
+
+The logarithm of the ratio of their brightness (expression ratio image, Liu et al. 2001), seen in
+the window of :mod:`cdrl_cli.generator.skin`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Int8, UInt8
+
+from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.data.photos import Photo
+from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.face.landmarks import MESH_LANDMARKS, Landmarker
+from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
+from cdrl_cli.generator.renderer import RING_REACH
+from cdrl_cli.generator.skin import (
+    WINDOW_EYE_DISTANCE_PX,
+    WINDOW_SIZE,
+    SkinMask,
+    window_from_crop,
+)
+from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate
+from cdrl_cli.media import open_video
+
+PHOTOS_A_LANDMARKER = 200
+"""A landmarker that has seen some 700 stills finds no face any more."""
+
+SEEN_SIZE = WINDOW_SIZE // 2
+"""Side of what the network sees: pores and freckles are not in it, so it cannot erase them."""
+
+RATIO_UNIT = 0.8 / 127
+"""Of the stored logarithm of a ratio."""
+
+DARK = 0.03
+"""Added to brightness (0..1) before its logarithm: noise in the dark is no crease."""
+
+REFINE_SOFTNESS_PX, REFINE_MOST_PX = 4.0, 5.0
+"""Blur, and bound, of the optical flow by which a moved face is moved on to fit the other."""
+
+DENOISE_PX = 0.8
+"""Blur of the ratio: noise of the sensor is no crease."""
+
+MOST_TURN_DEG = 10.0
+"""Heads of a pair may be turned by so much against each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class FacePhotos:
+    """Faces of photographs, upright in the window."""
+
+    image: UInt8[np.ndarray, "photos 256 256 3"]
+    landmarks_xyz: Float32[np.ndarray, "photos 478 3"]
+    """Window pixels."""
+    window_from_head: Float32[np.ndarray, "photos 3 4"]
+    """Linear part and translation of the pose."""
+    expression: Float32[np.ndarray, "photos 52"]
+    zoom: Float32[np.ndarray, " photos"]
+    """Window pixels a pixel of the photograph; above 1 the window shows no more than it has."""
+    row: Float32[np.ndarray, " photos"]
+    """Which photograph of the list it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkinPairs:
+    """What a network sees of each pair, and what it shall answer."""
+
+    seen: UInt8[np.ndarray, "pairs 128 128 3"]
+    """The first photograph, moved to the second's landmarks; sRGB."""
+    flow: Float32[np.ndarray, "pairs 64 64 4"]
+    """Where each pixel came from (x, y) for its expression alone, head space times 100: by the
+    landmarks, then by what the coefficients would have moved. float16."""
+    position: Float32[np.ndarray, "pairs 64 64 3"]
+    """On the canonical face, head space. float16."""
+    mask: UInt8[np.ndarray, "pairs 128 128"]
+    """:class:`~cdrl_cli.generator.skin.SkinMask`, 0..255."""
+    ratio: Int8[np.ndarray, "pairs 256 256"]
+    """Logarithm of the ratio, in :data:`RATIO_UNIT`."""
+    trust: UInt8[np.ndarray, "pairs 128 128"]
+    """How far a pixel is skin in both photographs, 0..255."""
+    source: Float32[np.ndarray, "pairs 52"]
+    """Coefficients of the first photograph."""
+    change: Float32[np.ndarray, "pairs 52"]
+    emotion: Float32[np.ndarray, "pairs 7"]
+    """Shares of the second photograph's emotions."""
+    first: Float32[np.ndarray, " pairs"]
+    second: Float32[np.ndarray, " pairs"]
+    """Places in :class:`FacePhotos`."""
+
+
+def gather_faces(
+    photos: Sequence[Photo],
+    models: Models,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> FacePhotos:
+    """Find the largest face of each photograph and cut its window out; without a face it is left out.
+
+    Args:
+        photos: Stills.
+        models: Landmarker and head model.
+        progress: Called with (photographs done, photographs in all).
+    """
+    found: list[tuple[np.ndarray, ...]] = []
+    landmarker: Landmarker | None = None
+    for done, photo in enumerate(photos):
+        if done % PHOTOS_A_LANDMARKER == 0:
+            if landmarker:
+                landmarker.close()
+            landmarker = models.open_landmarker(max_faces=1)
+        assert landmarker is not None
+        found += [(*one, np.float32(done)) for one in _look_at(photo.path, landmarker, models)]
+        if progress:
+            progress(done + 1, len(photos))
+    if landmarker:
+        landmarker.close()
+    columns = [np.stack(column) for column in zip(*found, strict=True)]
+    return FacePhotos(*columns)
+
+
+def _look_at(
+    path: Path, landmarker: Landmarker, models: Models
+) -> Iterator[tuple[np.ndarray, ...]]:
+    with open_video(path) as video:
+        frame = next(iter(video))
+    picture = frame.picture(DETECTION_SIDE_PX)
+    # Forget the face before; then once to find it, and once more upright on what was found.
+    landmarker.detect(np.zeros_like(picture))
+    landmarker.detect(picture)
+    for face in find_faces(picture, frame, landmarker, 1.0)[:1]:
+        crop = crop_face(frame, face, models.head.locate(face))
+        window = np.vstack([window_from_crop(), (0, 0, 1)])
+        window_from_frame = (window @ np.vstack([crop.crop_from_frame, (0, 0, 1)]))[:2]
+        zoom = float(np.sqrt(abs(np.linalg.det(window_from_frame[:, :2]))))
+        pixels = frame.rgb((0, 0, frame.width, frame.height))
+        if zoom < 1:
+            pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 / zoom)
+        image = cv2.warpAffine(
+            pixels, window_from_frame, (WINDOW_SIZE, WINDOW_SIZE),
+            flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        scale = WINDOW_EYE_DISTANCE_PX / crop.crop_from_head.scale
+        landmarks = crop.landmarks_xyz * scale
+        landmarks[:, :2] += window[:2, 2]
+        pose = crop.crop_from_head
+        linear = scale * pose.scale * pose.rotation
+        shift = scale * pose.translation
+        shift[:2] += window[:2, 2]
+        yield (
+            image,
+            landmarks.astype(np.float32),
+            np.column_stack([linear, shift]).astype(np.float32),
+            crop.expression.astype(np.float32),
+            np.float32(zoom),
+        )
+
+
+class PairMaker:
+    """Makes pairs out of two photographs of one person.
+
+    Args:
+        models: Mesh, canonical face and expression basis.
+    """
+
+    def __init__(self, models: Models) -> None:
+        self._mesh: FaceMesh = models.mesh
+        self._triangles = models.mesh.with_ring()
+        canonical = models.head.canonical_xyz
+        self._positions = np.concatenate(
+            [canonical[:MESH_LANDMARKS], RING_REACH * canonical[models.mesh.oval]]
+        )
+        self._basis = models.basis.displacement
+        self._mask = SkinMask(canonical, models.mesh.oval.tolist())
+        grid = np.arange(WINDOW_SIZE, dtype=np.float32)
+        self._x, self._y = np.meshgrid(grid, grid)
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def turn_deg(self, faces: FacePhotos, first: int, second: int) -> float:
+        """Angle between the lines of sight of two photographs."""
+        one, two = (faces.window_from_head[i, 2, :3] for i in (first, second))
+        cosine = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
+        return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+    def make(self, faces: FacePhotos, first: int, second: int) -> dict[str, np.ndarray]:
+        """The pair that takes the first photograph to the second; fields of :class:`SkinPairs`."""
+        source, target = faces.landmarks_xyz[first], faces.landmarks_xyz[second]
+        change = faces.expression[second] - faces.expression[first]
+        points = [
+            add_ring(one[:MESH_LANDMARKS, :2].astype(float), self._mesh.oval, reach=RING_REACH)
+            for one in (source, target)
+        ]
+        moves = points[1] - points[0]
+        pose, other = faces.window_from_head[first], faces.window_from_head[second]
+        # What the second expression would look like on the first head: no turn, no nod.
+        in_head = np.linalg.solve(other[:, :3].astype(float), (target - other[:, 3]).T.astype(float))
+        expressive = ((pose[:, :3] @ in_head).T + pose[:, 3] - source)[:MESH_LANDMARKS, :2]
+        modelled = np.tensordot(change, self._basis, axes=1) @ pose[:, :3].T
+        modelled = modelled[:MESH_LANDMARKS, :2]
+        still = np.zeros((len(moves) - MESH_LANDMARKS, 2))
+        told = [np.concatenate([one, still]) for one in (expressive, modelled)]
+        depth = np.concatenate(
+            [target[:MESH_LANDMARKS, 2], np.full(len(still), target[:MESH_LANDMARKS, 2].max())]
+        )
+        values = np.concatenate(
+            [-moves, self._positions, *(-one * 100 / WINDOW_EYE_DISTANCE_PX for one in told)], axis=1
+        )
+        spread, _ = interpolate(points[1], values, self._triangles, depth, size=WINDOW_SIZE)
+        flow = cv2.GaussianBlur(spread[..., :2], (0, 0), 2.0)
+        wanted = faces.image[second]
+        moved = self._fetch(faces.image[first], flow)
+        flow = flow + self._refine(moved, wanted)
+        moved = self._fetch(faces.image[first], flow)
+        position = spread[..., 2:5]
+        mask = self._mask.at(position)
+        # A deep crease is darker than skin; where there was skin before it is forgiven to be.
+        before = cv2.erode(skin_likelihood(moved, mask), np.ones((5, 5)))
+        after = cv2.erode(skin_likelihood(wanted, mask, forgiving=1.9), np.ones((3, 3)))
+        trust = cv2.GaussianBlur(before * after, (0, 0), 1.5)
+        one, two = (_brightness(image) for image in (moved, wanted))
+        ratio = cv2.GaussianBlur(np.log(two + DARK) - np.log(one + DARK), (0, 0), DENOISE_PX)
+        weight = mask * trust
+        ratio = ratio - (ratio * weight).sum() / max(float(weight.sum()), 1.0)
+        half = (SEEN_SIZE, SEEN_SIZE)
+        quarter = (SEEN_SIZE // 2, SEEN_SIZE // 2)
+        area = cv2.INTER_AREA
+        soft = cv2.GaussianBlur(spread[..., 5:], (0, 0), 2.0)
+        return {
+            "seen": cv2.resize(moved, half, interpolation=area),
+            "flow": cv2.resize(soft, quarter, interpolation=area).astype(np.float16),
+            "position": cv2.resize(position, quarter, interpolation=area).astype(np.float16),
+            "mask": _to_bytes(cv2.resize(mask, half, interpolation=area)),
+            "ratio": np.clip(np.rint(ratio / RATIO_UNIT), -127, 127).astype(np.int8),
+            "trust": _to_bytes(cv2.resize(trust, half, interpolation=area)),
+            "source": faces.expression[first],
+            "change": change,
+            "first": np.float32(first),
+            "second": np.float32(second),
+        }
+
+    def _fetch(self, image: np.ndarray, flow: np.ndarray) -> np.ndarray:
+        return cv2.remap(
+            image, self._x + flow[..., 0], self._y + flow[..., 1],
+            cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+
+    def _refine(self, moved: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """What is left of the way from one picture to the other, soft and short."""
+        greys = [cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (wanted, moved)]
+        found = self._search.calc(greys[0], greys[1], None)  # type: ignore[call-overload]
+        found = cv2.GaussianBlur(found, (0, 0), REFINE_SOFTNESS_PX)
+        length = np.linalg.norm(found, axis=2, keepdims=True)
+        return np.asarray(found * np.minimum(1, REFINE_MOST_PX / np.maximum(length, 1e-6)))
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    return np.rint(255 * values).clip(0, 255).astype(np.uint8)
+
+
+def _brightness(image: UInt8[np.ndarray, "256 256 3"]) -> Float32[np.ndarray, "256 256"]:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+
+
+def skin_likelihood(
+    image: UInt8[np.ndarray, "256 256 3"],
+    mask: Float32[np.ndarray, "256 256"],
+    *,
+    forgiving: float = 1.0,
+) -> Float32[np.ndarray, "256 256"]:
+    """How far each pixel has the colour of this face's skin, 0..1.
+
+    Hair, brows, glasses and teeth have not. By the distance from the median colour of the masked
+    part, in units of what is usual there; shadow is forgiven more than another hue.
+    """
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    lab = cv2.GaussianBlur(lab, (0, 0), 1.5)
+    inside = lab[mask > 0.9]
+    if len(inside) < 100:  # noqa: PLR2004 - no face to speak of
+        return np.zeros(image.shape[:2], np.float32)
+    middle = np.median(inside, axis=0)
+    spread = 1.48 * np.median(np.abs(inside - middle), axis=0)
+    spread = np.clip(spread, (6, 2.5, 2.5), (14, 6, 6)) * (2.6, 3.0, 3.0) * forgiving
+    apart = np.square((lab - middle) / spread).sum(axis=2)
+    return np.exp(-np.maximum(apart - 1, 0) * 0.8).astype(np.float32)
