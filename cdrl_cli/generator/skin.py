@@ -33,6 +33,10 @@ RIM_FADE = 0.16
 EYE_FADE, LIP_FADE = 0.045, 0.06
 """Over so much outside eyes and lips it begins."""
 
+RATIO_SIDE, RATIO_REACH = 208, 1.04
+"""Cells of the maps of expected ratios, and how much of head space they cover to each side of the
+window's middle."""
+
 _EYES = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
     (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),

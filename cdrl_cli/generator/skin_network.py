@@ -17,9 +17,12 @@ from cdrl_cli.face.landmarks import COEFFICIENTS
 CONDITION = 2 * COEFFICIENTS + len(Emotion)
 """Length of the condition: the source's coefficients, their change, the emotion."""
 
-CHANNELS = 9
+CHANNELS = 10
 """Warped RGB (-1..1), flow / 10 % of the eye distance (x, y), mask (0..1), position on the
-canonical face (x, y, z in head space)."""
+canonical face (x, y, z in head space), what is expected of everybody (logarithm of the ratio, times
+:data:`EXPECTED_GAIN`)."""
+
+EXPECTED_GAIN = 4.0
 
 SEEN_SIZE, WINDOW_SIZE = 128, 256
 
@@ -65,7 +68,6 @@ class SkinNet(nn.Module):
         self.up = nn.ModuleList(
             _Block(2 * widths[k - 1], widths[k - 1]) for k in range(len(widths) - 1, 0, -1)
         )
-        self.last = _Block(widths[0], widths[0])
         self.light = nn.Conv2d(widths[1], 1, 3, 1, 1)
         self.crease = nn.Conv2d(widths[0], 4, 3, 1, 1)
         for end in (self.light, self.crease):
@@ -75,10 +77,10 @@ class SkinNet(nn.Module):
 
     def forward(
         self,
-        picture: Float[Tensor, "batch 9 128 128"],
+        picture: Float[Tensor, "batch 10 128 128"],
         condition: Float[Tensor, "batch 111"],
     ) -> tuple[Float[Tensor, "batch 1 64 64"], Float[Tensor, "batch 1 256 256"]]:
-        """How much lighter the skin becomes, as a logarithm, before the mask.
+        """How much lighter the skin becomes than is expected, as a logarithm, before the mask.
 
         Args:
             picture: See :data:`CHANNELS`.
@@ -110,7 +112,7 @@ class SkinNet(nn.Module):
         shade = MAX_LIGHT * torch.tanh(self.light(light))
         mean = (shade * mask).sum(dim=(2, 3), keepdim=True)
         shade = shade - mean / (mask.sum(dim=(2, 3), keepdim=True) + 1e-3)
-        crease = functional.pixel_shuffle(self.crease(self.last(x, told)), 2)
+        crease = functional.pixel_shuffle(self.crease(x), 2)
         return gate * shade, gate * MAX_CREASE * torch.tanh(crease)
 
 

@@ -21,7 +21,14 @@ from torch.nn import functional
 
 from cdrl_cli.data.skin_pairs import RATIO_UNIT
 from cdrl_cli.face.landmarks import COEFFICIENTS, COUNTERPARTS
-from cdrl_cli.generator.skin_network import SkinNet, SkinNetConfig, join
+from cdrl_cli.generator.skin import RATIO_REACH, WINDOW_MIDDLE_Y
+from cdrl_cli.generator.skin_network import (
+    CHANNELS,
+    EXPECTED_GAIN,
+    SkinNet,
+    SkinNetConfig,
+    join,
+)
 from cdrl_cli.training.checkpoint import Stateful, digest_data, resume, run_facts, save_checkpoint
 from cdrl_cli.training.config import DataConfig, ScheduleConfig
 from cdrl_cli.training.log import Log
@@ -29,14 +36,17 @@ from cdrl_cli.training.log import Log
 LIGHT_SOFTNESS_PX = 10.0
 """What is smoother than so many window pixels is light, the rest creases."""
 
-CREASE_SCALES_PX = (1.5, 3.0)
-"""Widths of the lines whose energy is compared."""
+CREASE_PX = 1.0
+"""Width of the lines whose energy is compared, half window pixels; and twice that."""
 
 POOL_PX = 16
 """Over so many pixels a line may lie elsewhere."""
 
 NOISE_FLOOR = 0.010
 """Response of the line filters that is no line: sensor, misaligned pores."""
+
+UNKNOWN = 0.15
+"""Where it is not skin nothing is to change, and that counts so much."""
 
 TREMBLE = 0.03
 """Noise on the coefficients that the network is told, so that it does not follow theirs."""
@@ -104,10 +114,14 @@ class Critic(nn.Module):
 class SkinBatch:
     """Some pairs, as tensors."""
 
-    picture: Float[Tensor, "batch 9 128 128"]
+    picture: Float[Tensor, "batch 10 128 128"]
     condition: Float[Tensor, "batch 111"]
     light: Float[Tensor, "batch 1 64 64"]
+    """What is to be added to the expected ratio: its smooth part."""
     crease: Float[Tensor, "batch 1 256 256"]
+    """And the rest."""
+    expected: Float[Tensor, "batch 1 256 256"]
+    """Logarithm of the ratio, by :class:`~cdrl_cli.generator.skin.RatioMaps`."""
     mask: Float[Tensor, "batch 1 256 256"]
     """Where the answer shows."""
     weight: Float[Tensor, "batch 1 256 256"]
@@ -120,33 +134,72 @@ class PairSampler:
     Args:
         pairs: Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs`.
         share: How often each pair is drawn.
+        maps: What is expected of everybody.
     """
 
-    def __init__(self, pairs: Mapping[str, np.ndarray], share: Float[np.ndarray, " pairs"]) -> None:
+    def __init__(
+        self,
+        pairs: Mapping[str, np.ndarray],
+        share: Float[np.ndarray, " pairs"],
+        maps: "Expectation",
+    ) -> None:
         self._pairs = pairs
         self._share = share / share.sum()
+        self._maps = maps
 
     def draw(self, count: int, rng: np.random.Generator) -> SkinBatch:
         """A batch to learn from."""
         rows = rng.choice(len(self._share), count, p=self._share)
         strength = np.where(rng.random(count) < 0.65, 1.0, rng.uniform(0.15, 1.0, count))
         strength[rng.random(count) < 0.04] = 0.0
-        strength = torch.from_numpy(strength).float()
-        batch = read_batch(self._pairs, rows, modelled=rng.random(count) < 0.5, strength=strength)
-        picture, condition = batch.picture.clone(), batch.condition.clone()
-        picture[:, :3] = _vary_light(picture[:, :3], rng)
-        picture[:, 3:5] *= torch.from_numpy(rng.uniform(0.85, 1.15, (count, 1, 1, 1))).float()
-        condition[:, : 2 * COEFFICIENTS] += TREMBLE * strength[:, None] * torch.from_numpy(
-            rng.normal(size=(count, 2 * COEFFICIENTS))
-        ).float()
-        untold = torch.from_numpy(rng.random(count) < 0.15)
-        condition[untold, 2 * COEFFICIENTS :] = 0
-        unread = torch.from_numpy(rng.random(count) < 0.1) & ~untold
-        condition[unread, : 2 * COEFFICIENTS] *= 0.3
-        out = SkinBatch(
-            picture, condition, batch.light, batch.crease, batch.mask, batch.weight
+        asked = torch.from_numpy(strength).float()
+        told = read_condition(self._pairs, rows, asked)
+        tremble = torch.from_numpy(rng.normal(size=(count, 2 * COEFFICIENTS))).float()
+        told[:, : 2 * COEFFICIENTS] += TREMBLE * asked[:, None] * tremble
+        lot = rng.random(count)
+        told[torch.from_numpy(lot < 0.15), 2 * COEFFICIENTS :] = 0
+        told[torch.from_numpy(lot > 0.9), : 2 * COEFFICIENTS] *= 0.3
+        modelled = rng.random(count) < 0.5
+        batch = read_batch(
+            self._pairs, rows, modelled=modelled, strength=asked, condition=told, maps=self._maps
         )
-        return mirror(out) if rng.random() < 0.5 else out
+        batch.picture[:, :3] = _vary_light(batch.picture[:, :3], rng)
+        batch.picture[:, 3:5] *= torch.from_numpy(rng.uniform(0.85, 1.15, (count, 1, 1, 1))).float()
+        return mirror(batch) if rng.random() < 0.5 else batch
+
+
+class Expectation:
+    """:class:`~cdrl_cli.generator.skin.RatioMaps` over batches.
+
+    Args:
+        maps: Logarithms of the ratio, linear in the change of coefficients and the emotion.
+    """
+
+    def __init__(self, maps: Float[np.ndarray, "59 side side"]) -> None:
+        self._maps = torch.from_numpy(np.asarray(maps, np.float32))
+
+    def __call__(
+        self, condition: Float[Tensor, "batch 111"], position: Float[Tensor, "batch 3 64 64"]
+    ) -> Float[Tensor, "batch 1 256 256"]:
+        """What is expected where pixels lie at these positions."""
+        mixed = torch.einsum("bk,kyx->byx", condition[:, COEFFICIENTS:], self._maps)[:, None]
+        x, y = position[:, 0] / RATIO_REACH, (position[:, 1] - WINDOW_MIDDLE_Y) / RATIO_REACH
+        grid = torch.stack([x, y], dim=1)
+        grid = functional.interpolate(grid, scale_factor=4.0, mode="bilinear", align_corners=False)
+        return functional.grid_sample(
+            mixed, grid.permute(0, 2, 3, 1), padding_mode="zeros", align_corners=True
+        )
+
+
+def read_condition(
+    pairs: Mapping[str, np.ndarray], rows: np.ndarray, strength: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch 111"]:
+    """What is asked for, so much of the whole way."""
+    source, change, emotion = (
+        torch.from_numpy(pairs[name][rows]).float() for name in ("source", "change", "emotion")
+    )
+    part = strength[:, None]
+    return torch.cat([source, change * part, emotion * part], dim=1)
 
 
 def read_batch(
@@ -155,6 +208,8 @@ def read_batch(
     *,
     modelled: np.ndarray,
     strength: Float[Tensor, " batch"],
+    condition: Float[Tensor, "batch 111"],
+    maps: Expectation,
 ) -> SkinBatch:
     """Pairs as the network sees them.
 
@@ -162,50 +217,52 @@ def read_batch(
         pairs: Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs`.
         rows: Which.
         modelled: Where the flow told is that of the coefficients, not of the landmarks.
-        strength: So much of the whole way is asked for.
+        strength: So much of the whole way is shown.
+        condition: What is asked for.
+        maps: What is expected of everybody.
     """
-    rows = np.asarray(rows)
 
-    def tensor(name: str) -> Tensor:
-        return torch.from_numpy(np.asarray(pairs[name][rows])).float()
+    def planes(name: str) -> Tensor:
+        return torch.from_numpy(np.asarray(pairs[name][rows])).float().permute(0, 3, 1, 2)
 
-    def planes(values: Tensor) -> Tensor:
-        return values.permute(0, 3, 1, 2)
+    def plane(name: str) -> Tensor:
+        return torch.from_numpy(np.asarray(pairs[name][rows])).float()[:, None]
 
     part = strength.view(-1, 1, 1, 1)
-    seen = planes(tensor("seen")) / 127.5 - 1
-    flows = planes(tensor("flow")) / 10
+    flows, position = planes("flow") / 10, planes("position")
     chosen = torch.from_numpy(modelled).view(-1, 1, 1, 1)
     flow = torch.where(chosen, flows[:, 2:], flows[:, :2]) * part
-    small = torch.cat([flow, planes(tensor("position"))], dim=1)
+    small = torch.cat([flow, position], dim=1)
     small = functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
-    mask = tensor("mask")[:, None] / 255
-    trust = tensor("trust")[:, None] / 255
-    picture = torch.cat([seen, small[:, :2], mask, small[:, 2:]], dim=1)
-    change = tensor("change") * strength[:, None]
-    condition = torch.cat([tensor("source"), change, tensor("emotion") * strength[:, None]], dim=1)
+    mask, trust = plane("mask") / 255, plane("trust") / 255
+    expected = maps(condition, position)
+    seen = planes("seen") / 127.5 - 1
+    hint = EXPECTED_GAIN * functional.avg_pool2d(expected, 2)
+    picture = torch.cat([seen, small[:, :2], mask, small[:, 2:], hint], dim=1)
     both = torch.cat([mask, trust], dim=1)
     mask, trust = functional.interpolate(
         both, scale_factor=2.0, mode="bilinear", align_corners=False
     ).chunk(2, dim=1)
-    ratio = tensor("ratio")[:, None] * RATIO_UNIT * part
-    light = _light_of(ratio, mask * trust)
+    known = mask * (UNKNOWN + (1 - UNKNOWN) * trust)
+    missing = plane("ratio") * RATIO_UNIT * part * trust - expected
+    light = _light_of(missing, known)
     spread = functional.interpolate(light, scale_factor=4.0, mode="bilinear", align_corners=False)
-    crease = (ratio - spread) * trust
-    known = mask * (0.15 + 0.85 * trust)
-    return SkinBatch(picture, condition, light, crease, mask, known)
+    return SkinBatch(picture, condition, light, missing - spread, expected, mask, known)
 
 
 def mirror(batch: SkinBatch) -> SkinBatch:
     """The same faces in a mirror."""
-    sign = torch.ones(1, 9, 1, 1)
+    sign = torch.ones(1, CHANNELS, 1, 1)
     sign[:, [3, 6]] = -1
     half = np.array(COUNTERPARTS)
     order = np.concatenate([half, COEFFICIENTS + half, 2 * COEFFICIENTS + np.arange(7)])
     return SkinBatch(
         (batch.picture * sign).flip(3),
         batch.condition[:, order],
-        *(one.flip(3) for one in (batch.light, batch.crease, batch.mask, batch.weight)),
+        *(
+            one.flip(3)
+            for one in (batch.light, batch.crease, batch.expected, batch.mask, batch.weight)
+        ),
     )
 
 
@@ -256,23 +313,27 @@ class LineEnergy:
     """How much line of each width, direction and sign lies about each place."""
 
     def __init__(self) -> None:
-        self._filters = [_line_filters(sigma) for sigma in CREASE_SCALES_PX]
+        self._filters = _line_filters(CREASE_PX)
 
     def __call__(
         self, crease: Float[Tensor, "batch 1 256 256"], mask: Float[Tensor, "batch 1 256 256"]
     ) -> Float[Tensor, "batch energies 16 16"]:
         """Responses above the noise floor, rectified, pooled."""
-        found = []
-        for filters in self._filters:
-            lines = functional.conv2d(crease, filters.to(crease), padding=filters.shape[2] // 2)
+        filters, found = self._filters.to(crease), []
+        crease, mask = functional.avg_pool2d(crease, 2), functional.avg_pool2d(mask, 2)
+        for octave in range(1, 3):
+            lines = functional.conv2d(crease, filters, padding=filters.shape[2] // 2)
             both = torch.cat([lines, -lines], dim=1)
-            found.append(functional.relu(both - NOISE_FLOOR) * mask)
-        return functional.avg_pool2d(torch.cat(found, dim=1), POOL_PX, POOL_PX // 2, POOL_PX // 4)
+            strong = functional.relu(both - NOISE_FLOOR) * mask
+            pool = POOL_PX >> octave
+            found.append(functional.avg_pool2d(strong, pool, pool // 2, pool // 4))
+            crease, mask = functional.avg_pool2d(crease, 2), functional.avg_pool2d(mask, 2)
+        return torch.cat(found, dim=1)
 
 
 def _line_filters(sigma: float) -> Float[Tensor, "4 1 side side"]:
     """Second derivative of a Gaussian across four directions; a line of depth 1 answers about 1."""
-    reach = round(3.5 * sigma)
+    reach = round(3 * sigma)
     y, x = torch.meshgrid(*(2 * [torch.arange(-reach, reach + 1.0)]), indexing="ij")
     bell = torch.exp(-(x**2 + y**2) / (2 * sigma**2))
     filters = []
@@ -293,6 +354,7 @@ class SkinTraining:
         pairs: Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs` to learn from.
         share: How often each pair is drawn.
         proof: The same of other people, looked at only.
+        maps: Of :class:`~cdrl_cli.generator.skin.RatioMaps`.
         run: Folder of the checkpoint and the log.
         going_on: Continue from the checkpoint there.
     """
@@ -303,6 +365,7 @@ class SkinTraining:
         pairs: Mapping[str, np.ndarray],
         share: Float[np.ndarray, " pairs"],
         proof: Mapping[str, np.ndarray],
+        maps: Float[np.ndarray, "59 side side"],
         *,
         run: Path,
         going_on: bool = False,
@@ -314,7 +377,8 @@ class SkinTraining:
             torch.manual_seed(schedule.seed)
             self.network, self.critic = SkinNet(config.model), Critic()
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
-        self._sampler = PairSampler(pairs, share)
+        self.expectation = Expectation(maps)
+        self._sampler = PairSampler(pairs, share, self.expectation)
         self._proof = proof
         self._energy = LineEnergy()
         self._optimiser = torch.optim.AdamW(
@@ -424,10 +488,17 @@ class SkinTraining:
         area = known.mean() + 1e-6
         apart = functional.smooth_l1_loss(light, batch.light, beta=0.05, reduction="none")
         fine = functional.smooth_l1_loss(crease, batch.crease, beta=0.08, reduction="none")
-        wanted, shown = (self._energy(one, batch.weight) for one in (batch.crease, crease))
+        spread = functional.interpolate(
+            batch.light, scale_factor=4.0, mode="bilinear", align_corners=False
+        )
+        # The light's second derivatives are nothing beside the creases'.
+        wanted, shown = (
+            self._energy(batch.expected + spread + one, batch.weight)
+            for one in (batch.crease, crease)
+        )
         dark = torch.log(_grey(batch.picture[:, :3]) + 0.06)
         grain = dark - _blur(dark, 1.5)
-        drawn = functional.avg_pool2d(crease, 2)
+        drawn = functional.avg_pool2d(batch.expected + crease, 2)
         drawn = drawn - _blur(drawn, 1.5)
         pool = 9
         both = functional.avg_pool2d(grain * drawn, pool, 4)
@@ -455,8 +526,8 @@ class SkinTraining:
         skin = _grey(batch.picture[:, :3])
         skin = functional.interpolate(skin, scale_factor=2.0, mode="bilinear", align_corners=False)
         place = functional.interpolate(batch.picture[:, 6:8], scale_factor=2.0)
-        ratio = join(light, crease) * batch.weight
-        stack = torch.cat([4 * crease * batch.weight, 2 * skin * ratio.exp() - 1, place], dim=1)
+        ratio = (batch.expected + join(light, crease)) * batch.weight
+        stack = torch.cat([4 * ratio, 2 * skin * ratio.exp() - 1, place], dim=1)
         return torch.stack(
             [
                 one[:, y : y + PATCH_PX, x : x + PATCH_PX]
@@ -465,24 +536,40 @@ class SkinTraining:
         )
 
     def validate(self) -> dict[str, float]:
-        """On people never learned from: shares of light and creases explained; energy drawn."""
+        """On people never learned from: what is left of light, creases and lines; lines drawn.
+
+        Each relative to what there is.
+        """
         count = len(self._proof["change"])
         sums: dict[str, float] = {}
         network = self.average.eval()
         for start in range(0, count, 8):
             rows = np.arange(start, min(start + 8, count))
+            whole = torch.ones(len(rows))
             batch = read_batch(
-                self._proof, rows, modelled=rows % 2 == 1, strength=torch.ones(len(rows))
+                self._proof,
+                rows,
+                modelled=rows % 2 == 1,
+                strength=whole,
+                condition=read_condition(self._proof, rows, whole),
+                maps=self.expectation,
             )
             with torch.no_grad():
                 light, crease = network(batch.picture, batch.condition)
+                answer = batch.expected + join(light, crease)
+                truth = batch.expected + join(batch.light, batch.crease)
                 known = functional.avg_pool2d(batch.weight, 4)
-                shown, wanted = (self._energy(k, batch.weight) for k in (crease, batch.crease))
+                smooth, smooth0 = (_light_of(one, batch.weight) for one in (answer, truth))
+                fine, fine0 = (
+                    one - functional.interpolate(soft, scale_factor=4.0, mode="bilinear")
+                    for one, soft in ((answer, smooth), (truth, smooth0))
+                )
+                shown, wanted = (self._energy(one, batch.weight) for one in (answer, truth))
                 for name, one in {
-                    "light": ((light - batch.light).abs() * known).sum(),
-                    "light0": (batch.light.abs() * known).sum(),
-                    "crease": ((crease - batch.crease).abs() * batch.weight).sum(),
-                    "crease0": (batch.crease.abs() * batch.weight).sum(),
+                    "light": ((smooth - smooth0).abs() * known).sum(),
+                    "light0": (smooth0.abs() * known).sum(),
+                    "crease": ((fine - fine0).abs() * batch.weight).sum(),
+                    "crease0": (fine0.abs() * batch.weight).sum(),
                     "energy": (shown - wanted).abs().sum(),
                     "energy0": wanted.sum(),
                     "shown": shown.sum(),
