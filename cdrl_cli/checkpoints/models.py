@@ -125,7 +125,7 @@ def load_models(
                 )
         motion = open_motion(files[0])
         renderer = LearnedRenderer(
-            warp, FoldMaps.draw(numbers["canonical_xyz"]), open_network(files[1])
+            warp, open_network(files[1]), FoldMaps.draw(numbers["canonical_xyz"])
         )
     return Models(
         weight_set=weight_set,

@@ -19,9 +19,11 @@ from cdrl_cli.face.landmarks import MESH_LANDMARKS, Landmarker
 from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
 from cdrl_cli.generator.renderer import RING_REACH
 from cdrl_cli.generator.skin import (
+    SEEN_SIZE,
     WINDOW_EYE_DISTANCE_PX,
     WINDOW_SIZE,
-    SkinMask,
+    SkinMasks,
+    read_map,
     window_from_crop,
 )
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate
@@ -29,9 +31,6 @@ from cdrl_cli.media import open_video
 
 PHOTOS_A_LANDMARKER = 200
 """A landmarker that has seen some 700 stills finds no face any more."""
-
-SEEN_SIZE = WINDOW_SIZE // 2
-"""Side of what the network sees: pores and freckles are not in it, so it cannot erase them."""
 
 RATIO_UNIT = 0.8 / 127
 """Of the stored logarithm of a ratio."""
@@ -77,7 +76,7 @@ class SkinPairs:
     position: Float32[np.ndarray, "pairs 64 64 3"]
     """On the canonical face, head space. float16."""
     mask: UInt8[np.ndarray, "pairs 128 128"]
-    """:class:`~cdrl_cli.generator.skin.SkinMask`, 0..255."""
+    """The ``skin`` of :class:`~cdrl_cli.generator.skin.SkinMasks`, 0..255."""
     ratio: Int8[np.ndarray, "pairs 256 256"]
     """Logarithm of the ratio, in :data:`RATIO_UNIT`."""
     trust: UInt8[np.ndarray, "pairs 128 128"]
@@ -174,7 +173,7 @@ class PairMaker:
             [canonical[:MESH_LANDMARKS], RING_REACH * canonical[models.mesh.oval]]
         )
         self._basis = models.basis.displacement
-        self._mask = SkinMask(canonical, models.mesh.oval.tolist())
+        self._mask = SkinMasks.draw(canonical, models.mesh.oval).skin
         grid = np.arange(WINDOW_SIZE, dtype=np.float32)
         self._x, self._y = np.meshgrid(grid, grid)
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -215,7 +214,7 @@ class PairMaker:
         flow = flow + self._refine(moved, wanted)
         moved = self._fetch(faces.image[first], flow)
         position = spread[..., 2:5]
-        mask = self._mask.at(position)
+        mask = read_map(self._mask, position)
         # A deep crease is darker than skin; where there was skin before it is forgiven to be.
         before = cv2.erode(skin_likelihood(moved, mask), np.ones((5, 5)))
         after = cv2.erode(skin_likelihood(wanted, mask, forgiving=1.9), np.ones((3, 3)))

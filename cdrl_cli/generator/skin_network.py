@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.landmarks import COEFFICIENTS
+from cdrl_cli.face.blendshapes import COEFFICIENTS
+from cdrl_cli.generator.skin import RATIO_REACH, SEEN_SIZE, WINDOW_MIDDLE_Y
 
 CONDITION = 2 * COEFFICIENTS + len(Emotion)
 """Length of the condition: the source's coefficients, their change, the emotion."""
@@ -24,7 +25,6 @@ canonical face (x, y, z in head space), what is expected of everybody (logarithm
 
 EXPECTED_GAIN = 4.0
 
-SEEN_SIZE, WINDOW_SIZE = 128, 256
 
 MAX_LIGHT, MAX_CREASE = 0.5, 0.7
 """Logarithm of the brightness that either part gives or takes, at most."""
@@ -101,10 +101,7 @@ class SkinNet(nn.Module):
         for narrow, block in zip(self.narrow, self.up, strict=True):
             if x.shape[2] == SEEN_SIZE // 2:
                 light = x
-            x = functional.interpolate(
-                narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False
-            )
-            x = block(torch.cat([x, kept.pop()], dim=1), told)
+            x = block(torch.cat([_double(narrow(x)), kept.pop()], dim=1), told)
         change = condition[:, COEFFICIENTS:]
         gate = 1 - torch.exp(-(change.square().sum(dim=1) + 1e-12).sqrt() / FULL_GATE)
         gate = gate.view(-1, 1, 1, 1)
@@ -116,12 +113,68 @@ class SkinNet(nn.Module):
         return gate * shade, gate * MAX_CREASE * torch.tanh(crease)
 
 
+class Expectation(nn.Module):
+    """What is expected of everybody: ratios on the canonical face, linear in what is asked for.
+
+    Args:
+        loadings: How much of each map a unit of each coefficient's change and of each emotion adds.
+        maps: Logarithms of the ratio, over :data:`~cdrl_cli.generator.skin.RATIO_REACH`.
+    """
+
+    loadings: Tensor
+    maps: Tensor
+
+    def __init__(
+        self, loadings: Float[Tensor, "59 maps"], maps: Float[Tensor, "maps side side"]
+    ) -> None:
+        super().__init__()
+        self.register_buffer("loadings", loadings)
+        self.register_buffer("maps", maps)
+
+    def forward(
+        self, position: Float[Tensor, "batch 3 128 128"], condition: Float[Tensor, "batch 111"]
+    ) -> Float[Tensor, "batch 1 256 256"]:
+        """The logarithm of the ratio where pixels lie at these positions."""
+        shares = condition[:, COEFFICIENTS:] @ self.loadings
+        mixed = (shares @ self.maps.flatten(1)).view(-1, 1, *self.maps.shape[1:])
+        x, y = position[:, 0] / RATIO_REACH, (position[:, 1] - WINDOW_MIDDLE_Y) / RATIO_REACH
+        grid = _double(torch.stack([x, y], dim=1)).permute(0, 2, 3, 1)
+        return functional.grid_sample(mixed, grid, padding_mode="zeros", align_corners=True)
+
+
+class SkinModel(nn.Module):
+    """Expectation and network together, as they are shipped."""
+
+    def __init__(self, expectation: Expectation, network: SkinNet) -> None:
+        super().__init__()
+        self.expectation = expectation
+        self.network = network
+
+    def forward(
+        self, picture: Float[Tensor, "batch 9 128 128"], condition: Float[Tensor, "batch 111"]
+    ) -> Float[Tensor, "batch 1 256 256"]:
+        """Logarithm of how much lighter each pixel of the window becomes, before the mask.
+
+        Args:
+            picture: See :data:`CHANNELS`, without the last.
+            condition: See :meth:`SkinNet.forward`.
+        """
+        expected = self.expectation(picture[:, 6:9], condition)
+        hint = EXPECTED_GAIN * functional.avg_pool2d(expected, 2)
+        light, crease = self.network(torch.cat([picture, hint], dim=1), condition)
+        return expected + join(light, crease)
+
+
 def join(
     light: Float[Tensor, "batch 1 64 64"], crease: Float[Tensor, "batch 1 256 256"]
 ) -> Float[Tensor, "batch 1 256 256"]:
     """Light and creases together."""
-    spread = functional.interpolate(light, scale_factor=4.0, mode="bilinear", align_corners=False)
-    return spread + crease
+    return _double(_double(light)) + crease
+
+
+def _double(values: Tensor) -> Tensor:
+    """Twice the size."""
+    return functional.interpolate(values, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 class _Block(nn.Module):

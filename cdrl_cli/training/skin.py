@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.data.skin_pairs import RATIO_UNIT
-from cdrl_cli.face.landmarks import COEFFICIENTS, COUNTERPARTS
-from cdrl_cli.generator.skin import RATIO_REACH, WINDOW_MIDDLE_Y
+from cdrl_cli.face.blendshapes import COEFFICIENTS, COUNTERPARTS
 from cdrl_cli.generator.skin_network import (
     CHANNELS,
     EXPECTED_GAIN,
+    Expectation,
     SkinNet,
     SkinNetConfig,
     join,
@@ -121,7 +121,7 @@ class SkinBatch:
     crease: Float[Tensor, "batch 1 256 256"]
     """And the rest."""
     expected: Float[Tensor, "batch 1 256 256"]
-    """Logarithm of the ratio, by :class:`~cdrl_cli.generator.skin.RatioMaps`."""
+    """Logarithm of the ratio, by :class:`~cdrl_cli.generator.skin_network.Expectation`."""
     mask: Float[Tensor, "batch 1 256 256"]
     """Where the answer shows."""
     weight: Float[Tensor, "batch 1 256 256"]
@@ -141,7 +141,7 @@ class PairSampler:
         self,
         pairs: Mapping[str, np.ndarray],
         share: Float[np.ndarray, " pairs"],
-        maps: "Expectation",
+        maps: Expectation,
     ) -> None:
         self._pairs = pairs
         self._share = share / share.sum()
@@ -166,29 +166,6 @@ class PairSampler:
         batch.picture[:, :3] = _vary_light(batch.picture[:, :3], rng)
         batch.picture[:, 3:5] *= torch.from_numpy(rng.uniform(0.85, 1.15, (count, 1, 1, 1))).float()
         return mirror(batch) if rng.random() < 0.5 else batch
-
-
-class Expectation:
-    """:class:`~cdrl_cli.generator.skin.RatioMaps` over batches.
-
-    Args:
-        maps: Logarithms of the ratio, linear in the change of coefficients and the emotion.
-    """
-
-    def __init__(self, maps: Float[np.ndarray, "59 side side"]) -> None:
-        self._maps = torch.from_numpy(np.asarray(maps, np.float32))
-
-    def __call__(
-        self, condition: Float[Tensor, "batch 111"], position: Float[Tensor, "batch 3 64 64"]
-    ) -> Float[Tensor, "batch 1 256 256"]:
-        """What is expected where pixels lie at these positions."""
-        mixed = torch.einsum("bk,kyx->byx", condition[:, COEFFICIENTS:], self._maps)[:, None]
-        x, y = position[:, 0] / RATIO_REACH, (position[:, 1] - WINDOW_MIDDLE_Y) / RATIO_REACH
-        grid = torch.stack([x, y], dim=1)
-        grid = functional.interpolate(grid, scale_factor=4.0, mode="bilinear", align_corners=False)
-        return functional.grid_sample(
-            mixed, grid.permute(0, 2, 3, 1), padding_mode="zeros", align_corners=True
-        )
 
 
 def read_condition(
@@ -235,7 +212,7 @@ def read_batch(
     small = torch.cat([flow, position], dim=1)
     small = functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
     mask, trust = plane("mask") / 255, plane("trust") / 255
-    expected = maps(condition, position)
+    expected = maps(small[:, 2:], condition)
     seen = planes("seen") / 127.5 - 1
     hint = EXPECTED_GAIN * functional.avg_pool2d(expected, 2)
     picture = torch.cat([seen, small[:, :2], mask, small[:, 2:], hint], dim=1)
@@ -354,7 +331,7 @@ class SkinTraining:
         pairs: Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs` to learn from.
         share: How often each pair is drawn.
         proof: The same of other people, looked at only.
-        maps: Of :class:`~cdrl_cli.generator.skin.RatioMaps`.
+        maps: What is expected of everybody.
         run: Folder of the checkpoint and the log.
         going_on: Continue from the checkpoint there.
     """
@@ -365,7 +342,7 @@ class SkinTraining:
         pairs: Mapping[str, np.ndarray],
         share: Float[np.ndarray, " pairs"],
         proof: Mapping[str, np.ndarray],
-        maps: Float[np.ndarray, "59 side side"],
+        maps: Expectation,
         *,
         run: Path,
         going_on: bool = False,
@@ -377,7 +354,7 @@ class SkinTraining:
             torch.manual_seed(schedule.seed)
             self.network, self.critic = SkinNet(config.model), Critic()
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
-        self.expectation = Expectation(maps)
+        self.expectation = maps
         self._sampler = PairSampler(pairs, share, self.expectation)
         self._proof = proof
         self._energy = LineEnergy()
