@@ -4,33 +4,26 @@ The logarithm of the ratio of their brightness (expression ratio image, Liu et a
 the window of :mod:`cdrl_cli.generator.skin`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int8, UInt8
 
-from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.data.photos import Photo
-from cdrl_cli.face.alignment import crop_face
-from cdrl_cli.face.landmarks import MESH_LANDMARKS, Landmarker
-from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
-from cdrl_cli.generator.renderer import RING_REACH
+from cdrl_cli.face.landmarks import MESH_LANDMARKS
+from cdrl_cli.generator.renderer import RING_REACH, ring_positions
 from cdrl_cli.generator.skin import (
+    RATIO_REACH,
+    RATIO_SIDE,
     SEEN_SIZE,
     WINDOW_EYE_DISTANCE_PX,
+    WINDOW_MIDDLE_Y,
     WINDOW_SIZE,
     SkinMasks,
     read_map,
-    window_from_crop,
 )
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate
-from cdrl_cli.media import open_video
-
-PHOTOS_A_LANDMARKER = 200
-"""A landmarker that has seen some 700 stills finds no face any more."""
 
 RATIO_UNIT = 0.8 / 127
 """Of the stored logarithm of a ratio."""
@@ -43,6 +36,9 @@ REFINE_SOFTNESS_PX, REFINE_MOST_PX = 4.0, 5.0
 
 DENOISE_PX = 0.8
 """Blur of the ratio: noise of the sensor is no crease."""
+
+_CLEARLY, _LEAST_PIXELS = 0.9, 100
+"""Mask from which a pixel shows what colour the skin has, and how many such there must be."""
 
 MOST_TURN_DEG = 10.0
 """Heads of a pair may be turned by so much against each other."""
@@ -81,6 +77,9 @@ class SkinPairs:
     """Logarithm of the ratio, in :data:`RATIO_UNIT`."""
     trust: UInt8[np.ndarray, "pairs 128 128"]
     """How far a pixel is skin in both photographs, 0..255."""
+    flat: Int8[np.ndarray, "pairs 208 208"]
+    """The ratio times the trust on the canonical face, over
+    :data:`~cdrl_cli.generator.skin.RATIO_REACH`; in :data:`RATIO_UNIT`."""
     source: Float32[np.ndarray, "pairs 52"]
     """Coefficients of the first photograph."""
     change: Float32[np.ndarray, "pairs 52"]
@@ -91,100 +90,35 @@ class SkinPairs:
     """Places in :class:`FacePhotos`."""
 
 
-def gather_faces(
-    photos: Sequence[Photo],
-    models: Models,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> FacePhotos:
-    """Find the largest face of each photograph and cut its window out; without a face it is left out.
-
-    Args:
-        photos: Stills.
-        models: Landmarker and head model.
-        progress: Called with (photographs done, photographs in all).
-    """
-    found: list[tuple[np.ndarray, ...]] = []
-    landmarker: Landmarker | None = None
-    for done, photo in enumerate(photos):
-        if done % PHOTOS_A_LANDMARKER == 0:
-            if landmarker:
-                landmarker.close()
-            landmarker = models.open_landmarker(max_faces=1)
-        assert landmarker is not None
-        found += [(*one, np.float32(done)) for one in _look_at(photo.path, landmarker, models)]
-        if progress:
-            progress(done + 1, len(photos))
-    if landmarker:
-        landmarker.close()
-    columns = [np.stack(column) for column in zip(*found, strict=True)]
-    return FacePhotos(*columns)
-
-
-def _look_at(
-    path: Path, landmarker: Landmarker, models: Models
-) -> Iterator[tuple[np.ndarray, ...]]:
-    with open_video(path) as video:
-        frame = next(iter(video))
-    picture = frame.picture(DETECTION_SIDE_PX)
-    # Forget the face before; then once to find it, and once more upright on what was found.
-    landmarker.detect(np.zeros_like(picture))
-    landmarker.detect(picture)
-    for face in find_faces(picture, frame, landmarker, 1.0)[:1]:
-        crop = crop_face(frame, face, models.head.locate(face))
-        window = np.vstack([window_from_crop(), (0, 0, 1)])
-        window_from_frame = (window @ np.vstack([crop.crop_from_frame, (0, 0, 1)]))[:2]
-        zoom = float(np.sqrt(abs(np.linalg.det(window_from_frame[:, :2]))))
-        pixels = frame.rgb((0, 0, frame.width, frame.height))
-        if zoom < 1:
-            pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 / zoom)
-        image = cv2.warpAffine(
-            pixels, window_from_frame, (WINDOW_SIZE, WINDOW_SIZE),
-            flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
-        scale = WINDOW_EYE_DISTANCE_PX / crop.crop_from_head.scale
-        landmarks = crop.landmarks_xyz * scale
-        landmarks[:, :2] += window[:2, 2]
-        pose = crop.crop_from_head
-        linear = scale * pose.scale * pose.rotation
-        shift = scale * pose.translation
-        shift[:2] += window[:2, 2]
-        yield (
-            image,
-            landmarks.astype(np.float32),
-            np.column_stack([linear, shift]).astype(np.float32),
-            crop.expression.astype(np.float32),
-            np.float32(zoom),
-        )
-
-
 class PairMaker:
     """Makes pairs out of two photographs of one person.
 
     Args:
-        models: Mesh, canonical face and expression basis.
+        mesh: The face mesh.
+        canonical_xyz: Canonical face, head space.
+        basis: What one unit of each coefficient does to the landmarks, head space.
     """
 
-    def __init__(self, models: Models) -> None:
-        self._mesh: FaceMesh = models.mesh
-        self._triangles = models.mesh.with_ring()
-        canonical = models.head.canonical_xyz
-        self._positions = np.concatenate(
-            [canonical[:MESH_LANDMARKS], RING_REACH * canonical[models.mesh.oval]]
-        )
-        self._basis = models.basis.displacement
-        self._mask = SkinMasks.draw(canonical, models.mesh.oval).skin
+    def __init__(
+        self,
+        mesh: FaceMesh,
+        canonical_xyz: Float[np.ndarray, "478 3"],
+        basis: Float[np.ndarray, "52 478 3"],
+    ) -> None:
+        self._mesh = mesh
+        self._triangles = mesh.with_ring()
+        self._positions = ring_positions(mesh, canonical_xyz)
+        self._basis = basis
+        self._mask = SkinMasks.draw(canonical_xyz, mesh.oval).skin
+        corner = np.array([-RATIO_REACH, WINDOW_MIDDLE_Y - RATIO_REACH])
+        scale = (RATIO_SIDE - 1) / (2 * RATIO_REACH)
+        self._flat_xy = (canonical_xyz[:MESH_LANDMARKS, :2] - corner) * scale
+        self._flat_depth = canonical_xyz[:MESH_LANDMARKS, 2]
         grid = np.arange(WINDOW_SIZE, dtype=np.float32)
         self._x, self._y = np.meshgrid(grid, grid)
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
-    def turn_deg(self, faces: FacePhotos, first: int, second: int) -> float:
-        """Angle between the lines of sight of two photographs."""
-        one, two = (faces.window_from_head[i, 2, :3] for i in (first, second))
-        cosine = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
-        return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-
-    def make(self, faces: FacePhotos, first: int, second: int) -> dict[str, np.ndarray]:
+    def make(self, faces: FacePhotos, first: int, second: int) -> dict[str, Any]:
         """The pair that takes the first photograph to the second; fields of :class:`SkinPairs`."""
         source, target = faces.landmarks_xyz[first], faces.landmarks_xyz[second]
         change = faces.expression[second] - faces.expression[first]
@@ -195,7 +129,9 @@ class PairMaker:
         moves = points[1] - points[0]
         pose, other = faces.window_from_head[first], faces.window_from_head[second]
         # What the second expression would look like on the first head: no turn, no nod.
-        in_head = np.linalg.solve(other[:, :3].astype(float), (target - other[:, 3]).T.astype(float))
+        in_head = np.linalg.solve(
+            other[:, :3].astype(float), (target - other[:, 3]).T.astype(float)
+        )
         expressive = ((pose[:, :3] @ in_head).T + pose[:, 3] - source)[:MESH_LANDMARKS, :2]
         modelled = np.tensordot(change, self._basis, axes=1) @ pose[:, :3].T
         modelled = modelled[:MESH_LANDMARKS, :2]
@@ -205,7 +141,8 @@ class PairMaker:
             [target[:MESH_LANDMARKS, 2], np.full(len(still), target[:MESH_LANDMARKS, 2].max())]
         )
         values = np.concatenate(
-            [-moves, self._positions, *(-one * 100 / WINDOW_EYE_DISTANCE_PX for one in told)], axis=1
+            [-moves, self._positions, *(-one * 100 / WINDOW_EYE_DISTANCE_PX for one in told)],
+            axis=1,
         )
         spread, _ = interpolate(points[1], values, self._triangles, depth, size=WINDOW_SIZE)
         flow = cv2.GaussianBlur(spread[..., :2], (0, 0), 2.0)
@@ -232,8 +169,9 @@ class PairMaker:
             "flow": cv2.resize(soft, quarter, interpolation=area).astype(np.float16),
             "position": cv2.resize(position, quarter, interpolation=area).astype(np.float16),
             "mask": _to_bytes(cv2.resize(mask, half, interpolation=area)),
-            "ratio": np.clip(np.rint(ratio / RATIO_UNIT), -127, 127).astype(np.int8),
+            "ratio": _to_units(ratio),
             "trust": _to_bytes(cv2.resize(trust, half, interpolation=area)),
+            "flat": _to_units(self._flatten(ratio * trust, target)),
             "source": faces.expression[first],
             "change": change,
             "first": np.float32(first),
@@ -246,6 +184,20 @@ class PairMaker:
             cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
 
+    def _flatten(
+        self, values: Float32[np.ndarray, "256 256"], landmarks: Float32[np.ndarray, "478 3"]
+    ) -> Float32[np.ndarray, "208 208"]:
+        """Values of the window, read where each cell of the canonical face lies in it."""
+        xy, inside = interpolate(
+            self._flat_xy,
+            landmarks[:MESH_LANDMARKS, :2].astype(float),
+            self._mesh.triangles,
+            self._flat_depth,
+            size=RATIO_SIDE,
+        )
+        found = cv2.remap(values, xy[..., 0], xy[..., 1], cv2.INTER_LINEAR)
+        return np.where(inside, found, np.float32(0))
+
     def _refine(self, moved: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """What is left of the way from one picture to the other, soft and short."""
         greys = [cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (wanted, moved)]
@@ -253,6 +205,17 @@ class PairMaker:
         found = cv2.GaussianBlur(found, (0, 0), REFINE_SOFTNESS_PX)
         length = np.linalg.norm(found, axis=2, keepdims=True)
         return np.asarray(found * np.minimum(1, REFINE_MOST_PX / np.maximum(length, 1e-6)))
+
+
+def turn_deg(faces: FacePhotos, first: int, second: int) -> float:
+    """Angle between the lines of sight of two photographs, degrees."""
+    one, two = (faces.window_from_head[i, 2, :3] for i in (first, second))
+    cosine = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _to_units(ratio: Float32[np.ndarray, "height width"]) -> Int8[np.ndarray, "height width"]:
+    return np.clip(np.rint(ratio / RATIO_UNIT), -127, 127).astype(np.int8)
 
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:
@@ -276,8 +239,8 @@ def skin_likelihood(
     """
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     lab = cv2.GaussianBlur(lab, (0, 0), 1.5)
-    inside = lab[mask > 0.9]
-    if len(inside) < 100:  # noqa: PLR2004 - no face to speak of
+    inside = lab[mask > _CLEARLY]
+    if len(inside) < _LEAST_PIXELS:
         return np.zeros(image.shape[:2], np.float32)
     middle = np.median(inside, axis=0)
     spread = 1.48 * np.median(np.abs(inside - middle), axis=0)

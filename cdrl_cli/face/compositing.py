@@ -49,8 +49,8 @@ def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> Video
     """The frame with the rendering in it.
 
     The source's own pixels are warped at native resolution; nothing is enlarged from the crop
-    but the flow, the mask and the changes of colour and light, which are smooth. Outside the mask the frame
-    keeps its bits.
+    but the flow, the mask and the changes of colour and light, which are smooth. Outside the mask
+    the frame keeps its bits.
     """
     box, matrix = crop.box_xyxy, crop.crop_from_frame
     flow = resample_flow(rendering.flow, matrix, box)
@@ -82,9 +82,7 @@ def _shade(
     shade_from_frame[:, 2] += shade.from_crop[:, 2]
     left, top, right, bottom = part
     x, y = box[:2]
-    found = resample(
-        shade.logarithm, shade_from_frame, (x + left, y + top, x + right, y + bottom)
-    )
+    found = resample(shade.logarithm, shade_from_frame, (x + left, y + top, x + right, y + bottom))
     gains = [cv2.exp(share * found) for share in shade.tint]
     return cv2.multiply(pixels, cv2.merge(gains), dtype=_DEPTHS[pixels.dtype.name])
 

@@ -19,7 +19,7 @@ WINDOW_SIZE = 256
 """Side of the window, pixels."""
 
 SEEN_SIZE = WINDOW_SIZE // 2
-"""Side of what the network sees of it: pores and freckles are not in it, so it cannot erase them."""
+"""Side of what the network sees of it: pores and freckles are not in it, so it erases none."""
 
 WINDOW_EYE_DISTANCE_PX = 112.0
 """Window pixels between the outer eye corners: 1.5 times the crop's, so that creases are as fine
@@ -167,7 +167,9 @@ class Skin:
         shown = cv2.warpAffine(mask, self._window_from_crop, (WINDOW_SIZE, WINDOW_SIZE))
         return np.asarray(shade[0, 0] * shown)
 
-    def _see(self, values: Shaped[np.ndarray, "256 256 *more"]) -> Shaped[np.ndarray, "128 128 *more"]:
+    def _see(
+        self, values: Shaped[np.ndarray, "256 256 *more"]
+    ) -> Shaped[np.ndarray, "128 128 *more"]:
         return cv2.warpAffine(values, self._seen_from_crop, (SEEN_SIZE, SEEN_SIZE))
 
 

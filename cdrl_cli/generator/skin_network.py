@@ -5,6 +5,7 @@ them away; where creases lie it tells from the face's shape, its light and its m
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -57,10 +58,7 @@ class SkinNet(nn.Module):
         widths = self.config.widths
         self.condition = nn.Sequential(nn.Linear(CONDITION, TOLD), nn.SiLU(), nn.Linear(TOLD, TOLD))
         self.first = _Block(CHANNELS, widths[0])
-        self.halve = nn.ModuleList(
-            _Block(into, out, stride=2)
-            for into, out in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.halve = nn.ModuleList(_Block(into, out, stride=2) for into, out in pairwise(widths))
         self.refine = nn.ModuleList(_Block(width, width) for width in widths[1:])
         self.narrow = nn.ModuleList(
             nn.Conv2d(widths[k], widths[k - 1], 1) for k in range(len(widths) - 1, 0, -1)

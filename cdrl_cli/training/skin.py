@@ -7,31 +7,33 @@ lines look like lines. Texture that the person has must not be drawn in negative
 misaligned in pairs looks like a wish to blur.
 """
 
-import copy
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cdrl_cli.data.skin_pairs import RATIO_UNIT
+from cdrl_cli.data.skin_pairs import DARK, RATIO_UNIT
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, COUNTERPARTS
+from cdrl_cli.generator.skin import WINDOW_SIZE
 from cdrl_cli.generator.skin_network import (
     CHANNELS,
     EXPECTED_GAIN,
     Expectation,
+    SkinModel,
     SkinNet,
-    SkinNetConfig,
     join,
 )
-from cdrl_cli.training.checkpoint import Stateful, digest_data, resume, run_facts, save_checkpoint
-from cdrl_cli.training.config import DataConfig, ScheduleConfig
-from cdrl_cli.training.log import Log
+from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts, step_rng
+from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation
+from cdrl_cli.training.optimiser import MovingAverage, Optimiser
+from cdrl_cli.training.recipes import SkinConfig
+from cdrl_cli.training.skin_data import SkinData
 
 LIGHT_SOFTNESS_PX = 10.0
 """What is smoother than so many window pixels is light, the rest creases."""
@@ -51,41 +53,27 @@ UNKNOWN = 0.15
 TREMBLE = 0.03
 """Noise on the coefficients that the network is told, so that it does not follow theirs."""
 
-PATCH_PX = 80
-"""Side of what the discriminator sees."""
+PATCH_PX, PATCH_MARGIN_PX = 80, 20
+"""Side of what the critic sees, and how far from the window's rim it ends; window pixels."""
 
+GRAIN_PX, GRAIN_POOL_PX = 1.5, 9
+"""Texture is what is finer than so many half window pixels; it is compared over so many."""
 
-@dataclass(frozen=True, slots=True)
-class SkinLossConfig:
-    """Weights of the terms."""
+WHOLE_ODDS, NONE_ODDS = 0.65, 0.04
+"""Share of the pairs that are shown in full, and of those in which nothing is asked for."""
 
-    light: float = 12.0
-    crease: float = 10.0
-    energy: float = 16.0
-    texture: float = 0.15
-    adversarial: float = 0.03
-    smooth: float = 0.3
+UNTOLD_ODDS, UNREAD_ODDS = 0.15, 0.1
+"""Share of the pairs of which the emotion is not told, and the coefficients hardly."""
 
+VALIDATION_BATCH = 8
+"""Pairs looked at together in validation."""
 
-@dataclass(frozen=True, slots=True)
-class SkinTrainingConfig:
-    """Recipe of the network of light and creases."""
-
-    data: DataConfig = field(default_factory=DataConfig)
-    model: SkinNetConfig = field(default_factory=SkinNetConfig)
-    loss: SkinLossConfig = field(default_factory=SkinLossConfig)
-    schedule: ScheduleConfig = field(
-        default_factory=lambda: ScheduleConfig(
-            steps=4000, learning_rate=2e-3, weight_decay=1e-4, validate_every=100
-        )
-    )
-    batch: int = 8
-    critic_from: float = 0.3
-    """Share of the steps from which the discriminator counts."""
+_FIT_ROWS = 256
+"""Pairs whose flat ratios are held as floats at once."""
 
 
 class Critic(nn.Module):
-    """How real a patch of creases looks, seen with its place and what was asked (LSGAN)."""
+    """How real a patch of skin looks, by its place and what was asked (LSGAN, Mao et al. 2017)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +87,7 @@ class Critic(nn.Module):
             nn.GroupNorm(8, 96),
             nn.LeakyReLU(0.2),
         )
-        self.told = nn.Linear(COEFFICIENTS + 7, 96)
+        self.told = nn.Linear(COEFFICIENTS + len(Emotion), 96)
         self.last = nn.Conv2d(96, 1, 3, 1, 1)
 
     def forward(
@@ -150,26 +138,29 @@ class PairSampler:
     def draw(self, count: int, rng: np.random.Generator) -> SkinBatch:
         """A batch to learn from."""
         rows = rng.choice(len(self._share), count, p=self._share)
-        strength = np.where(rng.random(count) < 0.65, 1.0, rng.uniform(0.15, 1.0, count))
-        strength[rng.random(count) < 0.04] = 0.0
+        strength = np.where(rng.random(count) < WHOLE_ODDS, 1.0, rng.uniform(0.15, 1.0, count))
+        strength[rng.random(count) < NONE_ODDS] = 0.0
         asked = torch.from_numpy(strength).float()
         told = read_condition(self._pairs, rows, asked)
         tremble = torch.from_numpy(rng.normal(size=(count, 2 * COEFFICIENTS))).float()
         told[:, : 2 * COEFFICIENTS] += TREMBLE * asked[:, None] * tremble
         lot = rng.random(count)
-        told[torch.from_numpy(lot < 0.15), 2 * COEFFICIENTS :] = 0
-        told[torch.from_numpy(lot > 0.9), : 2 * COEFFICIENTS] *= 0.3
-        modelled = rng.random(count) < 0.5
+        told[torch.from_numpy(lot < UNTOLD_ODDS), 2 * COEFFICIENTS :] = 0
+        told[torch.from_numpy(lot > 1 - UNREAD_ODDS), : 2 * COEFFICIENTS] *= 0.3
+        modelled = rng.integers(2, size=count) == 1
         batch = read_batch(
             self._pairs, rows, modelled=modelled, strength=asked, condition=told, maps=self._maps
         )
         batch.picture[:, :3] = _vary_light(batch.picture[:, :3], rng)
-        batch.picture[:, 3:5] *= torch.from_numpy(rng.uniform(0.85, 1.15, (count, 1, 1, 1))).float()
-        return mirror(batch) if rng.random() < 0.5 else batch
+        stretch = rng.uniform(0.85, 1.15, (count, 1, 1, 1))
+        batch.picture[:, 3:5] *= torch.from_numpy(stretch).float()
+        return mirror(batch) if rng.integers(2) else batch
 
 
 def read_condition(
-    pairs: Mapping[str, np.ndarray], rows: np.ndarray, strength: Float[Tensor, " batch"]
+    pairs: Mapping[str, np.ndarray],
+    rows: Int[np.ndarray, " batch"],
+    strength: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch 111"]:
     """What is asked for, so much of the whole way."""
     source, change, emotion = (
@@ -181,9 +172,9 @@ def read_condition(
 
 def read_batch(
     pairs: Mapping[str, np.ndarray],
-    rows: np.ndarray,
+    rows: Int[np.ndarray, " batch"],
     *,
-    modelled: np.ndarray,
+    modelled: Bool[np.ndarray, " batch"],
     strength: Float[Tensor, " batch"],
     condition: Float[Tensor, "batch 111"],
     maps: Expectation,
@@ -222,9 +213,8 @@ def read_batch(
     ).chunk(2, dim=1)
     known = mask * (UNKNOWN + (1 - UNKNOWN) * trust)
     missing = plane("ratio") * RATIO_UNIT * part * trust - expected
-    light = _light_of(missing, known)
-    spread = functional.interpolate(light, scale_factor=4.0, mode="bilinear", align_corners=False)
-    return SkinBatch(picture, condition, light, missing - spread, expected, mask, known)
+    light = light_of(missing, known)
+    return SkinBatch(picture, condition, light, missing - _spread(light), expected, mask, known)
 
 
 def mirror(batch: SkinBatch) -> SkinBatch:
@@ -232,7 +222,7 @@ def mirror(batch: SkinBatch) -> SkinBatch:
     sign = torch.ones(1, CHANNELS, 1, 1)
     sign[:, [3, 6]] = -1
     half = np.array(COUNTERPARTS)
-    order = np.concatenate([half, COEFFICIENTS + half, 2 * COEFFICIENTS + np.arange(7)])
+    order = np.concatenate([half, COEFFICIENTS + half, 2 * COEFFICIENTS + np.arange(len(Emotion))])
     return SkinBatch(
         (batch.picture * sign).flip(3),
         batch.condition[:, order],
@@ -261,7 +251,7 @@ def _vary_light(
     return (image + noise).clamp(0, 1) * 2 - 1
 
 
-def _light_of(
+def light_of(
     ratio: Float[Tensor, "batch 1 256 256"], weight: Float[Tensor, "batch 1 256 256"]
 ) -> Float[Tensor, "batch 1 64 64"]:
     """The smooth part where the ratio is known, mean 0 over the face."""
@@ -271,6 +261,11 @@ def _light_of(
     light = soft[:, :1] / (soft[:, 1:] + 0.05)
     mean = (light * known).sum(dim=(2, 3), keepdim=True)
     return light - mean / (known.sum(dim=(2, 3), keepdim=True) + 1e-3)
+
+
+def _spread(light: Float[Tensor, "batch 1 64 64"]) -> Float[Tensor, "batch 1 256 256"]:
+    """Light, on all of the window's pixels."""
+    return join(light, light.new_zeros(len(light), 1, WINDOW_SIZE, WINDOW_SIZE))
 
 
 def _blur(values: Tensor, sigma: float) -> Tensor:
@@ -323,205 +318,122 @@ def _line_filters(sigma: float) -> Float[Tensor, "4 1 side side"]:
     return torch.stack(filters)[:, None]
 
 
-class SkinTraining:
-    """One run of training.
+class SkinTask(Task):
+    """The network of light and creases, and the critic that it learns against.
 
     Args:
         config: The recipe.
-        pairs: Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs` to learn from.
-        share: How often each pair is drawn.
-        proof: The same of other people, looked at only.
-        maps: What is expected of everybody.
-        run: Folder of the checkpoint and the log.
-        going_on: Continue from the checkpoint there.
+        data: Pairs to learn from, and of other people to validate on.
+        expectation: What is expected of everybody (:func:`fit_expectation`).
     """
 
-    def __init__(
-        self,
-        config: SkinTrainingConfig,
-        pairs: Mapping[str, np.ndarray],
-        share: Float[np.ndarray, " pairs"],
-        proof: Mapping[str, np.ndarray],
-        maps: Expectation,
-        *,
-        run: Path,
-        going_on: bool = False,
-    ) -> None:
+    def __init__(self, config: SkinConfig, data: SkinData, expectation: Expectation) -> None:
         schedule = config.schedule
-        torch.set_num_threads(schedule.threads)
-        self.config = config
+        self._config, self._proof = config, data.proof
+        self._expectation = expectation
+        self._sampler = PairSampler(data.pairs, data.share, expectation)
+        self._energy = LineEnergy()
+        self.generator = torch.Generator().manual_seed(schedule.seed)
         with torch.random.fork_rng():
             torch.manual_seed(schedule.seed)
-            self.network, self.critic = SkinNet(config.model), Critic()
-        self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
-        self.expectation = maps
-        self._sampler = PairSampler(pairs, share, self.expectation)
-        self._proof = proof
-        self._energy = LineEnergy()
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), schedule.learning_rate, betas=(0.8, 0.99),
+            self._network, self._critic = SkinNet(config.model), Critic()
+        self._average = MovingAverage.of(self._network, decay=0.995)
+        self._optimiser = Optimiser(
+            self._network,
+            learning_rate=schedule.learning_rate,
+            steps=schedule.steps,
             weight_decay=schedule.weight_decay,
-        )  # fmt: skip
-        self._rate = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimiser, schedule.learning_rate, schedule.steps, pct_start=0.06
+            betas=(0.8, 0.99),
+            rising=0.06,
+            clip=1.0,
         )
-        self._critic_optimiser = torch.optim.AdamW(
-            self.critic.parameters(), 4e-4, betas=(0.5, 0.99)
+        self._critic_optimiser = Optimiser(
+            self._critic, learning_rate=config.critic_rate, steps=None, betas=(0.5, 0.99)
         )
-        self.generator = torch.Generator().manual_seed(schedule.seed)
-        self.step = 0
-        self._facts = run_facts(config, digest_data([pairs["change"], pairs["emotion"]]))
-        self._parts: dict[str, Stateful] = {
-            "network": self.network,
-            "critic": self.critic,
-            "average": self.average,
-            "optimiser": self._optimiser,
-            "critic_optimiser": self._critic_optimiser,
-            "rate": self._rate,
-        }
-        self._checkpoint = run / "last.pt"
-        if going_on:
-            self.step, _ = resume(
-                self._checkpoint, self._facts, parts=self._parts, generator=self.generator
-            )
-        self._log = Log(run / "log.csv", since=self.step)
-        self._rows: list[dict[str, float]] = []
-
-    def train(self, *, progress: Callable[[int, int], None] | None = None) -> dict[str, str]:
-        """Take all steps; returns the facts of the run."""
-        schedule = self.config.schedule
-        saved_s = time.monotonic()
-        while self.step < schedule.steps:
-            self._rows.append(self.learn())
-            if self.step % schedule.validate_every == 0:
-                self._note()
-            if time.monotonic() - saved_s > schedule.save_every_s:
-                self.save()
-                saved_s = time.monotonic()
-            if progress:
-                progress(self.step, schedule.steps)
-        self.save()
-        return self.facts
 
     @property
-    def facts(self) -> dict[str, str]:
-        """What a weight file says of this run."""
-        return self._facts.describe("spfem train skin") | {"steps": str(self.step)}
+    def parts(self) -> dict[str, Stateful]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        return {
+            "network": self._network,
+            "critic": self._critic,
+            "optimiser": self._optimiser,
+            "critic optimiser": self._critic_optimiser,
+        }
 
-    def save(self) -> None:
-        """Write the checkpoint."""
-        save_checkpoint(
-            self._checkpoint, self._facts, step=self.step, parts=self._parts,
-            generator=self.generator,
-        )  # fmt: skip
+    @property
+    def product(self) -> SkinNet:
+        """The averaged network."""
+        network = self._average.average.module
+        assert isinstance(network, SkinNet)
+        return network
 
-    def learn(self) -> dict[str, float]:
-        """One step; returns each term's value."""
-        config, weights = self.config, self.config.loss
-        # Of the step alone, so that a run that was cut goes on as if it had not been.
-        rng = np.random.default_rng((config.schedule.seed, self.step))
+    @property
+    def averages(self) -> dict[str, MovingAverage]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        return {"network": self._average}
+
+    def updates(self, step: int) -> Iterator[Update]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        config, weights = self._config, self._config.loss
+        rng = step_rng(config.schedule.seed, step)
         batch = self._sampler.draw(config.batch, rng)
-        light, crease = self.network(batch.picture, batch.condition)
-        terms = self._compare(batch, light, crease)
-        total = sum((getattr(weights, name) * one for name, one in terms.items()), light.new_zeros(()))
-        judged = self.step >= config.critic_from * config.schedule.steps and weights.adversarial > 0
-        corners = rng.integers(20, 256 - PATCH_PX - 20, size=(config.batch, 2))
-        if judged:
-            self.critic.requires_grad_(requires_grad=False)
-            asked = batch.condition[:, COEFFICIENTS:]
-            seen = self._patches(batch, light, crease, corners)
-            terms["adversarial"] = (self.critic(seen, asked) - 1).square().mean()
-            total = total + weights.adversarial * terms["adversarial"]
-            self.critic.requires_grad_(requires_grad=True)
-        self._optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self._optimiser.step()
-        self._rate.step()
-        if judged:
-            real = self._patches(batch, batch.light, batch.crease, corners)
-            told = (self.critic(real, asked) - 1).square().mean()
-            fooled = self.critic(seen.detach(), asked).square().mean()
-            self._critic_optimiser.zero_grad()
-            (told + fooled).backward()
-            self._critic_optimiser.step()
-            terms["critic"] = told + fooled
-        keep = min(0.995, self.step / (self.step + 10))
-        with torch.no_grad():
-            for mean, now in zip(
-                self.average.parameters(), self.network.parameters(), strict=True
-            ):
-                mean.lerp_(now, 1 - keep)
-        self.step += 1
-        return {name: float(one.detach()) for name, one in terms.items()}
+        light, crease = self._network(batch.picture, batch.condition)
+        losses = [
+            Loss(name, value, getattr(weights, name))
+            for name, value in self._compare(batch, light, crease).items()
+        ]
+        judged = step >= config.critic_from * config.schedule.steps and weights.adversarial > 0
+        if not judged:
+            yield Update(losses, [self._optimiser])
+            return
+        corners = rng.integers(
+            PATCH_MARGIN_PX, WINDOW_SIZE - PATCH_PX - PATCH_MARGIN_PX, (config.batch, 2)
+        )
+        asked = batch.condition[:, COEFFICIENTS:]
+        seen = cut_patches(batch, light, crease, corners)
+        self._critic.requires_grad_(requires_grad=False)
+        fooled = (self._critic(seen, asked) - 1).square().mean()
+        self._critic.requires_grad_(requires_grad=True)
+        yield Update([*losses, Loss("adversarial", fooled, weights.adversarial)], [self._optimiser])
+        real = cut_patches(batch, batch.light, batch.crease, corners)
+        told = (self._critic(real, asked) - 1).square().mean()
+        caught = self._critic(seen.detach(), asked).square().mean()
+        yield Update([Loss("critic", told + caught)], [self._critic_optimiser])
 
     def _compare(
         self,
         batch: SkinBatch,
         light: Float[Tensor, "batch 1 64 64"],
         crease: Float[Tensor, "batch 1 256 256"],
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The terms on the answer itself, by the names of their weights."""
         known = functional.avg_pool2d(batch.weight, 4)
         area = known.mean() + 1e-6
         apart = functional.smooth_l1_loss(light, batch.light, beta=0.05, reduction="none")
         fine = functional.smooth_l1_loss(crease, batch.crease, beta=0.08, reduction="none")
-        spread = functional.interpolate(
-            batch.light, scale_factor=4.0, mode="bilinear", align_corners=False
-        )
         # The light's second derivatives are nothing beside the creases'.
-        wanted, shown = (
-            self._energy(batch.expected + spread + one, batch.weight)
-            for one in (batch.crease, crease)
-        )
-        dark = torch.log(_grey(batch.picture[:, :3]) + 0.06)
-        grain = dark - _blur(dark, 1.5)
-        drawn = functional.avg_pool2d(batch.expected + crease, 2)
-        drawn = drawn - _blur(drawn, 1.5)
-        pool = 9
-        both = functional.avg_pool2d(grain * drawn, pool, 4)
-        alone = functional.avg_pool2d(grain.square(), pool, 4)
-        # So much of the texture's contrast is taken away hereabouts.
-        erased = functional.relu(-both / (alone + 2e-4))
-        small = functional.avg_pool2d(batch.mask, 2)
-        sparse = (crease.abs() * batch.mask).mean() / area
+        base = batch.expected + _spread(batch.light)
+        wanted, shown = (self._energy(base + one, batch.weight) for one in (batch.crease, crease))
         return {
             "light": (apart * known).mean() / area,
             "crease": (fine * batch.weight).mean() / area,
             "energy": (wanted - shown).abs().mean() / area,
-            "texture": (erased * functional.avg_pool2d(small, pool, 4)).mean() / area,
-            "smooth": sparse,
+            "texture": _erased(batch, crease) / area,
+            "sparse": (crease.abs() * batch.mask).mean() / area,
         }
 
-    def _patches(
-        self,
-        batch: SkinBatch,
-        light: Float[Tensor, "batch 1 64 64"],
-        crease: Float[Tensor, "batch 1 256 256"],
-        corners: np.ndarray,
-    ) -> Float[Tensor, "batch 4 80 80"]:
-        """Creases, the skin that they make, and where on the face: cut out."""
-        skin = _grey(batch.picture[:, :3])
-        skin = functional.interpolate(skin, scale_factor=2.0, mode="bilinear", align_corners=False)
-        place = functional.interpolate(batch.picture[:, 6:8], scale_factor=2.0)
-        ratio = (batch.expected + join(light, crease)) * batch.weight
-        stack = torch.cat([4 * ratio, 2 * skin * ratio.exp() - 1, place], dim=1)
-        return torch.stack(
-            [
-                one[:, y : y + PATCH_PX, x : x + PATCH_PX]
-                for one, (y, x) in zip(stack, corners.tolist(), strict=True)
-            ]
-        )
-
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> Validation | None:
         """On people never learned from: what is left of light, creases and lines; lines drawn.
 
-        Each relative to what there is.
+        Each relative to what there is. Without such people there is nothing to validate on.
         """
-        count = len(self._proof["change"])
         sums: dict[str, float] = {}
-        network = self.average.eval()
-        for start in range(0, count, 8):
-            rows = np.arange(start, min(start + 8, count))
+        network, count = self.product.eval(), len(self._proof["change"])
+        if not count:
+            return None
+        for start in range(0, count, VALIDATION_BATCH):
+            rows = np.arange(start, min(start + VALIDATION_BATCH, count))
             whole = torch.ones(len(rows))
             batch = read_batch(
                 self._proof,
@@ -529,44 +441,158 @@ class SkinTraining:
                 modelled=rows % 2 == 1,
                 strength=whole,
                 condition=read_condition(self._proof, rows, whole),
-                maps=self.expectation,
+                maps=self._expectation,
             )
             with torch.no_grad():
                 light, crease = network(batch.picture, batch.condition)
-                answer = batch.expected + join(light, crease)
-                truth = batch.expected + join(batch.light, batch.crease)
-                known = functional.avg_pool2d(batch.weight, 4)
-                smooth, smooth0 = (_light_of(one, batch.weight) for one in (answer, truth))
-                fine, fine0 = (
-                    one - functional.interpolate(soft, scale_factor=4.0, mode="bilinear")
-                    for one, soft in ((answer, smooth), (truth, smooth0))
-                )
-                shown, wanted = (self._energy(one, batch.weight) for one in (answer, truth))
-                for name, one in {
-                    "light": ((smooth - smooth0).abs() * known).sum(),
-                    "light0": (smooth0.abs() * known).sum(),
-                    "crease": ((fine - fine0).abs() * batch.weight).sum(),
-                    "crease0": (fine0.abs() * batch.weight).sum(),
-                    "energy": (shown - wanted).abs().sum(),
-                    "energy0": wanted.sum(),
-                    "shown": shown.sum(),
-                }.items():
-                    sums[name] = sums.get(name, 0.0) + float(one)
-        return {
+                for name, value in self._measure(batch, light, crease).items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+        measures = {
             "light_left": sums["light"] / sums["light0"],
             "crease_left": sums["crease"] / sums["crease0"],
             "energy_left": sums["energy"] / sums["energy0"],
             "energy_share": sums["shown"] / sums["energy0"],
         }
+        return Validation(1 - measures["energy_left"], measures)
 
-    def _note(self) -> None:
-        names = ("light", "crease", "energy", "texture", "smooth", "adversarial", "critic")
-        row: dict[str, float | str] = {}
-        for name in names:
-            found = [one[name] for one in self._rows if name in one]
-            row[name] = float(np.mean(found)) if found else ""
-        self._rows.clear()
-        self._log.write(step=self.step, **row, **self.validate())
+    def _measure(
+        self,
+        batch: SkinBatch,
+        light: Float[Tensor, "batch 1 64 64"],
+        crease: Float[Tensor, "batch 1 256 256"],
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Sums of what is missed, and of what there is to be hit."""
+        answer = batch.expected + join(light, crease)
+        truth = batch.expected + join(batch.light, batch.crease)
+        known = functional.avg_pool2d(batch.weight, 4)
+        smooth, smooth0 = (light_of(one, batch.weight) for one in (answer, truth))
+        fine, fine0 = (one - _spread(soft) for one, soft in ((answer, smooth), (truth, smooth0)))
+        shown, wanted = (self._energy(one, batch.weight) for one in (answer, truth))
+        return {
+            "light": ((smooth - smooth0).abs() * known).sum(),
+            "light0": (smooth0.abs() * known).sum(),
+            "crease": ((fine - fine0).abs() * batch.weight).sum(),
+            "crease0": (fine0.abs() * batch.weight).sum(),
+            "energy": (shown - wanted).abs().sum(),
+            "energy0": wanted.sum(),
+            "shown": shown.sum(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SkinResult:
+    """What a run brought."""
+
+    model: SkinModel
+    steps: int
+    best_step: int
+    facts: dict[str, str]
+
+
+def train_skin(
+    config: SkinConfig,
+    data: SkinData,
+    *,
+    run: Path,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> SkinResult:
+    """Learn light and creases from pairs: the expectation in closed form, then the network.
+
+    Args:
+        config: The recipe.
+        data: Pairs.
+        run: Folder of the checkpoint and the log.
+        resume: Continue from the checkpoint there.
+        progress: Called with (steps done, steps in all).
+    """
+    expectation = fit_expectation(data.pairs, ridge=config.ridge, rank=config.rank)
+    task = SkinTask(config, data, expectation)
+    facts = run_facts(config, digest_data([data.pairs["change"], data.pairs["ratio"]]))
+    trainer = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress)
+    outcome = trainer.fit()
+    described = facts.describe("spfem train skin") | {"steps": str(outcome.steps)}
+    return SkinResult(
+        SkinModel(expectation, task.product), outcome.steps, outcome.best_step, described
+    )
+
+
+def fit_expectation(pairs: Mapping[str, np.ndarray], *, ridge: float, rank: int) -> Expectation:
+    r"""Ratios on the canonical face, linear in what is asked for, in closed form.
+
+    Ridge regression of the flat ratios :math:`Y` on the change of coefficients and the shares of
+    emotions :math:`A`, every pair also in a mirror:
+    :math:`W = (A^\top A + \lambda I)^{-1} A^\top Y`. The maps kept are the principal ones of
+    :math:`W` for requests as they come: with :math:`A^\top A / n = L L^\top` the first
+    singular vectors of :math:`L^\top W`.
+
+    Args:
+        pairs: Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs`.
+        ridge: :math:`\lambda`, in pairs.
+        rank: Maps that are kept.
+    """
+    asked = np.concatenate([pairs["change"], pairs["emotion"]], axis=1).astype(np.float64)
+    mirrored = asked[:, [*COUNTERPARTS, *range(COEFFICIENTS, asked.shape[1])]]
+    flat = pairs["flat"]
+    sums = np.zeros((asked.shape[1], flat[0].size))
+    for start in range(0, len(flat), _FIT_ROWS):
+        part = slice(start, start + _FIT_ROWS)
+        ratio = flat[part].astype(np.float32) * RATIO_UNIT
+        sums += asked[part].T @ ratio.reshape(len(ratio), -1)
+        sums += mirrored[part].T @ ratio[:, :, ::-1].reshape(len(ratio), -1)
+    gram = asked.T @ asked + mirrored.T @ mirrored
+    solved = np.linalg.solve(gram + ridge * np.eye(len(gram)), sums)
+    lower = np.linalg.cholesky(gram / (2 * len(flat)) + 1e-4 * np.eye(len(gram)))
+    left, sizes, maps = np.linalg.svd(lower.T @ solved, full_matrices=False)
+    loadings = np.linalg.solve(lower.T, left[:, :rank] * sizes[:rank])
+    side = flat.shape[1:]
+    return Expectation(
+        torch.from_numpy(loadings).float(),
+        torch.from_numpy(maps[:rank].reshape(-1, *side)).float(),
+    )
+
+
+def cut_patches(
+    batch: SkinBatch,
+    light: Float[Tensor, "batch 1 64 64"],
+    crease: Float[Tensor, "batch 1 256 256"],
+    corners: Int[np.ndarray, "batch 2"],
+) -> Float[Tensor, "batch 4 80 80"]:
+    """The ratio, the skin that it makes, and where on the face: cut out.
+
+    Args:
+        batch: What was seen.
+        light: Of the answer, or of the truth.
+        crease: Likewise.
+        corners: Top left of each patch, (y, x), window pixels.
+    """
+    skin = _grey(batch.picture[:, :3])
+    skin = functional.interpolate(skin, scale_factor=2.0, mode="bilinear", align_corners=False)
+    place = functional.interpolate(batch.picture[:, 6:8], scale_factor=2.0)
+    ratio = (batch.expected + join(light, crease)) * batch.weight
+    stack = torch.cat([4 * ratio, 2 * skin * ratio.exp() - 1, place], dim=1)
+    return torch.stack(
+        [
+            one[:, y : y + PATCH_PX, x : x + PATCH_PX]
+            for one, (y, x) in zip(stack, corners.tolist(), strict=True)
+        ]
+    )
+
+
+def _erased(batch: SkinBatch, crease: Float[Tensor, "batch 1 256 256"]) -> Float[Tensor, ""]:
+    """How much of the contrast of the skin's own texture is taken away, place by place."""
+    dark = torch.log(_grey(batch.picture[:, :3]) + 2 * DARK)
+    grain = dark - _blur(dark, GRAIN_PX)
+    drawn = functional.avg_pool2d(batch.expected + crease, 2)
+    drawn = drawn - _blur(drawn, GRAIN_PX)
+    both, alone = (
+        functional.avg_pool2d(grain * one, GRAIN_POOL_PX, GRAIN_POOL_PX // 2)
+        for one in (drawn, grain)
+    )
+    shown = functional.avg_pool2d(
+        functional.avg_pool2d(batch.mask, 2), GRAIN_POOL_PX, GRAIN_POOL_PX // 2
+    )
+    return (functional.relu(-both / (alone + 2e-4)) * shown).mean()
 
 
 def _grey(seen: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
