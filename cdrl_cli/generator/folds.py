@@ -142,8 +142,8 @@ def _creases(face: Float[np.ndarray, "478 2"]) -> dict[str, list[Crease]]:
             Crease(across(0.58, 0.48, 0.010), strength=0.9),
         ],
         "forehead, middle": [
-            Crease(across(0.34, 0.20, 0.025), taper=0.45),
-            Crease(across(0.50, 0.24, 0.025), strength=0.8, taper=0.45),
+            Crease(across(0.34, 0.20, 0.025), width=0.028, strength=0.55, taper=0.5),
+            Crease(across(0.50, 0.24, 0.025), width=0.028, strength=0.4, taper=0.5),
         ],
         # No line joins the brows over the nose's root: brows that do not meet have none there.
         "glabella": [
