@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 
 from cdrl_cli.checkpoints.files import open_appearance, open_cerl, open_motion
 from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.registry import read_manifest
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.landmarks import Landmarker
@@ -25,6 +26,7 @@ from cdrl_cli.generator.renderer import (
     Renderer,
     WarpRenderer,
 )
+from cdrl_cli.generator.skin import Skin, SkinMasks
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.nn.onnx import open_network
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionReader
@@ -124,9 +126,8 @@ def load_models(
                     f"{file}: no such file", hint="spfem train renderer writes it: -o FOLDER"
                 )
         motion = open_motion(files[0])
-        renderer = LearnedRenderer(
-            warp, FoldMaps.draw(numbers["canonical_xyz"]), open_network(files[1])
-        )
+        skin = _open_skin(weight_set, mesh, numbers["canonical_xyz"])
+        renderer = LearnedRenderer(warp, open_network(files[1]), skin)
     return Models(
         weight_set=weight_set,
         landmarker_file=find_weights("face-landmarker"),
@@ -144,3 +145,13 @@ def load_models(
 GENERATOR_FILES = ("motion.onnx", "renderer.onnx")
 """Names of the files that ``spfem train renderer`` writes into a folder: the motion editor, the
 renderer."""
+
+
+def _open_skin(
+    weight_set: WeightSet, mesh: FaceMesh, canonical_xyz: Float[np.ndarray, "478 3"]
+) -> Skin | FoldMaps:
+    """Learned light and creases; drawn folds for a set that has nothing to learn them from."""
+    entry = weight_set.entry("skin")
+    if entry not in read_manifest():
+        return FoldMaps.draw(canonical_xyz)
+    return Skin(SkinMasks.draw(canonical_xyz, mesh.oval), open_network(find_weights(entry)))

@@ -31,6 +31,9 @@ from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.generator.motion import CONTEXT_AFTER, OWN_FRAMES
 from cdrl_cli.generator.motion_network import FrameEditor, MotionConfig, MotionEditor
+from cdrl_cli.generator.skin import SEEN_SIZE
+from cdrl_cli.generator.skin_network import CHANNELS as SKIN_CHANNELS
+from cdrl_cli.generator.skin_network import SkinModel
 from cdrl_cli.generator.unet import CHANNELS, CONDITION, RendererNet
 from cdrl_cli.representation.appearance import SIDE, AppearanceReader
 from cdrl_cli.representation.audio_prior import LogMelPrior, SpeechPrior, WhisperPrior
@@ -348,6 +351,25 @@ def write_renderer(path: Path, network: RendererNet, *, facts: Mapping[str, str]
         inputs=["picture", "condition"],
         outputs=["flow", "colour"],
         facts=facts,
+    )
+
+
+def write_skin(path: Path, model: SkinModel, *, facts: Mapping[str, str]) -> None:
+    """Write what is known of light and creases; it appears under its name when whole.
+
+    Args:
+        path: ``skin-….onnx``.
+        model: What was learned.
+        facts: Recipe, licence class, commit, data digest and the like.
+    """
+    export_network(
+        path,
+        model,
+        (torch.zeros(1, SKIN_CHANNELS - 1, SEEN_SIZE, SEEN_SIZE), torch.ones(1, CONDITION)),
+        inputs=["picture", "condition"],
+        outputs=["shade"],
+        facts=facts,
+        half=True,
     )
 
 

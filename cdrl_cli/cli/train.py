@@ -262,6 +262,38 @@ def renderer(
     _say(made, quiet=quiet)
 
 
+@app.command()
+def skin(
+    config: Config,
+    *,
+    data: Annotated[
+        Path, typer.Option(help="Folder with photos/ and london/.", show_default=False)
+    ],
+    output: Output,
+    cache: Cache = Path("runs/skin-faces"),
+    run: Run = Path("runs/skin"),
+    resume: Resume = False,
+    change: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Learn how skin folds and catches light, from pairs of photographs of one person.
+
+    A run that was cut goes on, with --resume, as if it had not been.
+    """
+    from cdrl_cli.training.pipelines import RunOptions, make_skin
+
+    made = make_skin(
+        config,
+        data,
+        cache,
+        output,
+        options=RunOptions(run, resume),
+        changes=change or (),
+        stages=_stages(quiet),
+    )
+    _say(made, quiet=quiet)
+
+
 def _stages(quiet: bool) -> "Stages":
     return partial(count_progress, quiet=quiet)
 

@@ -20,11 +20,12 @@ MAP_SIDE = 256
 MAP_LOW, MAP_HIGH = (-1.0, -1.35), (1.0, 1.45)
 """Corners of the maps on the canonical face, head space (x, y)."""
 
-DEPTH = 0.65
+DEPTH = 0.55
 """Logarithm of the brightness that a full fold takes away where it is deepest, times about .6."""
 
-RIDGE_REACH, RIDGE = 2.6, 0.42
-"""Beside its valley a fold is lighter: so many times as wide, so strong. They cancel about."""
+RIDGE_REACH, RIDGE = 4.5, 0.2
+"""Beside its valley a fold is lighter: so many times as wide, so strong. They cancel about. Narrow
+and strong ridges of two folds would meet between the brows in a white stripe."""
 
 _STEPS = 40
 
@@ -133,6 +134,7 @@ def _creases(face: Float[np.ndarray, "478 2"]) -> dict[str, list[Crease]]:
     upright = np.array(
         [(0.070, brow - 0.1 * height), (0.055, between), (0.075, (between + root) / 2)]
     )
+    beside = np.array([(0.095, root), (0.105, (root + bridge) / 2), (0.14, bridge)])
     found = {
         "forehead": [
             Crease(across(0.24, 0.30, 0.010), strength=0.7),
@@ -140,16 +142,16 @@ def _creases(face: Float[np.ndarray, "478 2"]) -> dict[str, list[Crease]]:
             Crease(across(0.58, 0.48, 0.010), strength=0.9),
         ],
         "forehead, middle": [
-            Crease(across(0.34, 0.20, 0.025), taper=0.45),
-            Crease(across(0.50, 0.24, 0.025), strength=0.8, taper=0.45),
+            Crease(across(0.34, 0.20, 0.025), width=0.028, strength=0.55, taper=0.5),
+            Crease(across(0.50, 0.24, 0.025), width=0.028, strength=0.4, taper=0.5),
         ],
+        # No line joins the brows over the nose's root: brows that do not meet have none there.
         "glabella": [
-            Crease(over_the_nose(root, 0.09), width=0.022, strength=0.4),
             *(Crease(upright * (side, 1), width=0.020, taper=0.3) for side in (-1, 1)),
         ],
         "nose": [
-            Crease(over_the_nose(root, 0.10), width=0.024, strength=0.9),
-            Crease(over_the_nose(bridge, 0.10), width=0.024, strength=0.7),
+            Crease(over_the_nose(bridge, 0.08), width=0.024, strength=0.45),
+            *(Crease(beside * (side, 1), strength=0.7, taper=0.45) for side in (-1, 1)),
         ],
     }
     # The person's left is at positive x.
@@ -157,7 +159,7 @@ def _creases(face: Float[np.ndarray, "478 2"]) -> dict[str, list[Crease]]:
         ("Left", 1, (358, 423, 426, 436, 432), 263, (340, 346, 347, 348, 349)),
         ("Right", -1, (129, 203, 206, 216, 212), 33, (111, 117, 118, 119, 120)),
     ):
-        found[f"cheek, {name}"] = [Crease(face[list(cheek)], width=0.028, taper=0.25)]
+        found[f"cheek, {name}"] = [Crease(face[list(cheek)], width=0.036, strength=0.6, taper=0.4)]
         found[f"under the eye, {name}"] = [Crease(face[list(bag)], strength=0.6, taper=0.4)]
         start = face[eye] + (sign * 0.07, 0)
         found[f"corner of the eye, {name}"] = [

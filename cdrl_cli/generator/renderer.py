@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
-from cdrl_cli.face.compositing import Rendering
+from cdrl_cli.face.compositing import Rendering, Shade
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.lips import keep_aperture
+from cdrl_cli.generator.skin import Skin, read_map, window_from_crop
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate, unfold
 
 RING_REACH = 1.35
@@ -30,6 +31,9 @@ FADE_PX = 8.0
 
 FLOW_UNIT_PX = 8.0
 """The network is told the flow in units of so many crop pixels."""
+
+SHADOW_TINT = (0.74, 1.04, 1.18)
+"""Share of a change of light that red, green and blue take on skin."""
 
 OPEN = np.ones(2)
 """Eyes that are open."""
@@ -142,18 +146,19 @@ class WarpRenderer:
 
 
 class LearnedRenderer:
-    """The warp, the folds, and what a trained :class:`~cdrl_cli.generator.unet.RendererNet` adds.
+    """The warp, what a trained :class:`~cdrl_cli.generator.unet.RendererNet` adds, and the skin.
 
     Args:
         warp: The core.
-        folds: Of the skin.
         network: Its ONNX copy, as a session of ONNX Runtime.
+        skin: Light and creases as they were learned from real faces; the network's colours then
+            count on eyes and mouth alone. Or drawn folds, beside its colours.
     """
 
-    def __init__(self, warp: WarpRenderer, folds: FoldMaps, network: Any) -> None:
+    def __init__(self, warp: WarpRenderer, network: Any, skin: Skin | FoldMaps) -> None:
         self._warp = warp
-        self._folds = folds
         self._network = network
+        self._skin = skin
 
     def __call__(
         self,
@@ -165,17 +170,26 @@ class LearnedRenderer:
         """See :class:`Renderer`."""
         movement = self._warp.move(crop, expression)
         condition = np.concatenate([crop.expression, expression - crop.expression, emotion])
-        seen = network_input(crop.image(), movement)
+        warped = warp_crop(crop.image(), movement)
+        seen = network_input(warped, movement)
         finer, colour = self._network.run(
             None, {"picture": seen[None], "condition": condition.astype(np.float32)[None]}
         )
-        shade = self._folds.shade(expression - crop.expression, movement.position)
-        folded = (seen[:3] / 2 + 0.5) * np.expm1(shade * movement.mask)
         spared = spare_eyes(movement.position, eyes)
+        flow = movement.flow + finer[0].transpose(1, 2, 0) * spared[..., None]
+        added, shade = colour[0], None
+        if isinstance(self._skin, Skin):
+            added = added * read_map(self._skin.masks.parts, movement.position)
+            found = self._skin.shade(warped, movement.flow, movement.position, condition)
+            shade = Shade(found, window_from_crop(), SHADOW_TINT)
+        else:
+            folds = self._skin.shade(expression - crop.expression, movement.position)
+            added = added + (seen[:3] / 2 + 0.5) * np.expm1(folds * movement.mask)
         return Rendering(
-            flow=movement.flow + finer[0].transpose(1, 2, 0) * spared[..., None],
+            flow=flow,
             mask=movement.mask,
-            colour=np.ascontiguousarray((colour[0] + folded).transpose(1, 2, 0)),
+            colour=np.ascontiguousarray(added.transpose(1, 2, 0)),
+            shade=shade,
         )
 
 
@@ -198,13 +212,19 @@ def spare_eyes(
     return spared
 
 
-def network_input(
+def warp_crop(
     image: UInt8[np.ndarray, "256 256 3"], movement: Movement
-) -> Float32[np.ndarray, "9 256 256"]:
-    """What the network sees (:data:`~cdrl_cli.generator.unet.CHANNELS`)."""
+) -> UInt8[np.ndarray, "256 256 3"]:
+    """The aligned crop, moved."""
     x = movement.flow[..., 0] + np.arange(CROP_SIZE, dtype=np.float32)
     y = movement.flow[..., 1] + np.arange(CROP_SIZE, dtype=np.float32)[:, None]
-    warped = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def network_input(
+    warped: UInt8[np.ndarray, "256 256 3"], movement: Movement
+) -> Float32[np.ndarray, "9 256 256"]:
+    """What the network sees (:data:`~cdrl_cli.generator.unet.CHANNELS`)."""
     # Written plane by plane, where it stays: a fifth of the time of stacking and turning.
     seen = np.empty((9, CROP_SIZE, CROP_SIZE), np.float32)
     seen[:3] = _LEVELS[warped].transpose(2, 0, 1)

@@ -43,7 +43,7 @@ MOUTH_REACH = (0.34, 0.25)
 """The same around the mouth: there a drawing has no light and no shadow, which looked like a
 moustache and reddened lips."""
 
-DRAWN_SHADE = 0.22
+DRAWN_SHADE = 0.13
 """Logarithm of the brightness that an emotion's drawing takes or gives, at most."""
 
 DRAWN_FLOW_PX = 3.0
@@ -171,8 +171,11 @@ class Drawings(nn.Module):
         side = torch.tanh(x / 0.05)
         flow = DRAWN_FLOW_PX * torch.stack([drawn[:, 1] * side, drawn[:, 2]], dim=1)
         bare = off_the_eyes[:, None] * _off_the_lips(half, MOUTH_REACH)
-        shade = DRAWN_SHADE * drawn[:, :1] * bare
-        both = torch.cat([flow, shade], dim=1) * inside[:, None]
+        shown = bare * inside[:, None]
+        shade = DRAWN_SHADE * drawn[:, :1] * shown
+        # Darker here is lighter there: the face keeps the light of neck and ears.
+        mean = shade.sum(dim=(2, 3), keepdim=True) / (shown.sum(dim=(2, 3), keepdim=True) + 1)
+        both = torch.cat([flow * inside[:, None], shade - mean * shown], dim=1)
         both = functional.interpolate(both, scale_factor=2.0, mode="bilinear", align_corners=False)
         return both[:, :2], both[:, 2:]
 

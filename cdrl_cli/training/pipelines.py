@@ -24,6 +24,7 @@ from cdrl_cli.checkpoints.trained import (
     write_emotion,
     write_motion,
     write_renderer,
+    write_skin,
 )
 from cdrl_cli.data.augment import draw_noises
 from cdrl_cli.data.index import read_index
@@ -47,6 +48,7 @@ from cdrl_cli.training.recipes import (
     CerlConfig,
     GeneratorConfig,
     MotionTrainingConfig,
+    SkinConfig,
 )
 from cdrl_cli.training.selection import (
     find_clips,
@@ -54,6 +56,8 @@ from cdrl_cli.training.selection import (
     is_validation,
     read_training_clips,
 )
+from cdrl_cli.training.skin import train_skin
+from cdrl_cli.training.skin_data import read_skin_data
 from cdrl_cli.training.supervision import Supervision
 from cdrl_cli.training.teachers.emotion import open_guides
 from cdrl_cli.training.teachers.expression import train_expression_reader
@@ -371,3 +375,36 @@ def make_generator(
     write_motion(expression, result.editor, facts=result.facts)
     write_renderer(picture, result.renderer, facts=result.facts)
     return Made(output, f"{result.steps} steps")
+
+
+def make_skin(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Learn light and creases of the skin from photographs, and write them.
+
+    Args:
+        config: The recipe, a TOML file.
+        data: Folder with ``photos/`` and ``london/``.
+        cache: Of the faces found.
+        output: The file.
+        options: Where the run is; on a CPU.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
+    recipe = read_config(config, SkinConfig, changes=changes)
+    models = load_models(recipe.data.licence, core=True)
+    with stages("looking at photographs") as progress:
+        pairs = read_skin_data(recipe.data, data, cache, models, progress=progress)
+    with stages("training") as progress:
+        result = train_skin(
+            recipe, pairs, run=options.run, resume=options.resume, progress=progress
+        )
+    write_skin(output, result.model, facts=result.facts)
+    return Made(output, f"step {result.best_step} of {result.steps}, {len(pairs.share)} pairs")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.motion_network import MotionConfig
+from cdrl_cli.generator.skin_network import SkinNetConfig
 from cdrl_cli.generator.unet import UNetConfig
 from cdrl_cli.representation.ccrl import ContentConfig
 from cdrl_cli.representation.cerl import EmotionConfig
@@ -255,3 +256,45 @@ class GeneratorConfig:
     sampling: GeneratorSamplingConfig = field(default_factory=GeneratorSamplingConfig)
     loss: GeneratorLossConfig = field(default_factory=GeneratorLossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class SkinLossConfig:
+    """Weights of the terms of light and creases."""
+
+    light: float = 12.0
+    """Of what is missed of the smooth part."""
+    crease: float = 10.0
+    """Of what is missed of the rest."""
+    energy: float = 16.0
+    """Of how much more or less line there is hereabouts than there should be."""
+    texture: float = 0.15
+    """Of what is taken away of the skin's own texture."""
+    sparse: float = 0.3
+    """Of all creases beyond what is expected of everybody."""
+    adversarial: float = 0.03
+    """Of what the critic says."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkinConfig:
+    """Recipe of light and creases of the skin."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: SkinNetConfig = field(default_factory=SkinNetConfig)
+    loss: SkinLossConfig = field(default_factory=SkinLossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    ridge: float = 40.0
+    """Of the regression that says what is expected of everybody; pairs."""
+    rank: int = 28
+    """Maps of it that are kept."""
+    batch: int = 8
+    """Pairs a step."""
+    critic_from: float = 0.3
+    """Share of the steps from which the critic counts."""
+    critic_rate: float = 4e-4
+    """Its learning rate."""
+
+    def __post_init__(self) -> None:
+        if min(self.ridge, self.rank, self.batch, self.critic_rate) <= 0:
+            raise UsageError(f"ridge, rank, batch and critic_rate must be positive, got {self}")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import CROP_SIZE, crop_face
-from cdrl_cli.face.compositing import Rendering, paste_face
+from cdrl_cli.face.compositing import Rendering, Shade, paste_face
 from cdrl_cli.geometry.warp import resample, resample_flow, warp
 from heads import pose, toy_head
 from pictures import ArrayFrame, noise, waves
@@ -143,3 +143,33 @@ def test_colours_end_at_black_and_white():
     still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
     brighter = np.full((CROP_SIZE, CROP_SIZE, 3), 0.3, np.float32)
     assert paste_face(frame, crop, Rendering(still, disc(), brighter)).pixels[100, 130, 0] == 255
+
+
+WINDOW = np.array([(2.0, 0, -128), (0, 2.0, -128)])
+"""From crop pixels to a shade of twice the detail."""
+
+
+@given(FACES, st.sampled_from([np.uint8, np.uint16]), SEEDS)
+def test_a_shade_multiplies_what_is_there(place, dtype, seed):
+    frame = ArrayFrame(noise(HEIGHT, WIDTH, seed=seed, dtype=dtype))
+    crop = crop_toy(frame, place)
+    still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    shade = Shade(np.full((256, 256), -0.4, np.float32), WINDOW, tint=(0.5, 1.0, 1.5))
+    pasted = paste_face(frame, crop, Rendering(still, disc(), shade=shade)).pixels
+    outside = ~mask_on_frame(crop, disc())
+    np.testing.assert_array_equal(pasted[outside], frame.pixels[outside])
+    # Where mask and shade are whole, the ratio is; black stays black, and nothing is brighter.
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    on_crop = np.stack([x, y], axis=2) @ crop.crop_from_frame[:, :2].T + crop.crop_from_frame[:, 2]
+    inside = np.abs(on_crop - (CROP_SIZE - 1) / 2).max(axis=2) < 55
+    wanted = frame.pixels[inside] * np.exp(-0.4 * np.array([0.5, 1.0, 1.5]))
+    np.testing.assert_allclose(pasted[inside], wanted, atol=1.0)
+
+
+def test_a_shade_of_nothing_changes_no_bit():
+    frame = ArrayFrame(noise(HEIGHT, WIDTH))
+    crop = crop_toy(frame, {"scale": 60, "at": (130, 100)})
+    still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    shade = Shade(np.zeros((256, 256), np.float32), WINDOW)
+    pasted = paste_face(frame, crop, Rendering(still, disc(), shade=shade))
+    np.testing.assert_array_equal(pasted.pixels, frame.pixels)

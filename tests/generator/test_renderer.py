@@ -17,6 +17,14 @@ from cdrl_cli.generator.renderer import (
     WarpRenderer,
     spare_eyes,
 )
+from cdrl_cli.generator.skin import (
+    SEEN_SIZE,
+    STRENGTH,
+    WINDOW_SIZE,
+    Skin,
+    SkinMasks,
+    window_from_crop,
+)
 from cdrl_cli.geometry.mesh import add_ring
 from cdrl_cli.geometry.similarity import Similarity
 from heads import coefficients, pose, toy_head
@@ -235,7 +243,7 @@ SMOOTH = FoldMaps(np.zeros((1, 256, 256), np.float32), np.zeros((1, 52), np.floa
 def learned(network, folds=SMOOTH):
     toy = toy_head()
     core = WarpRenderer(toy.expression_basis, toy.mesh, toy.canonical_xyz)
-    return LearnedRenderer(core, folds, network)
+    return LearnedRenderer(core, network, folds)
 
 
 def test_the_network_adds_to_the_warp():
@@ -303,3 +311,74 @@ def test_around_a_shut_eye_the_finer_flow_ends(left, right):
 
 def test_open_eyes_spare_nothing():
     assert (spare_eyes(np.zeros((256, 256, 3), np.float32), np.ones(2)) == 1).all()
+
+
+class FakeSkinNetwork:
+    """Answers like the skin's ONNX session: darker everywhere, as much as is asked for."""
+
+    def __init__(self):
+        self.told = {}
+
+    def run(self, outputs, told):
+        assert outputs is None
+        self.told = told
+        asked = np.abs(told["condition"][:, 52:]).sum()
+        return [np.full((1, 1, WINDOW_SIZE, WINDOW_SIZE), -0.3 * asked, np.float32)]
+
+
+def with_skin(network):
+    toy = toy_head()
+    core = WarpRenderer(toy.expression_basis, toy.mesh, toy.canonical_xyz)
+    skin = Skin(SkinMasks.draw(toy.canonical_xyz, toy.mesh.oval), network)
+    return LearnedRenderer(core, FakeNetwork(0.0, 0.1), skin)
+
+
+def test_the_skin_is_shaded_and_colours_stay_on_eyes_and_mouth():
+    crop = crop_of(pose(scale=60, at=(150, 150)))
+    rendering = with_skin(FakeSkinNetwork())(crop, crop.expression, np.eye(7)[0])
+    (cheek_x, cheek_y), (lip_x, lip_y) = crop.landmarks_xyz[[50, 13], :2].round().astype(int)
+    assert not rendering.colour[cheek_y, cheek_x].any()
+    np.testing.assert_allclose(rendering.colour[lip_y, lip_x], 0.1, atol=1e-6)
+    shade = rendering.shade
+    (cheek, lip) = (
+        crop.landmarks_xyz[[50, 13], :2] @ shade.from_crop[:, :2].T + shade.from_crop[:, 2]
+    )
+    assert shade.logarithm[tuple(cheek.round().astype(int)[::-1])] == pytest.approx(
+        -0.3 * STRENGTH, abs=1e-3
+    )
+    assert shade.logarithm[tuple(lip.round().astype(int)[::-1])] == 0
+    for border in (shade.logarithm[0], shade.logarithm[-1], shade.logarithm[:, 0]):
+        assert not border.any()
+
+
+def test_the_skin_sees_the_face_and_is_told_more_than_is_shown():
+    network = FakeSkinNetwork()
+    crop = crop_of(pose(scale=60, at=(150, 150)), coefficients(jawOpen=0.3))
+    target = crop.expression + coefficients(browInnerUp=0.5)
+    with_skin(network)(crop, target, CALM)
+    (told,) = network.told["condition"]
+    np.testing.assert_allclose(told[:52], crop.expression, atol=1e-6)
+    np.testing.assert_allclose(told[52:104], STRENGTH * coefficients(browInnerUp=0.5), atol=1e-6)
+    (seen,) = network.told["picture"]
+    assert seen.shape == (9, SEEN_SIZE, SEEN_SIZE)
+    assert -1 <= seen[:3].min() < seen[:3].max() <= 1
+    seen_from_crop = window_from_crop(SEEN_SIZE)
+    nose = crop.landmarks_xyz[1, :2] @ seen_from_crop[:, :2].T + seen_from_crop[:, 2]
+    x, y = nose.round().astype(int)
+    np.testing.assert_allclose(seen[6:, y, x], toy_head().canonical_xyz[1], atol=0.06)
+    assert seen[5, y, x] == 1
+
+
+@settings(max_examples=15)
+@given(SEEDS)
+def test_an_edit_that_hardly_changes_changes_pixels_hardly(seed):
+    """Steady over time: the shade follows the mesh, which follows the coefficients."""
+    crop = crop_of(pose(yaw_deg=10, scale=60, at=(150, 150)))
+    expression = random_expression(seed)
+    renderer_, network = with_skin(None), FakeSkinNetwork()
+    renderer_._skin._network = network
+    one, other = (
+        renderer_(crop, expression + step, np.eye(7)[0]).shade.logarithm for step in (0.0, 0.002)
+    )
+    assert np.abs(one - other).max() < 0.25
+    assert np.abs(one - other).mean() < 0.01

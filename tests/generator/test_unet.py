@@ -122,9 +122,11 @@ def test_drawings_are_symmetric_and_bounded_and_fade_to_the_rim():
     asked = torch.zeros(1, len(Emotion))
     asked[0, 2] = 1.0
     flow, shade = drawing()(on_the_face(), asked)
-    assert shade.abs().max() <= DRAWN_SHADE
+    # Its mean over the face is taken off, so that the face keeps the light of the neck.
+    assert shade.abs().max() <= 1.3 * DRAWN_SHADE
+    assert abs(float(shade.mean())) < 0.01 * float(shade.abs().max())
     assert flow.abs().max() <= DRAWN_FLOW_PX
-    assert shade.abs().max() > 0.1
+    assert shade.abs().max() > 0.05
     torch.testing.assert_close(shade, shade.flip(3), atol=1e-4, rtol=0)
     mirrored = flow.flip(3) * torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1)
     torch.testing.assert_close(flow, mirrored, atol=1e-3, rtol=0)

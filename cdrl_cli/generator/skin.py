@@ -1,0 +1,192 @@
+"""Light and creases of skin: the window that they are seen in, and where on a face they may show.
+
+The network of :mod:`cdrl_cli.generator.skin_network` answers with the logarithm of how much
+lighter each point of the skin becomes. The person's own pixels are multiplied by it, so pores,
+freckles and beard stay (expression ratio images, Liu et al. 2001).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Int32, Shaped, UInt8
+
+from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX
+from cdrl_cli.face.blendshapes import COEFFICIENTS
+
+WINDOW_SIZE = 256
+"""Side of the window, pixels."""
+
+SEEN_SIZE = WINDOW_SIZE // 2
+"""Side of what the network sees of it: pores and freckles are not in it, so it erases none."""
+
+WINDOW_EYE_DISTANCE_PX = 112.0
+"""Window pixels between the outer eye corners: 1.5 times the crop's, so that creases are as fine
+as in photographs of 384 px."""
+
+WINDOW_MIDDLE_Y = 0.38
+"""Middle of the window below the crop's, head space: the middle of a face."""
+
+MAP_SIDE = 512
+MAP_REACH = 1.6
+"""The canonical mask covers so much of head space to each side of the window's middle."""
+
+RIM_FADE = 0.16
+"""Over so much inside the outline of the face the change of light ends; head space."""
+
+EYE_FADE, LIP_FADE = 0.045, 0.06
+"""Over so much outside eyes and lips it begins."""
+
+RATIO_SIDE, RATIO_REACH = 208, 1.04
+"""Cells of the maps of expected ratios, and how much of head space they cover to each side of the
+window's middle."""
+
+FLOW_GAIN = 10.0
+"""The network is told the flow in tenths of the eye distance."""
+
+STRENGTH = 1.8
+"""So many times the change that is shown is told the network. An edit moves a face half as far as
+actors move theirs, for the sake of its speech and its likeness, but light and creases harm neither:
+they are as strong as actors'."""
+
+_SEEN_SOFTNESS_PX = 0.5
+"""Blur of the crop before it is shrunk to what the network sees."""
+
+_EYES = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+)
+_LIPS = (
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
+)  # fmt: skip
+
+
+def window_from_crop(side: int = WINDOW_SIZE) -> Float[np.ndarray, "2 3"]:
+    """The matrix that carries points of the aligned crop to points of the window.
+
+    Args:
+        side: Of the window's pixels; fewer are larger.
+    """
+    shrink = side / WINDOW_SIZE
+    matrix = shrink * _window_from_crop()
+    # Middles of pixels, not their corners, lie at whole numbers.
+    matrix[:, 2] += (shrink - 1) / 2
+    return matrix
+
+
+def _window_from_crop() -> Float[np.ndarray, "2 3"]:
+    zoom = WINDOW_EYE_DISTANCE_PX / EYE_DISTANCE_PX
+    middle = (CROP_SIZE - 1) / 2
+    shift = (WINDOW_SIZE - 1) / 2 - zoom * middle
+    return np.array([(zoom, 0, shift), (0, zoom, shift - WINDOW_MIDDLE_Y * WINDOW_EYE_DISTANCE_PX)])
+
+
+@dataclass(frozen=True, slots=True)
+class SkinMasks:
+    """Which parts of the canonical face are skin, and which are eyes and mouth."""
+
+    skin: Float32[np.ndarray, "512 512"]
+    """How much of a change of light shows, 0..1: 0 outside the face, on its rim, on eyes and lips;
+    1 on the rest, with smooth ways between."""
+    parts: Float32[np.ndarray, "512 512"]
+    """1 on eyes and lips, 0 from some way outside them."""
+
+    @classmethod
+    def draw(
+        cls, canonical_xyz: Float[np.ndarray, "478 3"], oval: Int32[np.ndarray, " rim"]
+    ) -> "SkinMasks":
+        """Draw the masks of a face.
+
+        Args:
+            canonical_xyz: Canonical face, head space.
+            oval: Landmarks of its outline.
+        """
+        face = canonical_xyz[:, :2]
+        bare = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
+        for part, fade in ((_EYES[0], EYE_FADE), (_EYES[1], EYE_FADE), (_LIPS, LIP_FADE)):
+            bare *= _ramp(_depth(face[list(part)], outside=True) / fade)
+        return cls(skin=bare * _ramp(_depth(face[oval]) / RIM_FADE), parts=1 - bare)
+
+
+def read_map(
+    drawn: Float32[np.ndarray, "512 512"], position: Float32[np.ndarray, "height width 3"]
+) -> Float32[np.ndarray, "height width"]:
+    """A map of the canonical face, where pixels lie at these positions; 0 outside the face."""
+    x, y = (
+        np.ascontiguousarray((position[..., axis] - low) * ((MAP_SIDE - 1) / (2 * MAP_REACH)))
+        for axis, low in ((0, -MAP_REACH), (1, WINDOW_MIDDLE_Y - MAP_REACH))
+    )
+    found = cv2.remap(drawn, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
+    # Outside the mesh positions are 0, which is a place on the face.
+    found[~position.any(axis=2)] = 0
+    return found
+
+
+class Skin:
+    """The trained network on one face at a time.
+
+    Args:
+        masks: Where it may show.
+        network: ONNX copy of :class:`~cdrl_cli.generator.skin_network.SkinModel`, as a session of
+            ONNX Runtime.
+    """
+
+    def __init__(self, masks: SkinMasks, network: Any) -> None:
+        self.masks = masks
+        self._network = network
+        self._seen_from_crop = window_from_crop(SEEN_SIZE)
+        self._window_from_crop = window_from_crop()
+
+    def shade(
+        self,
+        warped: UInt8[np.ndarray, "256 256 3"],
+        flow: Float32[np.ndarray, "256 256 2"],
+        position: Float32[np.ndarray, "256 256 3"],
+        condition: Float[np.ndarray, " 111"],
+    ) -> Float32[np.ndarray, "256 256"]:
+        """Logarithm of how much lighter each pixel of the window becomes.
+
+        Args:
+            warped: The aligned crop, moved.
+            flow: By which it was moved, crop pixels.
+            position: On the canonical face, head space.
+            condition: The source's coefficients, their change, the emotion.
+        """
+        mask = read_map(self.masks.skin, position)
+        seen = np.empty((1, 9, SEEN_SIZE, SEEN_SIZE), np.float32)
+        picture = self._see(cv2.GaussianBlur(warped, (0, 0), _SEEN_SOFTNESS_PX))
+        seen[0, :3] = picture.transpose(2, 0, 1) / np.float32(127.5) - 1
+        unit = np.float32(STRENGTH * FLOW_GAIN / EYE_DISTANCE_PX)
+        seen[0, 3:5] = self._see(flow).transpose(2, 0, 1) * unit
+        seen[0, 5] = self._see(mask)
+        seen[0, 6:] = self._see(position).transpose(2, 0, 1)
+        told = condition[None].astype(np.float32)
+        told[:, COEFFICIENTS:] *= STRENGTH
+        (shade,) = self._network.run(None, {"picture": seen, "condition": told})
+        shown = cv2.warpAffine(mask, self._window_from_crop, (WINDOW_SIZE, WINDOW_SIZE))
+        return np.asarray(shade[0, 0] * shown)
+
+    def _see(
+        self, values: Shaped[np.ndarray, "256 256 *more"]
+    ) -> Shaped[np.ndarray, "128 128 *more"]:
+        return cv2.warpAffine(values, self._seen_from_crop, (SEEN_SIZE, SEEN_SIZE))
+
+
+def _depth(
+    outline: Float[np.ndarray, "rim 2"], *, outside: bool = False
+) -> Float32[np.ndarray, "side side"]:
+    """How far inside (or outside) an outline each cell of the map lies, head space; 0 beyond it."""
+    scale = (MAP_SIDE - 1) / (2 * MAP_REACH)
+    cells = (outline - (-MAP_REACH, WINDOW_MIDDLE_Y - MAP_REACH)) * scale
+    drawn = np.zeros((MAP_SIDE, MAP_SIDE), np.uint8)
+    cv2.fillPoly(drawn, [np.round(cells * 16).astype(np.int32)], 1, shift=4)
+    if outside:
+        drawn = 1 - drawn
+    return cv2.distanceTransform(drawn, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / np.float32(scale)
+
+
+def _ramp(depth: Float32[np.ndarray, "side side"]) -> Float32[np.ndarray, "side side"]:
+    """From 0 to 1 without a corner at either end (smoothstep)."""
+    t = np.clip(depth, 0, 1)
+    return t * t * (3 - 2 * t)

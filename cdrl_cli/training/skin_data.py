@@ -1,0 +1,245 @@
+"""Photographs of acted emotions, prepared for the network of light and creases."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.data.datasets.london import read_london
+from cdrl_cli.data.datasets.photos import Photo, emotion_shares, read_photos
+from cdrl_cli.data.prepared import save_arrays
+from cdrl_cli.data.skin_pairs import MOST_TURN_DEG, FacePhotos, PairMaker, turn_deg
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UsageError
+from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.face.landmarks import Landmarker
+from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
+from cdrl_cli.generator.skin import WINDOW_EYE_DISTANCE_PX, WINDOW_SIZE, window_from_crop
+from cdrl_cli.media import open_video
+from cdrl_cli.training.config import DataConfig
+
+PHOTOS_A_LANDMARKER = 200
+"""A landmarker that has seen some 700 stills finds no face any more."""
+
+LEAST_TRUST = 0.45
+"""Share of the face that must be skin in both photographs of a pair."""
+
+COMPOUND_SHARE, BETWEEN_SHARE, LONDON_SHARE = 0.5, 0.35, 0.5
+"""How often a pair is drawn that ends in a compound emotion, that begins in an emotion, or that is
+one of London's many smiles; 1 for the others."""
+
+BETWEEN_ODDS = 0.3
+"""Share of the photographs from which a pair leads to another emotion, where there is a neutral
+one; without one all do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkinData:
+    """Pairs to learn from, and of other people."""
+
+    pairs: Mapping[str, np.ndarray]
+    """Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs`."""
+    share: Float32[np.ndarray, " pairs"]
+    """How often each is drawn, beside the others."""
+    proof: Mapping[str, np.ndarray]
+    """Of people who are not learned from: neutral to one of the six emotions."""
+
+
+def read_skin_data(
+    data: DataConfig,
+    root: Path,
+    cache: Path,
+    models: Models,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> SkinData:
+    """The pairs of a folder of photographs that a recipe may learn from.
+
+    Args:
+        data: Which.
+        root: Folder with ``photos/`` and ``london/``.
+        cache: What was found is kept there, a file a set of photographs.
+        models: Landmarker, head model, mesh, basis.
+        progress: Called with (photographs done, photographs in all).
+
+    Raises:
+        UsageError: If there is no pair to learn from.
+    """
+    photos = [
+        photo
+        for photo in find_photos(root, data.stills)
+        if data.licence in ("research", photo.licence_class)
+    ]
+    kept = cache / f"faces-{data.licence}.npz"
+    if not kept.exists():
+        faces = gather_faces(photos, models, progress=progress)
+        save_arrays(
+            {one.name: getattr(faces, one.name) for one in fields(faces)}, kept, save=np.savez
+        )
+    with np.load(kept) as arrays:
+        faces = FacePhotos(**{one.name: arrays[one.name] for one in fields(FacePhotos)})
+    shown = [photos[row] for row in faces.row.astype(int)]
+    maker = PairMaker(models.mesh, models.head.canonical_xyz, models.basis.displacement)
+    chosen = list(choose_pairs(faces, shown))
+    if not chosen:
+        raise UsageError(f"{root}: no two photographs of one person to learn from")
+    made = [maker.make(faces, first, second) for first, second in chosen]
+    pairs = {name: np.stack([one[name] for one in made]) for name in made[0]}
+    ends = [(shown[first], shown[second]) for first, second in chosen]
+    pairs["emotion"] = np.stack([emotion_shares(second.emotions) for _, second in ends])
+    share = np.array([how_often(*one) for one in ends], np.float32)
+    share[_trusted_part(pairs) < LEAST_TRUST] = 0
+    asked = np.array([first.split == "val" for first, _ in ends])
+    plain = np.array([_is_neutral(first) and not second.is_compound for first, second in ends])
+    return SkinData(
+        pairs=_rows(pairs, ~asked & (share > 0)),
+        share=share[~asked & (share > 0)],
+        proof=_rows(pairs, asked & plain),
+    )
+
+
+def find_photos(root: Path, stills: Sequence[str]) -> list[Photo]:
+    """Photographs of the data sets of a recipe."""
+    found = read_photos(root / "photos") if "photos" in stills else []
+    for clip in read_london(root / "london") if "london" in stills else ():
+        assert clip.emotion is not None  # by its file's name
+        found.append(
+            Photo(
+                path=clip.path,
+                dataset=clip.dataset,
+                identity=clip.identity,
+                emotion=clip.emotion.value,
+                emotions=(clip.emotion,),
+                label_certain=clip.label_certain,
+                licence_class=clip.licence_class,
+                split=clip.split,
+            )
+        )
+    return found
+
+
+def choose_pairs(faces: FacePhotos, shown: Sequence[Photo]) -> Iterator[tuple[int, int]]:
+    """Which photographs make pairs: one person, neutral to emotion, and some between emotions.
+
+    Args:
+        faces: What was found.
+        shown: Of which photographs, row for row.
+    """
+    rng = np.random.default_rng(0)
+    people: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for row, photo in enumerate(shown):
+        people[photo.dataset, photo.identity].append(row)
+    for rows in people.values():
+        calm = [row for row in rows if _is_neutral(shown[row])]
+        for row in rows:
+            if _is_neutral(shown[row]):
+                continue
+            begins = []
+            if calm:
+                begins.append(min(calm, key=lambda one: turn_deg(faces, one, row)))
+            others = [one for one in rows if shown[one].emotions != shown[row].emotions]
+            if others and (not calm or rng.random() < BETWEEN_ODDS):
+                begins.append(int(rng.choice(others)))
+            for first in dict.fromkeys(begins):
+                if turn_deg(faces, first, row) <= MOST_TURN_DEG:
+                    yield first, row
+
+
+def how_often(first: Photo, second: Photo) -> float:
+    """How often a pair is drawn, beside the others."""
+    share = COMPOUND_SHARE if second.is_compound else 1.0
+    if not _is_neutral(first):
+        share *= BETWEEN_SHARE
+    return share * (LONDON_SHARE if first.dataset == "London" else 1.0)
+
+
+def _is_neutral(photo: Photo) -> bool:
+    return photo.emotions == (Emotion.NEUTRAL,)
+
+
+def _trusted_part(pairs: Mapping[str, np.ndarray]) -> Float32[np.ndarray, " pairs"]:
+    mask = pairs["mask"].astype(np.float32) / 255
+    trusted = (mask * pairs["trust"] / 255).mean(axis=(1, 2))
+    return np.asarray(trusted / np.maximum(mask.mean(axis=(1, 2)), 1e-3), np.float32)
+
+
+def _rows(
+    pairs: Mapping[str, np.ndarray], chosen: Bool[np.ndarray, " pairs"]
+) -> dict[str, np.ndarray]:
+    return {name: values[chosen] for name, values in pairs.items()}
+
+
+def gather_faces(
+    photos: Sequence[Photo],
+    models: Models,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> FacePhotos:
+    """Find the largest face of each photograph and cut its window out.
+
+    One without a face is left out.
+
+    Args:
+        photos: Stills.
+        models: Landmarker and head model.
+        progress: Called with (photographs done, photographs in all).
+    """
+    found: list[tuple[np.ndarray, ...]] = []
+    landmarker: Landmarker | None = None
+    for done, photo in enumerate(photos):
+        if done % PHOTOS_A_LANDMARKER == 0:
+            if landmarker:
+                landmarker.close()
+            landmarker = models.open_landmarker(max_faces=1)
+        assert landmarker is not None
+        found += [
+            (*one, np.array(done, np.float32)) for one in _look_at(photo.path, landmarker, models)
+        ]
+        if progress:
+            progress(done + 1, len(photos))
+    if landmarker:
+        landmarker.close()
+    columns = [np.stack(column) for column in zip(*found, strict=True)]
+    return FacePhotos(*columns)
+
+
+def _look_at(
+    path: Path, landmarker: Landmarker, models: Models
+) -> Iterator[tuple[np.ndarray, ...]]:
+    with open_video(path) as video:
+        frame = next(iter(video))
+    picture = frame.picture(DETECTION_SIDE_PX)
+    # Forget the face before; then once to find it, and once more upright on what was found.
+    landmarker.detect(np.zeros_like(picture))
+    landmarker.detect(picture)
+    for face in find_faces(picture, frame, landmarker, 1.0)[:1]:
+        crop = crop_face(frame, face, models.head.locate(face))
+        window = np.vstack([window_from_crop(), (0, 0, 1)])
+        window_from_frame = (window @ np.vstack([crop.crop_from_frame, (0, 0, 1)]))[:2]
+        zoom = float(np.sqrt(abs(np.linalg.det(window_from_frame[:, :2]))))
+        pixels = frame.rgb((0, 0, frame.width, frame.height))
+        if zoom < 1:
+            pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 / zoom)
+        image = cv2.warpAffine(
+            pixels, window_from_frame, (WINDOW_SIZE, WINDOW_SIZE),
+            flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        scale = WINDOW_EYE_DISTANCE_PX / crop.crop_from_head.scale
+        landmarks = crop.landmarks_xyz * scale
+        landmarks[:, :2] += window[:2, 2]
+        pose = crop.crop_from_head
+        linear = scale * pose.scale * pose.rotation
+        shift = scale * pose.translation
+        shift[:2] += window[:2, 2]
+        yield (
+            image,
+            landmarks.astype(np.float32),
+            np.column_stack([linear, shift]).astype(np.float32),
+            crop.expression.astype(np.float32),
+            np.array(zoom, np.float32),
+        )

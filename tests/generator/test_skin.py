@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from cdrl_cli.face.alignment import CROP_SIZE
+from cdrl_cli.generator.skin import (
+    MAP_REACH,
+    MAP_SIDE,
+    SEEN_SIZE,
+    WINDOW_EYE_DISTANCE_PX,
+    WINDOW_MIDDLE_Y,
+    WINDOW_SIZE,
+    SkinMasks,
+    read_map,
+    window_from_crop,
+)
+from heads import toy_head
+
+MIDDLE = np.full(2, (CROP_SIZE - 1) / 2)
+
+
+@pytest.fixture(scope="module")
+def masks():
+    toy = toy_head()
+    return SkinMasks.draw(toy.canonical_xyz, toy.mesh.oval)
+
+
+def at(drawn, points):
+    position = np.pad(np.asarray(points, np.float32)[None, :, :2], ((0, 0), (0, 0), (0, 1)))
+    position[..., 2] = 1e-3
+    return read_map(drawn, position)[0]
+
+
+@pytest.mark.parametrize("side", [WINDOW_SIZE, SEEN_SIZE])
+def test_the_window_is_centred_on_the_face(side):
+    matrix = window_from_crop(side)
+    below = matrix[:, :2] @ MIDDLE + matrix[:, 2]
+    middle_px = (side - 1) / 2
+    shrink = side / WINDOW_SIZE
+    np.testing.assert_allclose(
+        below, (middle_px, middle_px - shrink * WINDOW_MIDDLE_Y * WINDOW_EYE_DISTANCE_PX)
+    )
+
+
+def test_skin_shows_and_eyes_and_lips_and_what_is_around_the_face_do_not(masks):
+    face = toy_head().canonical_xyz
+    skin = at(masks.skin, face)
+    assert (skin[[50, 280, 9, 151, 4, 205, 425]] > 0.95).all()  # cheeks, brow, nose
+    assert (skin[[13, 14, 61, 291, 159, 145, 386, 374]] < 0.05).all()  # lips, lids
+    assert (skin[toy_head().mesh.oval] < 0.02).all()
+    assert not at(masks.skin, [(1.2, 0.3), (0, -0.9), (0, 1.6)]).any()
+
+
+def test_eyes_and_mouth_are_the_rest(masks):
+    face = toy_head().canonical_xyz
+    parts = at(masks.parts, face)
+    assert (parts[[13, 14, 159, 145, 386, 374]] > 0.95).all()
+    assert not parts[[50, 280, 9, 151, 4]].any()
+    assert (masks.skin + masks.parts <= 1 + 1e-6).all()
+
+
+def test_masks_are_symmetric_and_have_no_step(masks):
+    for drawn in (masks.skin, masks.parts):
+        np.testing.assert_allclose(drawn, drawn[:, ::-1], atol=0.15)
+        cell = 2 * MAP_REACH / (MAP_SIDE - 1)
+        assert max(np.abs(np.diff(drawn, axis=axis)).max() for axis in (0, 1)) < 50 * cell
+
+
+def test_off_the_mesh_nothing_is_read(masks):
+    assert not read_map(masks.skin, np.zeros((4, 4, 3), np.float32)).any()
