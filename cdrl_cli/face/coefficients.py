@@ -25,18 +25,20 @@ class CoefficientReader:
 
     Args:
         network: Session of ``coefficients.onnx``: MediaPipe's MLP-Mixer (Apache-2.0), rebuilt by
-            :mod:`cdrl_cli.training.coefficients`. The same numbers to 1e-4.
+            :mod:`cdrl_cli.training.coefficients`. The same numbers but for half-precision weights.
     """
 
     def __init__(self, network: Any) -> None:
         self._network = network
 
-    def __call__(self, landmarks_xyz: Float[np.ndarray, "478 3"]) -> Float[np.ndarray, " 52"]:
+    def __call__(
+        self, landmarks_xyz: Float[np.ndarray, "faces 478 3"]
+    ) -> Float[np.ndarray, "faces 52"]:
         """Coefficients, 0..1.
 
         Args:
             landmarks_xyz: Square pixels, any position and scale; x right, y down.
         """
-        points = landmarks_xyz[POINTS, :2].astype(np.float32)
-        (read,) = self._network.run(None, {"points": points[None]})
-        return np.asarray(read[0], float)
+        points = landmarks_xyz[:, POINTS, :2].astype(np.float32)
+        (read,) = self._network.run(None, {"points": points})
+        return np.asarray(read, float)

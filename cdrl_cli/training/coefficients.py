@@ -75,7 +75,7 @@ class CoefficientNetwork(nn.Module):
         reach = (x.square().sum(dim=2, keepdim=True) + 1e-12).sqrt().mean(dim=1, keepdim=True)
         x = self.stem[0]((self.scale / reach * x).transpose(1, 2))
         x = self.stem[1](x.transpose(1, 2))
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1)
         for number, (wide, narrow, up, down) in enumerate(self.blocks):
             mixed = narrow(torch.relu(wide(self._norm(x, 2 * number).transpose(1, 2))))
             x = x + mixed.transpose(1, 2)
@@ -112,16 +112,3 @@ def read_coefficient_network(landmarker_file: Path) -> CoefficientNetwork:
 
         return CoefficientNetwork(read).eval()
 
-
-def export_coefficient_network(landmarker_file: Path, path: Path) -> None:
-    """Write the network as ONNX, for :class:`~cdrl_cli.face.coefficients.CoefficientReader`."""
-    network = read_coefficient_network(landmarker_file)
-    torch.onnx.export(
-        network,
-        (torch.rand(1, len(POINTS), 2),),
-        str(path),
-        input_names=["points"],
-        output_names=["coefficients"],
-        dynamo=True,
-        external_data=False,
-    )
