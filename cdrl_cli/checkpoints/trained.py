@@ -22,6 +22,7 @@ from cdrl_cli.checkpoints.files import (
     part_of,
     read_space,
     reading,
+    unpack_array,
     write_arrays,
 )
 from cdrl_cli.checkpoints.load import find_weights
@@ -331,7 +332,14 @@ def write_motion(path: Path, editor: MotionEditor, *, facts: Mapping[str, str]) 
             torch.tensor(1.0),
         ),
         inputs=[
-            "expression", "window", "now", "embedding", "difference", "share", "rest", "amount",
+            "expression",
+            "window",
+            "now",
+            "embedding",
+            "difference",
+            "share",
+            "rest",
+            "amount",
             "intensity",
         ],
         outputs=["shown"],

@@ -5,7 +5,8 @@ as less raised, not as frowning; a small mouth smiles less for the same pull. So
 last network is asked how it would read this face, moved. Its answer is linear in the movement
 nearly enough: with :math:`A` the change that each channel's movement makes to the reading,
 
-.. math:: q = \arg\min_q \lVert W (A q - \Delta) \rVert^2 + \lambda \lVert q - w \odot \Delta \rVert^2
+.. math:: q = \arg\min_q \lVert W (A q - \Delta) \rVert^2
+          + \lambda \lVert q - w \odot \Delta \rVert^2
 
 is the request that comes nearest to the change :math:`\Delta` asked for, and is not far from what
 would be asked of an average face.
@@ -19,6 +20,7 @@ from jaxtyping import Float
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES
 from cdrl_cli.face.coefficients import CoefficientReader
+from cdrl_cli.generator.condition import Condition
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.renderer import ExpressionBasis
 
@@ -54,6 +56,12 @@ class FittedChange:
     correction: Float[np.ndarray, " 52"]
     """What is added to the change, at full strength, before the warp is asked for it."""
 
+    def at(self, condition: Condition) -> Float[np.ndarray, " 52"]:
+        """The correction of a change that is a part of this one, as in a followed reference."""
+        whole = float(self.change @ self.change)
+        share = float(condition.difference @ self.change) / whole if whole else 0.0
+        return float(np.clip(share, 0.0, 1.0)) * self.correction
+
 
 class ChangeFitter:
     """Fits changes to faces.
@@ -87,7 +95,9 @@ class ChangeFitter:
         (rest,) = self._answer(crop, moves, np.zeros((1, len(EDITED))))
         request, around = usual, usual / 2
         for _ in range(ROUNDS):
-            middle, *moved = self._answer(crop, moves, np.vstack([around, around + STEP * identity]))
+            middle, *moved = self._answer(
+                crop, moves, np.vstack([around, around + STEP * identity])
+            )
             slope = (np.stack(moved) - middle) / STEP * weights
             missing = weights * (change - (middle - rest)) + slope.T @ around
             request = np.linalg.solve(

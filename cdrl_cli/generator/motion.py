@@ -146,7 +146,7 @@ class DifferenceMotion:
         added = intensity * condition.difference
         removed = min(intensity, 1.0) * SHARES * own
         shift = _bound(added - removed, MAX_SHIFT * max(1.0, intensity))
-        return np.clip(expression + _spare_blinks(shift, window.eyes(expression)), 0.0, CEILINGS)
+        return np.clip(expression + spare_blinks(shift, window.eyes(expression)), 0.0, CEILINGS)
 
 
 class LearnedMotion:
@@ -208,10 +208,15 @@ def find_expressive(
     return strength >= np.median(strength)
 
 
-def _spare_blinks(
+def spare_blinks(
     change: Float[np.ndarray, " 52"], eyes: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, " 52"]:
-    """A closed eye has no opening to widen: blinks stay whole."""
+    """A change that leaves closed eyes alone: they have no opening to widen, and blinks stay whole.
+
+    Args:
+        change: Of the coefficients.
+        eyes: How open they are, left and right, 0..1.
+    """
     spared = change.copy()
     for lids, opened in zip((LIDS_LEFT, LIDS_RIGHT), eyes, strict=True):
         spared[lids] *= opened

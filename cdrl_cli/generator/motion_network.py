@@ -69,8 +69,8 @@ class MotionEditor(nn.Module):
 
     A name asks (:math:`\rho = 0`) for the way of acting :math:`f` that the editor has learned for
     its embedding :math:`e`. A reference (:math:`\rho = 1`) asks for its own change :math:`\Delta`,
-    which the editor only paces: :math:`p` in 1 ± :data:`PACE` lets it grow and fade with the speech.
-    The other letters: intensity :math:`a`; channel shares :math:`w` (:data:`SHARES`: 0 for speech); :math:`o`
+    which the editor only paces: :math:`p` in 1 ± :data:`PACE` lets it grow and fade with speech.
+    The other letters: intensity :math:`a`; channel shares :math:`w` (:data:`SHARES`); :math:`o`
     the source's own emotion, what its last two seconds show beyond its rest; :math:`h`
     the rhythm of its speech, gaze and blinks, from a second of them (temporal convolutions);
     :math:`f` layers conditioned on the embedding :math:`e` (FiLM, Perez et al. 2018); :math:`g`
@@ -163,6 +163,7 @@ class MotionEditor(nn.Module):
         rhythm: Float[Tensor, "*frames width"],
         embedding: Float[Tensor, "*embeddings dimension"],
         observed: "Observed",
+        *,
         amount: Float[Tensor, "*amounts"] | float = 1.0,
     ) -> Float[Tensor, "*frames 52"]:
         """The bounded change of frames.
@@ -258,7 +259,7 @@ class FrameEditor(nn.Module):
         moving = (heard[near] - _mean_up_to(near, SLOW_FRAMES, index) @ heard) / editor.scale
         rhythm = editor._rhythm(moving.T[None])[..., 0]
         observed = Observed(difference, share, rest)
-        change = editor._change(expression, usual, rhythm, embedding, observed, amount)
+        change = editor._change(expression, usual, rhythm, embedding, observed, amount=amount)
         return apply_change(expression, intensity * change)
 
 

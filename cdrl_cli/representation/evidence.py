@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import SHARES
 
 NETS = 2
@@ -32,9 +33,9 @@ class Evidence:
     """Blendshape coefficients, 0..1."""
     shape: Float[np.ndarray, "478 3"]
     """Landmarks in head space (see :class:`~cdrl_cli.face.head.HeadModel`)."""
-    judged: Float[np.ndarray, "2 7"]
+    judged: Float[np.ndarray, "2 7"] | None
     """Log probability that each of the :data:`NETS` gives each emotion, in the order of
-    :class:`~cdrl_cli.emotion.Emotion`."""
+    :class:`~cdrl_cli.emotion.Emotion`; None where the pixels were not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class EvidenceModel:
     def of(cls, numbers: Mapping[str, Float[np.ndarray, "..."]]) -> "EvidenceModel":
         """The model in a file's arrays."""
         fields = {name: np.asarray(numbers[name], float) for name in cls.__slots__}
-        return cls(**{**fields, "trust": float(fields["trust"])})
+        return cls(**{**fields, "trust": float(fields["trust"].squeeze())})
 
     def estimate_neutral(self, seen: Evidence) -> Float[np.ndarray, " 52"]:
         """The person's neutral coefficients, 0..1, where no neutral picture of them is known.
@@ -70,7 +71,8 @@ class EvidenceModel:
         differences between people stands in ``weights/evidence.md``.
         """
         share = np.exp(self.trust * _opinions(seen.judged))
-        told = np.concatenate([self._features(seen), share / share.sum()])
+        even = 1 / len(share)
+        told = np.concatenate([self._features(seen), share / share.sum() - even])
         return (self.neutral + told @ self.neutral_weights).clip(0, 1)
 
     def read(
@@ -96,7 +98,9 @@ class EvidenceModel:
         return np.concatenate([[1.0], unusual, shape])
 
 
-def _opinions(judged: Float[np.ndarray, "2 7"]) -> Float[np.ndarray, " 7"]:
-    """Log of the product of the nets' probabilities (a product of experts, Hinton 2002)."""
+def _opinions(judged: Float[np.ndarray, "2 7"] | None) -> Float[np.ndarray, " 7"]:
+    """Log of the product of the nets' probabilities (Hinton 2002); 0 where there are none."""
+    if judged is None:
+        return np.zeros(len(Emotion))
     summed: Float[np.ndarray, " 7"] = judged.clip(min=FLOOR).sum(axis=0)
     return summed

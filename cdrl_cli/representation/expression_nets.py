@@ -44,7 +44,9 @@ class ExpressionNets:
         pictures = close_ups[chosen]
         grey = [
             cv2.resize(
-                cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), (GREY_SIDE,) * 2, interpolation=cv2.INTER_AREA
+                cv2.cvtColor(one, cv2.COLOR_RGB2GRAY),
+                (GREY_SIDE,) * 2,
+                interpolation=cv2.INTER_AREA,
             )
             for one in pictures
         ]

@@ -16,7 +16,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.coefficients import POINTS
 from cdrl_cli.face.landmarks import quiet_native_log
 
 _NETWORK = "face_blendshapes.tflite"
@@ -111,4 +110,3 @@ def read_coefficient_network(landmarker_file: Path) -> CoefficientNetwork:
             return torch.from_numpy(np.array(source.get_tensor(place), np.float32))
 
         return CoefficientNetwork(read).eval()
-
