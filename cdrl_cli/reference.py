@@ -89,11 +89,11 @@ def read_reference(reference: Reference, models: Models) -> ConditionTrack:
         UnreadableInputError: If one of them cannot be decoded.
         WeightsError: If the emotion is named by words and the sentence encoder is missing.
     """
-    shown = _read_track(reference, models)
+    shown = read_track(reference, models)
     if reference.neutral is None:
         own = None
         whole = shown.where(find_expressive(shown.expressions, models.evidence.neutral))
-        rest = models.evidence.estimate_neutral(_gather_evidence(whole, models))
+        rest = models.evidence.estimate_neutral(gather_evidence(whole, models))
     else:
         own = rest = _read_rest(reference.neutral, models)
     named = None if reference.named is None else read_named_emotion(reference.named, models)
@@ -149,7 +149,7 @@ def condition_of_face(
         rest: Coefficients of the person's neutral face, known or estimated.
         own_neutral: The same where they are known.
     """
-    reading = models.evidence.read(_gather_evidence(shown, models), own_neutral)
+    reading = models.evidence.read(gather_evidence(shown, models), own_neutral)
     likelihood = reading.copy()
     likelihood[Emotion.NEUTRAL.class_index] = 0
     return Condition(
@@ -181,7 +181,7 @@ def condition_of_words(words: str, models: Models) -> Condition:
     return _condition(shares @ models.differences, embedding, models)
 
 
-def _read_track(reference: Reference, models: Models) -> FaceTrack:
+def read_track(reference: Reference, models: Models) -> FaceTrack:
     """The chosen face of the chosen part."""
     with open_faces(reference.path, models) as stream:
         looked: list[float] = []
@@ -212,12 +212,12 @@ def _sight(stream: FaceStream, reference: Reference, looked: list[float]) -> Ite
 
 def _read_rest(path: Path, models: Models) -> Float[np.ndarray, " 52"]:
     """Mean coefficients of a neutral clip or image."""
-    shown = _read_track(Reference(path), models)
+    shown = read_track(Reference(path), models)
     mean: Float[np.ndarray, " 52"] = shown.expressions.mean(axis=0, dtype=float)
     return mean
 
 
-def _gather_evidence(shown: FaceTrack, models: Models) -> Evidence:
+def gather_evidence(shown: FaceTrack, models: Models) -> Evidence:
     """What is seen of a face, over all its frames in the mean."""
     return Evidence(
         expression=shown.expressions.mean(axis=0, dtype=float),

@@ -59,8 +59,6 @@ class Models:
     :class:`~cdrl_cli.emotion.Emotion`."""
     cerl: EmotionNetwork
     """Faces and words in one space."""
-    evidence: EvidenceModel
-    """What a face shows, and how it looks when neutral."""
 
     def open_landmarker(self, *, max_faces: int = 4) -> Landmarker:
         """A landmarker for one clip."""
@@ -71,6 +69,11 @@ class Models:
         """What reads a face's emotion; loaded when it is first asked for."""
         appearance = open_appearance(find_weights("appearance"))
         return EmotionReader(self.cerl.embed_face, self.cerl.space, appearance)
+
+    @cached_property
+    def evidence(self) -> EvidenceModel:
+        """What a face shows, and how it looks when neutral; loaded when it is first asked for."""
+        return open_evidence(find_weights(self.weight_set.entry("evidence")))
 
     @cached_property
     def nets(self) -> ExpressionNets:
@@ -160,7 +163,6 @@ def load_models(
         renderer=renderer,
         differences=numbers["differences"],
         cerl=open_cerl(find_weights(weight_set.entry("cerl"))),
-        evidence=open_evidence(find_weights(weight_set.entry("evidence"))),
     )
 
 

@@ -25,6 +25,10 @@ COEFFICIENT_UNIT = 0.2
 """Coefficients are told in units of this."""
 
 
+ARRAYS = ("neutral", "shape_mean", "shape_axes", "neutral_weights", "logit_weights")
+"""Names of the arrays of a fitted model in its file, in the order of its fields."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is seen of a face, over some frames in the mean."""
@@ -61,8 +65,8 @@ class EvidenceModel:
     @classmethod
     def of(cls, numbers: Mapping[str, Float[np.ndarray, "..."]]) -> "EvidenceModel":
         """The model in a file's arrays."""
-        fields = {name: np.asarray(numbers[name], float) for name in cls.__slots__}
-        return cls(**{**fields, "trust": float(fields["trust"].squeeze())})
+        arrays = {name: np.asarray(numbers[name], float) for name in ARRAYS}
+        return cls(*arrays.values(), trust=float(np.squeeze(numbers["trust"])))
 
     def estimate_neutral(self, seen: Evidence) -> Float[np.ndarray, " 52"]:
         """The person's neutral coefficients, 0..1, where no neutral picture of them is known.
@@ -70,9 +74,9 @@ class EvidenceModel:
         Source: ridge regression over people whose neutral face is known; what it explains of the
         differences between people stands in ``weights/evidence.md``.
         """
-        share = np.exp(self.trust * _opinions(seen.judged))
+        share = np.exp(self.trust * opinions(seen.judged))
         even = 1 / len(share)
-        told = np.concatenate([self._features(seen), share / share.sum() - even])
+        told = np.concatenate([self.features(seen), share / share.sum() - even])
         return (self.neutral + told @ self.neutral_weights).clip(0, 1)
 
     def read(
@@ -87,18 +91,18 @@ class EvidenceModel:
         if own_neutral is not None:
             moved = seen.expression - own_neutral + self.neutral
             seen = Evidence(moved, seen.shape, seen.judged)
-        logits = self.trust * _opinions(seen.judged) + self._features(seen) @ self.logit_weights
+        logits = self.trust * opinions(seen.judged) + self.features(seen) @ self.logit_weights
         likely = np.exp(logits - logits.max())
         return np.asarray(likely / likely.sum())
 
-    def _features(self, seen: Evidence) -> Float[np.ndarray, " features"]:
+    def features(self, seen: Evidence) -> Float[np.ndarray, " features"]:
         """One, the coefficients without those of speech, and the shape of the face."""
         unusual = (SHARES > 0) * (seen.expression - self.neutral) / COEFFICIENT_UNIT
         shape = self.shape_axes @ (seen.shape - self.shape_mean).ravel()
         return np.concatenate([[1.0], unusual, shape])
 
 
-def _opinions(judged: Float[np.ndarray, "2 7"] | None) -> Float[np.ndarray, " 7"]:
+def opinions(judged: Float[np.ndarray, "2 7"] | None) -> Float[np.ndarray, " 7"]:
     """Log of the product of the nets' probabilities (Hinton 2002); 0 where there are none."""
     if judged is None:
         return np.zeros(len(Emotion))

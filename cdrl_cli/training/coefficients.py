@@ -56,7 +56,7 @@ class CoefficientNetwork(nn.Module):
 
         self.stem = nn.ModuleList(linear(one) for one in _STEM)
         self.blocks = nn.ModuleList(
-            nn.ModuleList(linear(one) for one in _block_places(block)) for block in range(_BLOCKS)
+            linear(one) for block in range(_BLOCKS) for one in _block_places(block)
         )
         self.head = linear(_HEAD)
         gains = [read(57 - place) for place in range(2 * _BLOCKS)]
@@ -75,7 +75,8 @@ class CoefficientNetwork(nn.Module):
         x = self.stem[0]((self.scale / reach * x).transpose(1, 2))
         x = self.stem[1](x.transpose(1, 2))
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1)
-        for number, (wide, narrow, up, down) in enumerate(self.blocks):
+        for number in range(_BLOCKS):
+            wide, narrow, up, down = self.blocks[4 * number : 4 * number + 4]
             mixed = narrow(torch.relu(wide(self._norm(x, 2 * number).transpose(1, 2))))
             x = x + mixed.transpose(1, 2)
             x = x + down(torch.relu(up(self._norm(x, 2 * number + 1))))
