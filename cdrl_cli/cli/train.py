@@ -165,10 +165,10 @@ def published(
     ],
     quiet: Quiet = False,
 ) -> None:
-    """Convert the published networks that an edit runs: expression nets, and landmarks to
-    coefficients.
+    """Convert the published networks that an edit runs.
 
-    Nothing is learned. Needs the optional part guides.
+    Two expression nets, and the landmarker's network from landmarks to coefficients. Nothing is
+    learned. Needs the optional part guides.
     """
     from cdrl_cli.training.pipelines import make_published
 

@@ -65,8 +65,8 @@ class EvidenceModel:
     @classmethod
     def of(cls, numbers: Mapping[str, Float[np.ndarray, "..."]]) -> "EvidenceModel":
         """The model in a file's arrays."""
-        arrays = {name: np.asarray(numbers[name], float) for name in ARRAYS}
-        return cls(*arrays.values(), trust=float(np.squeeze(numbers["trust"])))
+        neutral, mean, axes, rests, logits = (np.asarray(numbers[name], float) for name in ARRAYS)
+        return cls(neutral, mean, axes, rests, logits, float(np.squeeze(numbers["trust"])))
 
     def estimate_neutral(self, seen: Evidence) -> Float[np.ndarray, " 52"]:
         """The person's neutral coefficients, 0..1, where no neutral picture of them is known.

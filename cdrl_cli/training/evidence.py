@@ -17,6 +17,7 @@ from torch import nn
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.index import Clip
+from cdrl_cli.data.prepared import save_arrays
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, SpfemError, UsageError
 from cdrl_cli.face.blendshapes import SHARES
@@ -78,8 +79,7 @@ def see(
     for done, clip in enumerate(clips, start=1):
         kept = cache / f"{clip.path.stem}-{zlib.crc32(str(clip.path.resolve()).encode()):08x}.npz"
         if not kept.exists():
-            arrays = _look(clip, models)
-            np.savez(kept, **arrays)
+            save_arrays(_look(clip, models), kept)
         with np.load(kept) as arrays:
             if arrays["frames"] > 0:
                 shown = Evidence(arrays["expression"], arrays["shape"], arrays["judged"])
@@ -153,7 +153,7 @@ def fit_evidence(
     part = np.array([order[people.index(one)] for one in table.identity])
     for number in range(PARTS):
         partial = _fit(table, part != number, neutral, config)
-        for i in np.flatnonzero(part == number):
+        for i in np.flatnonzero(part == number).tolist():
             rests[i] = partial.estimate_neutral(seen[i].shown)
             read[i] = partial.read(seen[i].shown)
     return model, _measure(table, rests, read, neutral)
@@ -287,8 +287,8 @@ def _fit_logits(
     rows = chosen & (table.label >= 0)
     counted = np.zeros(len(rows))
     for still in (True, False):
-        for label in range(len(Emotion)):
-            group = rows & (table.is_still == still) & (table.label == label)
+        for emotion in range(len(Emotion)):
+            group = rows & (table.is_still == still) & (table.label == emotion)
             counted[group] = 1 / max(int(group.sum()), 1)
     counted *= _per_dataset(table, rows & ~table.is_still) if (rows & ~table.is_still).any() else 1
     x, told, label, count = (
@@ -307,7 +307,7 @@ def _fit_logits(
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call, arg-type]
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
     return weights.detach().numpy(), float(trust.detach())
 
 

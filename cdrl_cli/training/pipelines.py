@@ -270,7 +270,9 @@ def make_evidence(
     clips = [
         clip
         for clip in find_clips(data, stills=recipe.data.stills)
-        if is_learned_from(clip, recipe.data) and Role.REFRAMED not in clip.roles
+        if is_learned_from(clip, recipe.data)
+        and Role.REFRAMED not in clip.roles
+        and clip.emotion is not None
     ]
     with stages("looking at faces") as progress:
         seen = see(clips, models, cache / "evidence", progress=progress)
