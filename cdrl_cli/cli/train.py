@@ -205,6 +205,14 @@ def motion(
     run: Run = Path("runs/motion"),
     device: Device = "cpu",
     resume: Resume = False,
+    begin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A motion editor to begin with: only its pace by reference is learned.",
+            show_default=False,
+        ),
+    ] = None,
     change: Changes = None,
     quiet: Quiet = False,
 ) -> None:
@@ -220,6 +228,7 @@ def motion(
         cache,
         output,
         options=RunOptions(run, resume, device),
+        begin=begin,
         changes=change or (),
         stages=_stages(quiet),
     )

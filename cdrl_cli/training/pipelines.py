@@ -298,10 +298,22 @@ def make_motion(
     output: Path,
     *,
     options: RunOptions,
+    begin: Path | None = None,
     changes: Sequence[str] = (),
     stages: Stages = no_stages,
 ) -> Made:
-    """Train the motion editor and write it; arguments as :func:`make_ccrl` has them."""
+    """Train the motion editor and write it; arguments as :func:`make_ccrl` has them.
+
+    Args:
+        config: The recipe.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The file.
+        options: Where the run is kept.
+        begin: The file of an editor to begin with: only its pace is learned.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
     recipe = read_config(config, MotionTrainingConfig, changes=changes)
     open_device(options.device)
     licence = recipe.data.licence
@@ -319,6 +331,7 @@ def make_motion(
             run=options.run,
             resume=options.resume,
             device=options.device,
+            begin=None if begin is None else read_motion(begin),
             progress=progress,
         )
     write_motion(output, result.editor, facts=result.facts)
