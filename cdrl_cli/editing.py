@@ -13,104 +13,36 @@ from jaxtyping import Float
 
 from cdrl_cli import __version__
 from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
+from cdrl_cli.errors import NoFaceError, PolicyError
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import paste_face
-from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability
+from cdrl_cli.face.selection import FaceSelector, editability
 from cdrl_cli.face.stream import FaceStream, Sighting, open_faces
 from cdrl_cli.face.tracking import RAMP_S, TrackedFace, TrackedFrame
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.fitting import FittedChange
-from cdrl_cli.generator.motion import MAX_INTENSITY, Window, spare_blinks
+from cdrl_cli.generator.motion import Window, spare_blinks
 from cdrl_cli.media import VideoWriter, check_input, check_output
-from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
+from cdrl_cli.media.credentials import CredentialSigner, check_signable
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.prefetch import prefetch
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
 from cdrl_cli.representation.evidence import Evidence
 
+__all__ = [
+    "EditOptions",
+    "EditResult",
+    "FaceEditor",
+    "Progress",
+    "ProgressCallable",
+    "edit_video",
+    "read_conditions",
+]
+
 DOUBT = 0.2
 """Two readings of a reference that are nearer to each other than this are both told, 0..1."""
-
-
-@dataclass(frozen=True, slots=True)
-class EditOptions:
-    """What to do to a clip; the options of ``spfem edit``."""
-
-    reference: Path | None = None
-    """Clip or image that shows the emotion. With ``emotion`` too, that says what it is called, and
-    the reference how it looks."""
-    emotion: str | None = None
-    """A label of :class:`~cdrl_cli.emotion.Emotion`, or any words for an emotion, which need the
-    optional weights ``text``."""
-    follow_reference: bool = False
-    """The emotion varies as over the reference, which plays alongside from the start of the edit
-    and whose end is held. Else there is one emotion, of the reference's more expressive half."""
-    reference_neutral: Path | None = None
-    """Another clip or image of the reference's person, neutral; None estimates that face."""
-    reference_face: int = 1
-    """Which of the reference's faces, from 1, by size: 1 is the largest."""
-    reference_start: Fraction | None = None
-    """Seconds on the reference's clock from which on it is read."""
-    reference_end: Fraction | None = None
-    """Seconds on the reference's clock up to which it is read."""
-    normalize: bool = False
-    """Bring a reference to the typical strength of its emotion; else a weak one gives a weak
-    edit."""
-    intensity: float = 1.0
-    """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
-    face: FaceChoice = "largest"
-    start: Fraction | None = None
-    """Seconds on the clip's clock where the edit begins; it is ramped in."""
-    end: Fraction | None = None
-    """Seconds on the clip's clock where the edit ends; it is ramped out before."""
-    codec: str | None = None
-    """``h264``, ``hevc`` or ``ffv1``; None chooses h264, and hevc for 10-bit video."""
-    crf: int | None = None
-    """Quality of the encoder, lower is better; None is near-lossless."""
-    preset: str | None = None
-    """Speed of the encoder, by x264's names; None is ``medium``."""
-    video_stream: int | None = None
-    """Index of the stream to edit, as ``spfem probe`` numbers them; None for the usual one."""
-    overwrite: bool = False
-    signing: SigningIdentity | None = None
-    """Who signs what was done (C2PA), if anybody does; MP4 and QuickTime hold it."""
-
-    def __post_init__(self) -> None:
-        if self.reference is None:
-            self._refuse_reference_options()
-        if self.emotion is not None:
-            label = Emotion.parse(self.emotion)
-            words = label.value if label else " ".join(self.emotion.split())
-            if not words:
-                raise UsageError(
-                    "the emotion is empty", hint=f"one of {', '.join(Emotion)}, or words"
-                )
-            object.__setattr__(self, "emotion", words)
-        if not 0 <= self.intensity <= MAX_INTENSITY:
-            raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
-        if self.start is not None and self.end is not None and self.start >= self.end:
-            raise UsageError(
-                f"the start, {float(self.start):g} s, is not before the end, {float(self.end):g} s"
-            )
-
-    def _refuse_reference_options(self) -> None:
-        """Refuse what only makes sense with a reference."""
-        if self.emotion is None:
-            raise UsageError("give the emotion by a reference, by a label or words, or by both")
-        if self.follow_reference:
-            raise UsageError("there is no reference to follow: the emotion is given in words")
-        given = {
-            "its neutral face": self.reference_neutral,
-            "its start": self.reference_start,
-            "its end": self.reference_end,
-            "its face": None if self.reference_face == 1 else self.reference_face,
-            "bringing it to a typical strength": self.normalize or None,
-        }
-        for what, value in given.items():
-            if value is not None:
-                raise UsageError(f"{what} is asked for, and there is no reference")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +69,7 @@ class EditResult:
     faces: int
     """Different faces that were edited."""
     emotion: str | None
-    """Emotion asked for by label, or None where a reference was given."""
+    """Label or words that the emotion was asked for by; None where a reference alone was given."""
     reading: Mapping[Emotion, float]
     """How likely what was asked for reads as each emotion, 0..1 and 1 in all; over a reference that
     is followed the mean."""
@@ -180,7 +112,7 @@ def edit_video(
         WeightsError: If weights are missing or damaged.
     """
     began = perf_counter()
-    if options.reference is not None and _same_file(options.reference, output):
+    if any(_same_file(one, output) for one in options.reference_files):
         raise PolicyError(f"{output}: the output is the reference", hint="name another output")
     check_input(source)
     check_output(output, inputs=[source], overwrite=options.overwrite)

@@ -91,9 +91,7 @@ def read_reference(reference: Reference, models: Models) -> ConditionTrack:
     """
     shown = read_track(reference, models)
     if reference.neutral is None:
-        own = None
-        whole = shown.where(find_expressive(shown.expressions, models.evidence.neutral))
-        rest = models.evidence.estimate_neutral(gather_evidence(whole, models))
+        own, rest = None, estimate_rest(shown, models)
     else:
         own = rest = _read_rest(reference.neutral, models)
     named = None if reference.named is None else read_named_emotion(reference.named, models)
@@ -159,6 +157,17 @@ def condition_of_face(
         reading=reading,
         observed=1.0,
     )
+
+
+def estimate_rest(shown: FaceTrack, models: Models) -> Float[np.ndarray, " 52"]:
+    """Coefficients of a person's neutral face, estimated from a clip that may show an emotion.
+
+    Args:
+        shown: The whole clip; its more expressive half counts, as in the fit of the estimate.
+        models: Estimate it.
+    """
+    half = shown.where(find_expressive(shown.expressions, models.evidence.neutral))
+    return models.evidence.estimate_neutral(gather_evidence(half, models))
 
 
 def condition_of_words(words: str, models: Models) -> Condition:
