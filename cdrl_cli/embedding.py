@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import Progress
@@ -16,7 +16,6 @@ from cdrl_cli.face.selection import FaceSelector
 from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
 from cdrl_cli.generator.motion import find_expressive
 from cdrl_cli.reference import condition_of_face, estimate_rest
-from cdrl_cli.representation.emotion_reader import EmotionReader
 from cdrl_cli.weight_set import WeightSet
 
 WINDOW_S = 1.0
@@ -48,7 +47,8 @@ class ClipEmotion:
     """Phrases whose embeddings are nearest to the clip's, and their cosine."""
     curve: tuple[EmotionAt, ...]
     embedding: tuple[float, ...]
-    """CERL's embedding of the clip, a unit vector."""
+    """CERL's embedding of the clip, a unit vector, moved so far that it reads as the
+    probabilities say."""
     frames: int
     """Frames that showed the face."""
 
@@ -79,10 +79,13 @@ def embed_clip(
     own = None if neutral is None else _read_face(neutral, models).expressions.mean(axis=0)
     rest = estimate_rest(shown, models) if own is None else own
     half = shown.where(find_expressive(shown.expressions, rest))
-    embedding = _embed(shown, own, models.emotion_reader)
+    likelihoods = _read(half, models, rest, own)
+    space = models.cerl.space
+    seen = models.cerl.embed_face(half.expressions - (space.neutral if own is None else own))
+    embedding = space.agree(seen, likelihoods)
     return ClipEmotion(
-        probabilities=_read(half, models, rest, own),
-        phrases=tuple(models.cerl.space.nearest_phrases(embedding)),
+        probabilities=_by_label(likelihoods),
+        phrases=tuple(space.nearest_phrases(embedding)),
         curve=tuple(_curve(shown, models, rest, own)),
         embedding=tuple(embedding.tolist()),
         frames=len(shown.time_s),
@@ -94,17 +97,13 @@ def _read(
     models: Models,
     rest: Float[np.ndarray, " 52"],
     own: Float[np.ndarray, " 52"] | None,
-) -> dict[Emotion, float]:
+) -> Float[np.ndarray, " 7"]:
     """Probability of each emotion, as an edit reads a reference."""
-    condition = condition_of_face(shown, models, rest=rest, own_neutral=own)
-    return dict(zip(Emotion, condition.reading.tolist(), strict=True))
+    return condition_of_face(shown, models, rest=rest, own_neutral=own).reading
 
 
-def _embed(
-    shown: FaceTrack, own: Float32[np.ndarray, " 52"] | None, reader: EmotionReader
-) -> Float32[np.ndarray, " dimension"]:
-    """Pixels stand in for the person's neutral face where it is not known."""
-    return reader.embed(shown.expressions, own, None if own is not None else shown.crops)
+def _by_label(likelihoods: Float[np.ndarray, " 7"]) -> dict[Emotion, float]:
+    return dict(zip(Emotion, likelihoods.tolist(), strict=True))
 
 
 def _read_face(
@@ -141,5 +140,5 @@ def _curve(
         window = shown.around(float(middle), WINDOW_S)
         if len(window.time_s):
             time = Fraction(float(middle)).limit_denominator(1000)
-            curve.append(EmotionAt(time, _read(window, models, rest, own)))
+            curve.append(EmotionAt(time, _by_label(_read(window, models, rest, own))))
     return curve
