@@ -55,8 +55,9 @@ class EvidenceModel:
     shape_mean: Float[np.ndarray, "478 3"]
     shape_axes: Float[np.ndarray, "axes 1434"]
     """Principal axes of face shapes, each divided by the standard deviation along it."""
-    neutral_weights: Float[np.ndarray, "features 52"]
-    """From the evidence to the person's neutral coefficients, minus the mean ones."""
+    neutral_weights: Float[np.ndarray, "told 52"]
+    """From the evidence, the nets' opinions too, to the person's neutral coefficients, minus the
+    mean ones."""
     logit_weights: Float[np.ndarray, "features 7"]
     """From the evidence to what is added to the nets' logits."""
     trust: float
