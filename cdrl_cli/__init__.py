@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         run_batch,
     )
     from cdrl_cli.checkpoints.models import Models, load_models
-    from cdrl_cli.editing import EditOptions, EditResult, Progress, edit_video
+    from cdrl_cli.edit_options import EditOptions
+    from cdrl_cli.editing import EditResult, Progress, edit_video
     from cdrl_cli.embedding import ClipEmotion, EmotionAt, embed_clip
     from cdrl_cli.emotion import Emotion
     from cdrl_cli.errors import (
@@ -88,7 +89,8 @@ _HOMES = {
         "run_batch",
     },
     "cdrl_cli.checkpoints.models": {"Models", "load_models"},
-    "cdrl_cli.editing": {"EditOptions", "EditResult", "Progress", "edit_video"},
+    "cdrl_cli.edit_options": {"EditOptions"},
+    "cdrl_cli.editing": {"EditResult", "Progress", "edit_video"},
     "cdrl_cli.embedding": {"ClipEmotion", "EmotionAt", "embed_clip"},
     "cdrl_cli.emotion": {"Emotion"},
     "cdrl_cli.inspection": {"FaceSpan", "Inspection", "inspect_video"},

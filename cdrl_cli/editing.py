@@ -6,76 +6,43 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from cdrl_cli import __version__
 from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
+from cdrl_cli.errors import NoFaceError, PolicyError
+from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import paste_face
-from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability
+from cdrl_cli.face.selection import FaceSelector, editability
 from cdrl_cli.face.stream import FaceStream, Sighting, open_faces
 from cdrl_cli.face.tracking import RAMP_S, TrackedFace, TrackedFrame
 from cdrl_cli.generator.condition import Condition, ConditionTrack
-from cdrl_cli.generator.motion import MAX_INTENSITY, Window
+from cdrl_cli.generator.fitting import FittedChange
+from cdrl_cli.generator.motion import Window, spare_blinks
 from cdrl_cli.media import VideoWriter, check_input, check_output
-from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
+from cdrl_cli.media.credentials import CredentialSigner, check_signable
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.prefetch import prefetch
-from cdrl_cli.reference import read_named_emotion, read_reference
+from cdrl_cli.reference import Reference, read_named_emotion, read_reference
+from cdrl_cli.representation.evidence import Evidence
 
+__all__ = [
+    "EditOptions",
+    "EditResult",
+    "FaceEditor",
+    "Progress",
+    "ProgressCallable",
+    "edit_video",
+    "read_conditions",
+]
 
-@dataclass(frozen=True, slots=True)
-class EditOptions:
-    """What to do to a clip; the options of ``spfem edit``."""
-
-    reference: Path | None = None
-    """Clip or image that shows the emotion; this or ``emotion``."""
-    emotion: str | None = None
-    """A label of :class:`~cdrl_cli.emotion.Emotion`, or any words for an emotion, which need the
-    optional weights ``text``; this or ``reference``."""
-    follow_reference: bool = False
-    """The emotion varies as over the reference, which plays alongside from the start of the edit
-    and whose end is held. Else there is one emotion, of the reference's more expressive half."""
-    intensity: float = 1.0
-    """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
-    face: FaceChoice = "largest"
-    start: Fraction | None = None
-    """Seconds on the clip's clock where the edit begins; it is ramped in."""
-    end: Fraction | None = None
-    """Seconds on the clip's clock where the edit ends; it is ramped out before."""
-    codec: str | None = None
-    """``h264``, ``hevc`` or ``ffv1``; None chooses h264, and hevc for 10-bit video."""
-    crf: int | None = None
-    """Quality of the encoder, lower is better; None is near-lossless."""
-    preset: str | None = None
-    """Speed of the encoder, by x264's names; None is ``medium``."""
-    video_stream: int | None = None
-    """Index of the stream to edit, as ``spfem probe`` numbers them; None for the usual one."""
-    overwrite: bool = False
-    signing: SigningIdentity | None = None
-    """Who signs what was done (C2PA), if anybody does; MP4 and QuickTime hold it."""
-
-    def __post_init__(self) -> None:
-        if (self.reference is None) == (self.emotion is None):
-            raise UsageError("give the emotion either by a reference or by a label")
-        if self.follow_reference and self.reference is None:
-            raise UsageError("there is no reference to follow: the emotion is given in words")
-        if self.emotion is not None:
-            label = Emotion.parse(self.emotion)
-            words = label.value if label else " ".join(self.emotion.split())
-            if not words:
-                raise UsageError(
-                    "the emotion is empty", hint=f"one of {', '.join(Emotion)}, or words"
-                )
-            object.__setattr__(self, "emotion", words)
-        if not 0 <= self.intensity <= MAX_INTENSITY:
-            raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
-        if self.start is not None and self.end is not None and self.start >= self.end:
-            raise UsageError(
-                f"the start, {float(self.start):g} s, is not before the end, {float(self.end):g} s"
-            )
+DOUBT = 0.2
+"""Two readings of a reference that are nearer to each other than this are both told, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +69,15 @@ class EditResult:
     faces: int
     """Different faces that were edited."""
     emotion: str | None
-    """Emotion asked for by label, or None where a reference was given."""
+    """Label or words that the emotion was asked for by; None where a reference alone was given."""
     reading: Mapping[Emotion, float]
-    """How likely CERL takes what was asked for to be each emotion, 0..1 and 1 in all; over a
-    reference that is followed the mean."""
+    """How likely what was asked for reads as each emotion, 0..1 and 1 in all; over a reference that
+    is followed the mean."""
+    strength: float
+    """Length (L2) of the change of the coefficients that is asked for at intensity 1; strong actors
+    reach 0.6 to 1.3. Over a reference that is followed the mean."""
+    reference_neutral: Literal["given", "estimated"] | None
+    """Where the neutral face of the reference's person comes from; None without a reference."""
     duration_s: float
     elapsed_s: float
     warnings: tuple[str, ...]
@@ -140,7 +112,7 @@ def edit_video(
         WeightsError: If weights are missing or damaged.
     """
     began = perf_counter()
-    if options.reference is not None and _same_file(options.reference, output):
+    if any(_same_file(one, output) for one in options.reference_files):
         raise PolicyError(f"{output}: the output is the reference", hint="name another output")
     check_input(source)
     check_output(output, inputs=[source], overwrite=options.overwrite)
@@ -180,6 +152,8 @@ def edit_video(
         faces=len(editor.numbers_edited),
         emotion=options.emotion,
         reading=editor.reading,
+        strength=float(np.mean([one.strength for one in conditions.conditions])),
+        reference_neutral=_neutral_source(options),
         duration_s=float(video.info.duration or 0),
         elapsed_s=perf_counter() - began,
         warnings=warnings,
@@ -197,6 +171,8 @@ class FaceEditor:
         self._conditions = conditions
         self._stream = stream
         self._selector = FaceSelector(options.face)
+        self._strongest = max(conditions.conditions, key=lambda one: one.strength)
+        self._known: dict[int, _KnownFace] = {}
         self.reading = _average_reading(conditions)
         self._began_s = None if options.start is None else float(options.start)
         self._last_s = 0.0
@@ -227,13 +203,26 @@ class FaceEditor:
         intensity = self._options.intensity * weight * editability(self._stream.locate(face))
         if intensity == 0:
             return frame
-        window = Window(tracked.offsets_s, tracked.expressions)
-        expression = models.motion(face.expression, window, condition, intensity=intensity)
         crop = self._stream.crop(Sighting(frame, face))
+        known = self._know(tracked, crop)
+        window = Window(tracked.offsets_s, tracked.expressions, known.rest)
+        expression = models.motion(face.expression, window, condition, intensity=intensity)
         self.numbers_edited.add(tracked.number)
         eyes = window.eyes(face.expression)
+        if known.fitted is not None:
+            expression = expression + intensity * spare_blinks(known.fitted.at(condition), eyes)
         rendering = models.renderer(crop, expression, intensity * condition.likelihood, eyes)
         return paste_face(frame, crop, rendering)
+
+    def _know(self, tracked: TrackedFace, crop: FaceCrop) -> "_KnownFace":
+        """What is found out about a face when it is first edited."""
+        if tracked.number not in self._known:
+            self._known[tracked.number] = (
+                _meet(tracked, crop, self._strongest, self._models, self._stream)
+                if self._strongest.observed
+                else _KnownFace()
+            )
+        return self._known[tracked.number]
 
     def check_found(self, source: Path) -> None:
         """Refuse an edit that changed nothing although it was asked to.
@@ -268,6 +257,31 @@ class FaceEditor:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _KnownFace:
+    """What is found out about a face, to show a reference's change on it."""
+
+    rest: Float[np.ndarray, " 52"] | None = None
+    """Coefficients above which its own emotion begins; None leaves what is usual."""
+    fitted: FittedChange | None = None
+    """How this face is made to show the change; None where a name asks."""
+
+
+def _meet(
+    tracked: TrackedFace,
+    crop: FaceCrop,
+    condition: Condition,
+    models: Models,
+    stream: FaceStream,
+) -> _KnownFace:
+    """Find out how a face rests and how it answers the change that is asked for."""
+    shape = stream.locate(tracked.face).inverse().apply(tracked.face.landmarks_xyz.astype(float))
+    usual = tracked.expressions.mean(axis=0, dtype=float)
+    neutral = models.evidence.estimate_neutral(Evidence(usual, shape, None))
+    rest = neutral + models.neutral.high - models.neutral.mean
+    return _KnownFace(rest, models.fitter.fit(crop, condition.difference))
+
+
 def read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
     """The emotion that some options ask for, by whatever they name it.
 
@@ -277,7 +291,17 @@ def read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
         WeightsError: If it is named by words and the sentence encoder is missing.
     """
     if options.reference is not None:
-        return read_reference(options.reference, models, follow=options.follow_reference)
+        reference = Reference(
+            options.reference,
+            neutral=options.reference_neutral,
+            face=options.reference_face,
+            start=options.reference_start,
+            end=options.reference_end,
+            follow=options.follow_reference,
+            named=options.emotion,
+            normalise=options.normalize,
+        )
+        return read_reference(reference, models)
     assert options.emotion is not None  # EditOptions has checked it
     return read_named_emotion(options.emotion, models)
 
@@ -288,13 +312,26 @@ def _average_reading(conditions: ConditionTrack) -> dict[Emotion, float]:
     return dict(zip(Emotion, shares.tolist(), strict=True))
 
 
+def _neutral_source(options: EditOptions) -> Literal["given", "estimated"] | None:
+    if options.reference is None:
+        return None
+    return "estimated" if options.reference_neutral is None else "given"
+
+
 def _doubt(options: EditOptions, reading: Mapping[Emotion, float]) -> Iterator[str]:
-    """A warning where a reference asks for hardly anything."""
-    neutral = reading[Emotion.NEUTRAL]
-    if options.reference is not None and neutral == max(reading.values()):
+    """A warning where a reference shows hardly anything, or reads as two emotions alike."""
+    if options.reference is None or options.emotion is not None:
+        return
+    (first, most), (second, less) = sorted(reading.items(), key=lambda one: -one[1])[:2]
+    if first is Emotion.NEUTRAL:
         yield (
-            f"{options.reference}: reads as neutral ({neutral:.0%}), so the edit is slight; "
-            "--emotion says by name what it should show"
+            f"{options.reference}: reads as neutral ({most:.0%}): the edit is as slight as what it "
+            "shows; --normalize strengthens it, --emotion beside --ref says what it is"
+        )
+    elif most - less < DOUBT:
+        yield (
+            f"{options.reference}: reads as {first} ({most:.0%}) or {second} ({less:.0%}); "
+            f"--emotion {first} or --emotion {second} beside --ref settles it"
         )
 
 
@@ -307,7 +344,7 @@ def _range_weight(time_s: float, options: EditOptions) -> float:
 
 def _mark(options: EditOptions) -> str:
     """What the output says of itself: that, with what and how it was edited, not with whom."""
-    what = options.emotion or "as in a reference"
+    what = options.emotion if options.reference is None else "as in a reference"
     return (
         f"AI-edited: facial expression changed with spfem {__version__} "
         f"(emotion: {what}, intensity: {options.intensity:g})"

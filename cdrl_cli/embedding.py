@@ -1,4 +1,4 @@
-"""What a clip feels: the emotion read from it, over time and as a whole."""
+"""The emotion that a clip shows, over time and as a whole, read as an edit reads a reference."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import Progress
@@ -14,7 +14,8 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.selection import FaceSelector
 from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
-from cdrl_cli.representation.emotion_reader import EmotionReader
+from cdrl_cli.generator.motion import find_expressive
+from cdrl_cli.reference import condition_of_face, estimate_rest
 from cdrl_cli.weight_set import WeightSet
 
 WINDOW_S = 1.0
@@ -41,12 +42,13 @@ class ClipEmotion:
     """The emotion of a clip's largest face."""
 
     probabilities: dict[Emotion, float]
-    """Of each label; sums to 1."""
+    """Of each label, as an edit by this reference reads it; sums to 1."""
     phrases: tuple[tuple[str, float], ...]
-    """Nearest phrases and their cosine."""
+    """Phrases whose embeddings are nearest to the clip's, and their cosine."""
     curve: tuple[EmotionAt, ...]
     embedding: tuple[float, ...]
-    """Unit vector of CERL."""
+    """CERL's embedding of the clip, a unit vector, moved so far that it reads as the
+    probabilities say."""
     frames: int
     """Frames that showed the face."""
 
@@ -73,24 +75,35 @@ def embed_clip(
         WeightsError: If weights are missing or damaged.
     """
     models = load_models(weight_set, core=True)
-    reader, space = models.emotion_reader, models.cerl.space
     shown = _read_face(source, models, progress)
     own = None if neutral is None else _read_face(neutral, models).expressions.mean(axis=0)
-    embedding = _embed(shown, own, reader)
+    rest = estimate_rest(shown, models) if own is None else own
+    half = shown.where(find_expressive(shown.expressions, rest))
+    likelihoods = _read(half, models, rest, own)
+    space = models.cerl.space
+    seen = models.cerl.embed_face(half.expressions - (space.neutral if own is None else own))
+    embedding = space.agree(seen, likelihoods)
     return ClipEmotion(
-        probabilities=space.probabilities(embedding),
+        probabilities=_by_label(likelihoods),
         phrases=tuple(space.nearest_phrases(embedding)),
-        curve=tuple(_curve(shown, own, reader)),
+        curve=tuple(_curve(shown, models, rest, own)),
         embedding=tuple(embedding.tolist()),
         frames=len(shown.time_s),
     )
 
 
-def _embed(
-    shown: FaceTrack, own: Float32[np.ndarray, " 52"] | None, reader: EmotionReader
-) -> Float32[np.ndarray, " dimension"]:
-    """Pixels stand in for the person's neutral face where it is not known."""
-    return reader.embed(shown.expressions, own, None if own is not None else shown.crops)
+def _read(
+    shown: FaceTrack,
+    models: Models,
+    rest: Float[np.ndarray, " 52"],
+    own: Float[np.ndarray, " 52"] | None,
+) -> Float[np.ndarray, " 7"]:
+    """Probability of each emotion, as an edit reads a reference."""
+    return condition_of_face(shown, models, rest=rest, own_neutral=own).reading
+
+
+def _by_label(likelihoods: Float[np.ndarray, " 7"]) -> dict[Emotion, float]:
+    return dict(zip(Emotion, likelihoods.tolist(), strict=True))
 
 
 def _read_face(
@@ -116,14 +129,16 @@ def _sight_largest(
 
 
 def _curve(
-    shown: FaceTrack, neutral: Float32[np.ndarray, " 52"] | None, reader: EmotionReader
+    shown: FaceTrack,
+    models: Models,
+    rest: Float[np.ndarray, " 52"],
+    own: Float[np.ndarray, " 52"] | None,
 ) -> list[EmotionAt]:
     """The emotion in windows that overlap; windows without the face are left out."""
     curve = []
     for middle in np.arange(shown.time_s[0] + WINDOW_S / 2, shown.time_s[-1], STEP_S):
         window = shown.around(float(middle), WINDOW_S)
         if len(window.time_s):
-            embedding = _embed(window, neutral, reader)
             time = Fraction(float(middle)).limit_denominator(1000)
-            curve.append(EmotionAt(time, reader.space.probabilities(embedding)))
+            curve.append(EmotionAt(time, _by_label(_read(window, models, rest, own))))
     return curve

@@ -2,10 +2,14 @@
 
 Whatever it is given in, it becomes a :class:`~cdrl_cli.generator.condition.ConditionTrack`. It is
 read with models that are loaded once, and before an edit opens its output.
+
+A reference asks for its own change: its expression minus its person's neutral one, which is given
+by another picture or estimated. What it is called (:attr:`Condition.reading`) decides only what the
+skin shows beside the movement, and what people are told.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,22 +18,23 @@ from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, WeightsError
+from cdrl_cli.errors import NoFaceError, UsageError, WeightsError
 from cdrl_cli.face.blendshapes import SHARES
 from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import find_expressive
+from cdrl_cli.representation.evidence import Evidence
 
 REFERENCE_SECONDS = 60
-"""Length of a reference that is read, from its beginning, seconds."""
+"""Length of a reference that is read, from where its reading starts, seconds."""
 
 REFERENCE_STEP = Fraction(1, 10)
 """Time between two frames of a reference that are read, seconds."""
 
-FOLLOW_WINDOW_S = 1.5
+FOLLOW_WINDOW_S = 0.6
 """Length of each window in which a reference that is followed is read, seconds."""
 
-FOLLOW_STEP_S = 0.5
+FOLLOW_STEP_S = 0.2
 """Time from one window of a followed reference to the next, seconds. It is shorter than the window,
 so that the emotion moves smoothly."""
 
@@ -37,37 +42,77 @@ REFERENCE_FACE_SHARE = 0.1
 """Share of the frames read that must show a face for a reference to count as one, 0..1: a cloud
 passes for a face now and then."""
 
+MAX_NORMALISING = 3.0
+"""Largest factor by which ``normalise`` strengthens a weak reference: beyond it noise is shown."""
 
-def read_reference(path: Path, models: Models, *, follow: bool = False) -> ConditionTrack:
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A clip or an image that shows an emotion, and which part of it counts."""
+
+    path: Path
+    """The clip or image."""
+    neutral: Path | None = None
+    """Another clip or image of the same person, neutral; None where it is to be estimated."""
+    face: int = 1
+    """Which of its faces, from 1, by size in each frame: 1 is the largest."""
+    start: Fraction | None = None
+    """Seconds on its clock from which on it is read; None from the beginning."""
+    end: Fraction | None = None
+    """Seconds on its clock up to which it is read; None to the end."""
+    follow: bool = False
+    """The emotion varies as over the reference; else one emotion, of its more expressive half."""
+    named: str | None = None
+    """What the emotion is called, a label or words: then the reference only shows how it looks."""
+    normalise: bool = False
+    """Bring the change to the typical strength of its emotion, however weakly it is shown."""
+
+    def __post_init__(self) -> None:
+        if self.face < 1:
+            raise UsageError(f"the reference's face {self.face} is not 1 or more")
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise UsageError(
+                f"the reference's start, {float(self.start):g} s, is not before its end, "
+                f"{float(self.end):g} s"
+            )
+
+
+def read_reference(reference: Reference, models: Models) -> ConditionTrack:
     """The emotion that a clip or an image shows.
 
     Args:
-        path: The clip or image; its largest face counts.
+        reference: What to read.
         models: Read it.
-        follow: As it varies over the clip; else one emotion, of the more expressive half of what
-            is shown: acted clips begin and end near neutral.
 
     Raises:
-        NoFaceError: If no face was found in it.
-        UnreadableInputError: If it cannot be decoded.
+        NoFaceError: If no face was found in it, or in the neutral picture.
+        UnreadableInputError: If one of them cannot be decoded.
+        WeightsError: If the emotion is named by words and the sentence encoder is missing.
     """
-    with open_faces(path, models) as stream:
-        looked: list[float] = []
-        shown = collect_face(stream, _sight_largest(stream, looked))
-    if shown is None or len(shown.time_s) <= REFERENCE_FACE_SHARE * len(looked):
-        raise NoFaceError(
-            f"{path}: no face in the reference",
-            hint="give a clip or image that shows one face, large and turned to the camera",
-        )
-    if not follow:
-        half = shown.where(find_expressive(shown.expressions, models.neutral.mean))
-        return ConditionTrack(np.zeros(1), (condition_of_face(half, models),))
-    since_s = shown.time_s - looked[0]
+    shown = read_track(reference, models)
+    if reference.neutral is None:
+        own, rest = None, estimate_rest(shown, models)
+    else:
+        own = rest = _read_rest(reference.neutral, models)
+    named = None if reference.named is None else read_named_emotion(reference.named, models)
+
+    def conclude(part: FaceTrack) -> Condition:
+        condition = condition_of_face(part, models, rest=rest, own_neutral=own)
+        if named is not None:
+            called = named.conditions[0]
+            condition = replace(condition, embedding=called.embedding, likelihood=called.likelihood)
+        return _normalise(condition, models) if reference.normalise else condition
+
+    if not reference.follow:
+        half = shown.where(find_expressive(shown.expressions, rest))
+        return ConditionTrack(np.zeros(1), (conclude(half),))
+    since_s = shown.time_s - shown.time_s[0]
     moments_s = np.arange(0.0, since_s[-1] + FOLLOW_STEP_S, FOLLOW_STEP_S)
     near = np.abs(since_s - moments_s[:, None]) <= FOLLOW_WINDOW_S / 2
     seen = near.any(axis=1)
-    conditions = [condition_of_face(shown.where(inside), models) for inside in near[seen]]
-    return ConditionTrack(moments_s[seen], tuple(conditions))
+    return ConditionTrack(
+        moments_s[seen], tuple(conclude(shown.where(inside)) for inside in near[seen])
+    )
 
 
 def read_named_emotion(words: str, models: Models) -> ConditionTrack:
@@ -87,15 +132,42 @@ def condition_of_label(emotion: Emotion, models: Models) -> Condition:
     return _condition(models.differences[index], models.cerl.space.labels[index], models)
 
 
-def condition_of_face(shown: FaceTrack, models: Models) -> Condition:
+def condition_of_face(
+    shown: FaceTrack,
+    models: Models,
+    *,
+    rest: Float[np.ndarray, " 52"],
+    own_neutral: Float[np.ndarray, " 52"] | None = None,
+) -> Condition:
     """The condition that a face sets by what it shows.
 
-    What CERL reads is settled before the generator is asked for it: see :func:`_recall`.
+    Args:
+        shown: Frames that show it.
+        models: Read it.
+        rest: Coefficients of the person's neutral face, known or estimated.
+        own_neutral: The same where they are known.
     """
-    difference = SHARES * (shown.expressions.mean(axis=0) - models.neutral.mean)
-    embedding = models.emotion_reader.embed(shown.expressions, faces=shown.crops)
-    reading = models.cerl.space.likelihoods(embedding)
-    return replace(_condition(difference, _recall(reading, models), models), reading=reading)
+    reading = models.evidence.read(gather_evidence(shown, models), own_neutral)
+    likelihood = reading.copy()
+    likelihood[Emotion.NEUTRAL.class_index] = 0
+    return Condition(
+        difference=SHARES * (shown.expressions.mean(axis=0) - rest),
+        embedding=_recall(reading, models),
+        likelihood=likelihood,
+        reading=reading,
+        observed=1.0,
+    )
+
+
+def estimate_rest(shown: FaceTrack, models: Models) -> Float[np.ndarray, " 52"]:
+    """Coefficients of a person's neutral face, estimated from a clip that may show an emotion.
+
+    Args:
+        shown: The whole clip; its more expressive half counts, as in the fit of the estimate.
+        models: Estimate it.
+    """
+    half = shown.where(find_expressive(shown.expressions, models.evidence.neutral))
+    return models.evidence.estimate_neutral(gather_evidence(half, models))
 
 
 def condition_of_words(words: str, models: Models) -> Condition:
@@ -118,12 +190,57 @@ def condition_of_words(words: str, models: Models) -> Condition:
     return _condition(shares @ models.differences, embedding, models)
 
 
-def _sight_largest(stream: FaceStream, looked: list[float]) -> Iterator[Sighting]:
-    """The largest face of each frame read; notes the times of all frames read, seconds."""
-    for frame, faces in stream.sampled(step_s=REFERENCE_STEP, length_s=REFERENCE_SECONDS):
+def read_track(reference: Reference, models: Models) -> FaceTrack:
+    """The chosen face of the chosen part."""
+    with open_faces(reference.path, models) as stream:
+        looked: list[float] = []
+        shown = collect_face(stream, _sight(stream, reference, looked))
+    if shown is None or len(shown.time_s) <= REFERENCE_FACE_SHARE * len(looked):
+        which = f"no face {reference.face}" if reference.face > 1 else "no face"
+        part = " between its start and end" if reference.start or reference.end else ""
+        raise NoFaceError(
+            f"{reference.path}: {which} in the reference{part}",
+            hint="give a clip or image that shows one face, large and turned to the camera",
+        )
+    return shown
+
+
+def _sight(stream: FaceStream, reference: Reference, looked: list[float]) -> Iterator[Sighting]:
+    """The chosen face of each frame read; notes the times of all frames read, seconds."""
+    start, end = reference.start or Fraction(0), reference.end
+    length = REFERENCE_SECONDS + int(start)
+    for frame, faces in stream.sampled(step_s=REFERENCE_STEP, length_s=length):
+        if frame.time < start and reference.start is not None:
+            continue
+        if end is not None and frame.time > end:
+            return
         looked.append(float(frame.time))
-        for face in faces[:1]:
+        for face in faces[reference.face - 1 : reference.face]:
             yield Sighting(frame, face)
+
+
+def _read_rest(path: Path, models: Models) -> Float[np.ndarray, " 52"]:
+    """Mean coefficients of a neutral clip or image."""
+    shown = read_track(Reference(path), models)
+    mean: Float[np.ndarray, " 52"] = shown.expressions.mean(axis=0, dtype=float)
+    return mean
+
+
+def gather_evidence(shown: FaceTrack, models: Models) -> Evidence:
+    """What is seen of a face, over all its frames in the mean."""
+    return Evidence(
+        expression=shown.expressions.mean(axis=0, dtype=float),
+        shape=shown.shapes.mean(axis=0, dtype=float),
+        judged=models.nets(shown.close_ups) if len(shown.close_ups) else None,
+    )
+
+
+def _normalise(condition: Condition, models: Models) -> Condition:
+    """The same change at the typical strength of its emotion."""
+    typical = condition.likelihood @ np.linalg.norm(models.differences, axis=1)
+    asked = max(float(condition.likelihood.sum()), 1e-6)
+    factor = min(float(typical) / asked / max(condition.strength, 1e-6), MAX_NORMALISING)
+    return replace(condition, difference=factor * condition.difference)
 
 
 def _condition(
@@ -138,11 +255,10 @@ def _condition(
 
 
 def _recall(reading: Float[np.ndarray, " 7"], models: Models) -> Float[np.ndarray, " dimension"]:
-    r"""What a clip shows, as the language prior knows it: :math:`T^\top softmax(T v / \tau)`.
+    r"""What a clip shows, as the language prior knows it: :math:`T^\top p`, a unit vector.
 
     One step of retrieval from an associative memory of the labels :math:`T` (Ramsauer et al.
-    2021). A clip's embedding lies well beside all of them, where the editor learned little;
-    and doubt between anger and disgust is no mixture of the two.
+    2021), by the probabilities :math:`p` that were read.
     """
     recalled = reading @ models.cerl.space.labels
     return np.asarray(recalled / np.linalg.norm(recalled))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from cdrl_cli.editing import EditOptions
+from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
 from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
@@ -240,7 +240,7 @@ class _Checker:
         read = {
             os.path.realpath(path): row
             for row in rows
-            for path in (row.source, row.options.reference)
+            for path in (row.source, *row.options.reference_files)
             if path is not None
         }
         for row in rows:
@@ -256,11 +256,19 @@ class _Checker:
         def value(key: str) -> Any:
             return given.get(key, getattr(self._defaults, key))
 
+        def file(key: str) -> Path | None:
+            return self._folder / given[key] if key in given else None
+
         face = value("face")
         options = EditOptions(
-            reference=self._folder / given["ref"] if "ref" in given else None,
+            reference=file("ref"),
             emotion=given.get("emotion"),
             follow_reference=given.get("follow_ref", False),
+            reference_neutral=file("ref_neutral"),
+            reference_face=given.get("ref_face", 1),
+            reference_start=given.get("ref_start"),
+            reference_end=given.get("ref_end"),
+            normalize=given.get("normalize", False),
             intensity=value("intensity"),
             face=parse_face(face) if isinstance(face, str) else face,
             start=given.get("start"),
@@ -359,6 +367,11 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "ref": _text,
     "emotion": _word,
     "follow_ref": _switch,
+    "ref_neutral": _text,
+    "ref_face": _whole,
+    "ref_start": parse_time,
+    "ref_end": parse_time,
+    "normalize": _switch,
     "output": _text,
     "intensity": _number,
     "face": _face,

@@ -57,7 +57,8 @@ class RowResult:
     result: EditResult | None
     """Where the status is ``ok``."""
     input_digest: str | None
-    """Of size and time of the source and of the reference; None if one is not there."""
+    """Of size and time of the source, the reference and its neutral picture; None if one is not
+    there."""
     options_digest: str
     """Of everything else that the row asks for."""
 
@@ -73,15 +74,14 @@ def results_path(manifest: Path, shard: tuple[int, int] | None = None) -> Path:
 
 
 def input_digest(row: BatchRow) -> str | None:
-    """What tells that a source or a reference has changed, without reading it."""
+    """What tells that a source, a reference or its neutral picture has changed, without reading."""
     facts: list[object] = []
-    for path in (row.source, row.options.reference):
-        if path is not None:
-            try:
-                status = path.stat()
-            except OSError:
-                return None
-            facts.append([str(path), status.st_size, status.st_mtime_ns])
+    for path in (row.source, *row.options.reference_files):
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        facts.append([str(path), status.st_size, status.st_mtime_ns])
     return _digest(facts)
 
 
@@ -89,8 +89,8 @@ def options_digest(row: BatchRow) -> str:
     """What tells that a row asks for something else than it did."""
     options = replace(row.options, overwrite=False)  # says nothing of the result
     # Fractions as they are: as decimal numbers two of them may look alike.
-    times = [str(options.start), str(options.end)]
-    return _digest([plain(options), times, row.weight_set])
+    times = (options.start, options.end, options.reference_start, options.reference_end)
+    return _digest([plain(options), [str(time) for time in times], row.weight_set])
 
 
 def _digest(facts: object) -> str:

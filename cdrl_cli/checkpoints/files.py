@@ -13,13 +13,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from cdrl_cli.errors import WeightsError
+from cdrl_cli.face.coefficients import CoefficientReader
 from cdrl_cli.generator.motion import LearnedMotion
 from cdrl_cli.nn.onnx import open_network, read_facts
 from cdrl_cli.representation.appearance import AppearanceReader
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionSpace
+from cdrl_cli.representation.evidence import EvidenceModel
+from cdrl_cli.representation.expression_nets import ExpressionNets
 
 Array = TypeVar("Array")
 
@@ -79,8 +82,8 @@ def open_motion(path: Path) -> LearnedMotion:
     """
     with reading(path, "motion editor"):
         session = open_network(path, threads=1)
-        _refuse_other(session, {"expression", "window", "embedding"})
-        return LearnedMotion(session)
+        _refuse_other(session, {"expression", "window", "embedding", "difference", "rest"})
+        return LearnedMotion(session, unpack_array(read_facts(session)["neutral_high"]))
 
 
 def open_cerl(path: Path) -> EmotionNetwork:
@@ -105,6 +108,40 @@ def read_space(facts: Mapping[str, str]) -> EmotionSpace:
         phrase_embeddings=unpack_array(facts["phrase_embeddings"]),
         identities=frozenset(json.loads(facts["identities"])),
     )
+
+
+def open_nets(path: Path) -> ExpressionNets:
+    """The published expression nets in a file.
+
+    Raises:
+        WeightsError: If it is no such file.
+    """
+    with reading(path, "pair of expression nets"):
+        session = open_network(path, threads=1)
+        _refuse_other(session, {"colour", "grey"})
+        return ExpressionNets(session)
+
+
+def open_coefficients(path: Path) -> CoefficientReader:
+    """The network from landmarks to coefficients in a file.
+
+    Raises:
+        WeightsError: If it is no such file.
+    """
+    with reading(path, "network to coefficients"):
+        session = open_network(path, threads=1)
+        _refuse_other(session, {"points"})
+        return CoefficientReader(session)
+
+
+def open_evidence(path: Path) -> EvidenceModel:
+    """The fitted conclusions from evidence in a file.
+
+    Raises:
+        WeightsError: If it is no such file.
+    """
+    with reading(path, "model of evidence"):
+        return EvidenceModel.of(load_file(path))
 
 
 def open_appearance(path: Path) -> AppearanceReader:

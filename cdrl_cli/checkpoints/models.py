@@ -8,12 +8,20 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import load_file
 
-from cdrl_cli.checkpoints.files import open_appearance, open_cerl, open_motion
+from cdrl_cli.checkpoints.files import (
+    open_appearance,
+    open_cerl,
+    open_coefficients,
+    open_evidence,
+    open_motion,
+    open_nets,
+)
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.registry import read_manifest
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.landmarks import Landmarker
+from cdrl_cli.generator.fitting import ChangeFitter
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.motion import (
     DifferenceMotion,
@@ -30,6 +38,8 @@ from cdrl_cli.generator.skin import Skin, SkinMasks
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.nn.onnx import open_network
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionReader
+from cdrl_cli.representation.evidence import EvidenceModel
+from cdrl_cli.representation.expression_nets import ExpressionNets
 from cdrl_cli.representation.text_prior import SentenceEncoder
 from cdrl_cli.weight_set import WeightSet
 
@@ -61,6 +71,21 @@ class Models:
         """What reads a face's emotion; loaded when it is first asked for."""
         appearance = open_appearance(find_weights("appearance"))
         return EmotionReader(self.cerl.embed_face, self.cerl.space, appearance)
+
+    @cached_property
+    def evidence(self) -> EvidenceModel:
+        """What a face shows, and how it looks when neutral; loaded when it is first asked for."""
+        return open_evidence(find_weights(self.weight_set.entry("evidence")))
+
+    @cached_property
+    def nets(self) -> ExpressionNets:
+        """The published nets that look at a face's pixels; loaded when they are first asked for."""
+        return open_nets(find_weights("expression-nets"))
+
+    @cached_property
+    def fitter(self) -> ChangeFitter:
+        """What fits a change to a face; loaded when it is first asked for."""
+        return ChangeFitter(self.basis, open_coefficients(find_weights("coefficients")))
 
     @cached_property
     def sentence_encoder(self) -> SentenceEncoder:

@@ -22,6 +22,7 @@ from cdrl_cli.checkpoints.files import (
     part_of,
     read_space,
     reading,
+    unpack_array,
     write_arrays,
 )
 from cdrl_cli.checkpoints.load import find_weights
@@ -306,7 +307,8 @@ def read_motion(path: Path) -> MotionEditor:
     with reading(path, "motion editor"):
         tensors, facts = read_exported(path)
         editor = MotionEditor(MotionConfig(**json.loads(facts["config"])))
-        load_exported(editor, part_of(tensors, "editor"), but=[])
+        load_exported(editor, part_of(tensors, "editor"), but=["neutral_high"])
+        editor.neutral_high.copy_(torch.from_numpy(unpack_array(facts["neutral_high"])))
         return editor.eval()
 
 
@@ -326,13 +328,30 @@ def write_motion(path: Path, editor: MotionEditor, *, facts: Mapping[str, str]) 
             torch.zeros(OWN_FRAMES + CONTEXT_AFTER, COEFFICIENTS),
             torch.tensor(OWN_FRAMES - 1),
             torch.ones(1, editor.config.embedding),
+            torch.zeros(1, COEFFICIENTS),
+            torch.zeros(1, 1),
+            torch.zeros(1, COEFFICIENTS),
             torch.tensor(1.0),
             torch.tensor(1.0),
         ),
-        inputs=["expression", "window", "now", "embedding", "amount", "intensity"],
+        inputs=[
+            "expression",
+            "window",
+            "now",
+            "embedding",
+            "difference",
+            "share",
+            "rest",
+            "amount",
+            "intensity",
+        ],
         outputs=["shown"],
         dynamic={"window": {0: "frames"}},
-        facts={**facts, "config": json.dumps(asdict(editor.config))},
+        facts={
+            **facts,
+            "config": json.dumps(asdict(editor.config)),
+            "neutral_high": pack_array(editor.neutral_high.numpy(force=True)),
+        },
     )
 
 

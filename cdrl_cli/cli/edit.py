@@ -46,11 +46,15 @@ Examples:
   spfem edit talk.mp4 --emotion "quietly furious" -o out.mp4
   spfem edit talk.mp4 -e sad --start 1:05 --end 1:12.5 --face 2 -o out.mp4
   spfem edit talk.mp4 --ref mood.mp4 --follow-ref -o out.mp4
+  spfem edit talk.mp4 --ref angry.mp4 --ref-neutral calm.jpg -o out.mp4
+  spfem edit talk.mp4 --ref film.mp4 --ref-start 1:05 --ref-end 1:08 --ref-face 2 -o out.mp4
+  spfem edit talk.mp4 --ref wide-eyed.mp4 --emotion fear --normalize -o out.mp4
   spfem edit talk.mp4 -r joy.mov -o out.mkv --codec ffv1 --json --quiet
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
-duration_s, elapsed_s, warnings; or {"error": {"code", "message", "hint"}}.
+strength, reference_neutral, duration_s, elapsed_s, warnings; or {"error": {"code", "message",
+"hint"}}.
 """
 
 
@@ -72,7 +76,10 @@ def edit(
             "--emotion",
             "-e",
             metavar="WORDS",
-            help=f"One of {', '.join(Emotion)}; or any words, by the optional weights text.",
+            help=(
+                f"One of {', '.join(Emotion)}; or any words, by the optional weights text. "
+                "With --ref it says what the emotion is, and --ref how it looks."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -81,6 +88,48 @@ def edit(
         typer.Option(
             "--follow-ref",
             help="Vary the emotion as --ref does, played alongside; its end is held.",
+        ),
+    ] = False,
+    reference_neutral: Annotated[
+        Path | None,
+        typer.Option(
+            "--ref-neutral",
+            metavar="FILE",
+            help="Clip or image of the same person as --ref, neutral. Default: estimated.",
+            show_default=False,
+        ),
+    ] = None,
+    reference_face: Annotated[
+        int,
+        typer.Option(
+            "--ref-face", min=1, metavar="N", help="Whose face in --ref: 1 is the largest."
+        ),
+    ] = 1,
+    reference_start: Annotated[
+        Fraction | None,
+        typer.Option(
+            "--ref-start",
+            parser=read_time,
+            metavar="TIME",
+            help="Read --ref from here on.",
+            show_default=False,
+        ),
+    ] = None,
+    reference_end: Annotated[
+        Fraction | None,
+        typer.Option(
+            "--ref-end",
+            parser=read_time,
+            metavar="TIME",
+            help="Read --ref up to here.",
+            show_default=False,
+        ),
+    ] = None,
+    normalize: Annotated[
+        bool,
+        typer.Option(
+            "--normalize",
+            help="Bring --ref to the typical strength of its emotion, however weak it is.",
         ),
     ] = False,
     intensity: Intensity = 1.0,
@@ -127,12 +176,18 @@ def edit(
 
     check_memory_limit()
     from cdrl_cli.checkpoints.models import load_models
-    from cdrl_cli.editing import EditOptions, edit_video
+    from cdrl_cli.edit_options import EditOptions
+    from cdrl_cli.editing import edit_video
 
     options = EditOptions(
         reference=reference,
         emotion=emotion,
         follow_reference=follow_reference,
+        reference_neutral=reference_neutral,
+        reference_face=reference_face,
+        reference_start=reference_start,
+        reference_end=reference_end,
+        normalize=normalize,
         intensity=intensity,
         face=faces,
         start=start,

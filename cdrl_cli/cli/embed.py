@@ -40,8 +40,12 @@ def embed(
 ) -> None:
     """Read the emotion that SOURCE shows: labels, nearest words, a curve over time.
 
-    What a machine reads from a face is not what the person feels. With --neutral, how the person's
-    face is built is told from what it does.
+    The labels are what an edit by this reference would read. With --neutral, how the person's face
+    is built is told from what it does.
+
+    What a machine reads from a face is not what the person feels. People whose emotions are read
+    must be told so (EU AI Act, Article 50); at work and in schools it is mostly forbidden there
+    (Article 5).
     """
     from cdrl_cli.embedding import embed_clip
 

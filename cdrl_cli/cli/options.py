@@ -85,7 +85,7 @@ Intensity = Annotated[
         min=0.0,
         max=2.0,
         envvar="SPFEM_INTENSITY",
-        help="0 changes nothing, 1 is as strong as shown.",
+        help="0 changes nothing, 1 is as strong as the reference.",
     ),
 ]
 

@@ -158,6 +158,44 @@ def appearance(
 
 
 @app.command()
+def published(
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the files.", show_default=False)
+    ],
+    quiet: Quiet = False,
+) -> None:
+    """Convert the published networks that an edit runs.
+
+    Two expression nets, and the landmarker's network from landmarks to coefficients. Nothing is
+    learned. Needs the optional part guides.
+    """
+    from cdrl_cli.training.pipelines import make_published
+
+    _say(make_published(output), quiet=quiet)
+
+
+@app.command()
+def evidence(
+    config: Config,
+    *,
+    data: Data,
+    output: Output,
+    cache: Cache = Path("runs/prepared"),
+    change: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fit what an edit concludes from a face: how it looks when neutral, and what it shows.
+
+    What is printed was measured on people who were left out.
+    """
+    from cdrl_cli.training.pipelines import make_evidence
+
+    made = make_evidence(config, data, cache, output, changes=change or (), stages=_stages(quiet))
+    _say(made, quiet=quiet)
+
+
+@app.command()
 def motion(
     config: Config,
     *,
@@ -167,6 +205,14 @@ def motion(
     run: Run = Path("runs/motion"),
     device: Device = "cpu",
     resume: Resume = False,
+    begin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A motion editor to begin with: only its pace by reference is learned.",
+            show_default=False,
+        ),
+    ] = None,
     change: Changes = None,
     quiet: Quiet = False,
 ) -> None:
@@ -182,6 +228,7 @@ def motion(
         cache,
         output,
         options=RunOptions(run, resume, device),
+        begin=begin,
         changes=change or (),
         stages=_stages(quiet),
     )

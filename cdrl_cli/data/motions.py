@@ -169,6 +169,10 @@ class MotionBatch:
     """Class index of the emotion asked for."""
     embedding: Float[Tensor, "batch dimension"]
     """The emotion asked for, as a clip, a label or words name it."""
+    difference: Float[Tensor, "batch 52"]
+    """The change that a reference shows; 0 where a name asks."""
+    observed: Float[Tensor, "batch 1"]
+    """1 where a reference asks for its own change, 0 where a name asks."""
     level: Float[Tensor, "batch 52"]
     """What the mean over the window should be."""
     target: Float[Tensor, "batch frames 52"]
@@ -185,6 +189,8 @@ class MotionBatch:
             neutral=self.neutral.to(device),
             labels=self.labels.to(device),
             embedding=self.embedding.to(device),
+            difference=self.difference.to(device),
+            observed=self.observed.to(device),
             level=self.level.to(device),
             target=self.target.to(device),
             target_weight=self.target_weight.to(device),
@@ -204,6 +210,8 @@ class MotionSampler:
         names: For each emotion, embeddings of its label and of words for it.
         frames: Of a window.
         generator: Randomness.
+        observed_share: Share of the windows that a reference asks with its own change, 0..1; a
+            name or an embedding asks in the others.
     """
 
     def __init__(
@@ -215,7 +223,9 @@ class MotionSampler:
         *,
         frames: int,
         generator: torch.Generator,
+        observed_share: float = 0.5,
     ) -> None:
+        self._observed_share = observed_share
         self._typical, self._references, self._names = typical, references, names
         self._frames, self._generator = frames, generator
         self._by_person = _by_person([one for one in takes if len(one.expression) >= frames])
@@ -234,12 +244,15 @@ class MotionSampler:
         """So many windows."""
         rows = [self._draw_one() for _ in range(count)]
         columns = [torch.from_numpy(np.stack(column)).float() for column in zip(*rows, strict=True)]
-        source, neutral, label, embedding, level, target, weight, real, real_label = columns
+        source, neutral, label, embedding, difference, observed, *rest = columns
+        level, target, weight, real, real_label = rest
         return MotionBatch(
             source=source,
             neutral=neutral,
             labels=label.long(),
             embedding=embedding,
+            difference=difference,
+            observed=observed,
             level=level,
             target=target,
             target_weight=weight,
@@ -250,15 +263,16 @@ class MotionSampler:
     def _draw_one(self) -> tuple[np.ndarray, ...]:
         kind = float(torch.rand((), generator=self._generator))
         shown = np.zeros(52)
+        own: MotionTake | None = None
         if kind < ALIGNED_SHARE and self._aligned:
             pair = self._pick(self._aligned)
             cut = self._cut(pair.change)
-            take, emotion = pair.neutral, pair.emotional.emotion
+            take, emotion, own = pair.neutral, pair.emotional.emotion, pair.emotional
             source = take.expression[cut]
             target = (source + pair.change[cut]).clip(0, 1)
             weight = min(1.0, pair.emotional.strength / FULL_STRENGTH)
         elif kind < ALIGNED_SHARE + PLAYED_SHARE and self._emotional:
-            take = self._pick(self._emotional)
+            take = own = self._pick(self._emotional)
             emotion = take.emotion
             target = take.expression[self._cut(take.expression)]
             calm = self._pick(self._neutrals(take)).expression
@@ -271,7 +285,11 @@ class MotionSampler:
             source = target = take.expression[self._cut(take.expression)]
             shown = take.difference
             weight = 0.0
-        embedding, asked = self._condition(emotion)
+        by_reference = float(torch.rand((), generator=self._generator)) < self._observed_share
+        if by_reference:
+            embedding, asked = self._names[emotion][-1], self._observe(own, emotion)
+        else:
+            embedding, asked = self._condition(emotion)
         level = (source.mean(axis=0) + asked - shown).clip(0, 1)
         real = self._pick(self._by_emotion[self._pick(list(self._by_emotion))])
         return (
@@ -279,12 +297,21 @@ class MotionSampler:
             take.neutral,
             np.array(emotion.class_index),
             embedding,
+            asked if by_reference else np.zeros(52),
+            np.array([float(by_reference)]),
             level,
             target,
             np.array(weight),
             real.expression[self._cut(real.expression)],
             np.array(real.emotion.class_index),
         )
+
+    def _observe(self, own: MotionTake | None, emotion: Emotion) -> np.ndarray:
+        """What a reference shows: the take that is to be followed, or anybody's of the emotion."""
+        if own is not None:
+            return own.difference
+        takes = self._by_emotion.get(emotion)
+        return self._pick(takes).difference if takes else np.zeros(52)
 
     def _condition(self, emotion: Emotion) -> tuple[np.ndarray, np.ndarray]:
         """An embedding that asks for an emotion, and the difference that it asks for."""

@@ -61,6 +61,21 @@ class FaceCrop:
         """The same, shrunk to so many pixels."""
         return cv2.resize(self.image(), (side, side), interpolation=cv2.INTER_AREA)
 
+    def close_up(self, side: int) -> UInt8[np.ndarray, "side side 3"]:
+        """The square around the landmarks of the upright face, at so many pixels, sRGB.
+
+        Published expression nets learned from such pictures: brows to chin and hardly any hair.
+        """
+        points = self.landmarks_xyz[:, :2]
+        low, high = points.min(axis=0), points.max(axis=0)
+        scale = side / max(float((high - low).max()), 1.0)
+        shift = (side - 1) / 2 - scale * (low + high) / 2
+        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+        image = self.image()
+        if scale < 1:  # else shrinking would alias
+            image = cv2.GaussianBlur(image, (0, 0), sigmaX=0.4 / scale)
+        return cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+
 
 def crop_face(
     frame: VideoFrame, face: Face, head: Similarity, *, sample_aspect: Fraction = Fraction(1)

@@ -129,12 +129,23 @@ class FaceTrack:
     """Presentation time of each crop, seconds."""
     crops: UInt8[np.ndarray, "crops side side 3"]
     """The aligned crop of some of the frames, sRGB, :data:`FACE_SIDE` pixels a side."""
+    close_ups: UInt8[np.ndarray, "crops side side 3"]
+    """The square around the landmarks of the same frames, sRGB, :data:`FACE_SIDE` pixels a side."""
+    shapes: Float32[np.ndarray, "frames 478 3"]
+    """Landmarks of each frame in head space (see :class:`~cdrl_cli.face.head.HeadModel`)."""
 
     def where(self, chosen: Bool[np.ndarray, " frames"]) -> "FaceTrack":
         """The part of some frames, with the crops that were taken at them."""
         times = self.time_s[chosen]
         kept = np.isin(self.crop_time_s, times)
-        return FaceTrack(times, self.expressions[chosen], self.crop_time_s[kept], self.crops[kept])
+        return FaceTrack(
+            times,
+            self.expressions[chosen],
+            self.crop_time_s[kept],
+            self.crops[kept],
+            self.close_ups[kept],
+            self.shapes[chosen],
+        )
 
     def around(self, middle_s: float, length_s: float) -> "FaceTrack":
         """The part within half a length of a moment; it may be empty."""
@@ -153,17 +164,28 @@ def collect_face(
     """
     times: list[float] = []
     crop_times: list[float] = []
-    expressions, crops = [], []
+    expressions, crops, close_ups, shapes = [], [], [], []
     for one in sightings:
         now_s = float(one.frame.time)
         times.append(now_s)
         expressions.append(one.face.expression)
+        head = stream.locate(one.face)
+        shapes.append(head.inverse().apply(one.face.landmarks_xyz).astype(np.float32))
         if not crop_times or now_s - crop_times[-1] >= crop_step_s:
             crop_times.append(now_s)
-            crops.append(stream.crop(one).thumbnail(FACE_SIDE))
+            crop = stream.crop(one)
+            crops.append(crop.thumbnail(FACE_SIDE))
+            close_ups.append(crop.close_up(FACE_SIDE))
     if not times:
         return None
-    return FaceTrack(np.array(times), np.stack(expressions), np.array(crop_times), np.stack(crops))
+    return FaceTrack(
+        np.array(times),
+        np.stack(expressions),
+        np.array(crop_times),
+        np.stack(crops),
+        np.stack(close_ups),
+        np.stack(shapes),
+    )
 
 
 def _sample(frames: Iterable[VideoFrame], step_s: Fraction, length_s: int) -> Iterator[VideoFrame]:

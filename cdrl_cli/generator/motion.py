@@ -39,6 +39,9 @@ class Window:
     """Times minus the frame's own, growing, seconds; one of them is 0."""
     expressions: Float[np.ndarray, "window 52"]
     """Coefficients, 0..1."""
+    rest: Float[np.ndarray, " 52"] | None = None
+    """Coefficients above which this person's own emotion begins; None where only the usual ones are
+    known."""
 
     def eyes(self, expression: Float[np.ndarray, " 52"]) -> Float[np.ndarray, " 2"]:
         """How open they are, left and right (:func:`open_eyes`).
@@ -143,7 +146,7 @@ class DifferenceMotion:
         added = intensity * condition.difference
         removed = min(intensity, 1.0) * SHARES * own
         shift = _bound(added - removed, MAX_SHIFT * max(1.0, intensity))
-        return np.clip(expression + _spare_blinks(shift, window.eyes(expression)), 0.0, CEILINGS)
+        return np.clip(expression + spare_blinks(shift, window.eyes(expression)), 0.0, CEILINGS)
 
 
 class LearnedMotion:
@@ -151,10 +154,13 @@ class LearnedMotion:
 
     Args:
         network: Session of an exported :class:`~cdrl_cli.generator.motion_network.FrameEditor`.
+        usual_rest: Coefficients that nine of ten neutral clips stay below: above them a source's
+            own emotion begins, where nothing is known of the person.
     """
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, usual_rest: Float[np.ndarray, " 52"]) -> None:
         self._network = network
+        self._usual_rest = usual_rest
 
     def __call__(
         self,
@@ -168,6 +174,7 @@ class LearnedMotion:
         if intensity == 0:
             return expression
         seen, now = window.at_rate()
+        rest = self._usual_rest if window.rest is None else window.rest
         (shown,) = self._network.run(
             None,
             {
@@ -175,6 +182,9 @@ class LearnedMotion:
                 "window": seen.astype(np.float32),
                 "now": np.array(now),
                 "embedding": condition.embedding[None].astype(np.float32),
+                "difference": condition.difference[None].astype(np.float32),
+                "share": np.array([[condition.observed]], np.float32),
+                "rest": rest[None].astype(np.float32),
                 "amount": np.array(condition.amount, np.float32),
                 "intensity": np.array(intensity, np.float32),
             },
@@ -198,10 +208,15 @@ def find_expressive(
     return strength >= np.median(strength)
 
 
-def _spare_blinks(
+def spare_blinks(
     change: Float[np.ndarray, " 52"], eyes: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, " 52"]:
-    """A closed eye has no opening to widen: blinks stay whole."""
+    """A change that leaves closed eyes alone: they have no opening to widen, and blinks stay whole.
+
+    Args:
+        change: Of the coefficients.
+        eyes: How open they are, left and right, 0..1.
+    """
     spared = change.copy()
     for lids, opened in zip((LIDS_LEFT, LIDS_RIGHT), eyes, strict=True):
         spared[lids] *= opened

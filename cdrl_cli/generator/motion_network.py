@@ -35,6 +35,9 @@ from cdrl_cli.generator.motion import (
 KERNEL = 6
 """Taps of both temporal layers, frames."""
 
+PACE = 0.6
+"""How far each channel of a reference's change may depart from its mean over time, as a share."""
+
 DILATION = 4
 """Frames between two taps of the second temporal layer."""
 
@@ -58,13 +61,17 @@ class MotionConfig:
 
 
 class MotionEditor(nn.Module):
-    r"""Source coefficients and an emotion embedding to target coefficients.
+    r"""Source coefficients and the emotion asked for to target coefficients.
 
-    .. math:: b' = b + r \tanh\bigl(a\, \beta(c) / r\bigr),
-              \qquad c = w \odot (f(e, h) - g(e) \odot o)
+    .. math:: b' = b + r \tanh\bigl(a\, \beta(c) / r\bigr), \qquad
+              c = (1 - \rho)\, w \odot f(e, h) + \rho\, p(e, h) \odot \Delta
+                  - w \odot g(e) \odot o
 
-    with intensity :math:`a`; channel shares :math:`w` (:data:`SHARES`: 0 for speech); :math:`o`
-    the source's own emotion, what its last two seconds show beyond the neutral range; :math:`h`
+    A name asks (:math:`\rho = 0`) for the way of acting :math:`f` that the editor has learned for
+    its embedding :math:`e`. A reference (:math:`\rho = 1`) asks for its own change :math:`\Delta`,
+    which the editor only paces: :math:`p` in 1 ± :data:`PACE` lets it grow and fade with speech.
+    The other letters: intensity :math:`a`; channel shares :math:`w` (:data:`SHARES`); :math:`o`
+    the source's own emotion, what its last two seconds show beyond its rest; :math:`h`
     the rhythm of its speech, gaze and blinks, from a second of them (temporal convolutions);
     :math:`f` layers conditioned on the embedding :math:`e` (FiLM, Perez et al. 2018); :math:`g`
     in 0..1, both alike for the two sides of the face (eight actors' crooked smiles are theirs);
@@ -99,31 +106,37 @@ class MotionEditor(nn.Module):
         self.mix_again = nn.Linear(hidden, hidden)
         self.feel = nn.Linear(hidden, COEFFICIENTS)
         self.let_go = nn.Linear(hidden, COEFFICIENTS)
+        self.pace = nn.Linear(hidden, COEFFICIENTS)
+        nn.init.zeros_(self.pace.weight)
+        nn.init.zeros_(self.pace.bias)
 
     def forward(
         self,
         source: Float[Tensor, "batch frames 52"],
         embedding: Float[Tensor, "batch dimension"] | Float[Tensor, "batch frames dimension"],
         intensity: Float[Tensor, " batch"],
+        observed: "Observed | None" = None,
     ) -> Float[Tensor, "batch frames 52"]:
         """Edit sequences.
 
         Args:
             source: Coefficients 0..1, 25 frames a second.
             embedding: Unit vectors of CERL: one for the whole sequence, or one a frame.
-            intensity: 0 returns the source, bit for bit; 1 is as the embedding says; at most 2.
+            intensity: 0 returns the source, bit for bit; 1 is as asked for; at most 2.
+            observed: Changes that references show; None where names ask.
 
         Returns:
             Coefficients, 0 to :data:`CEILINGS`; the change is no longer than
             ``MAX_SHIFT * max(1, intensity)``.
         """
-        change = self.change(source, embedding)
+        change = self.change(source, embedding, observed)
         return apply_change(source, intensity[:, None, None] * change)
 
     def change(
         self,
         source: Float[Tensor, "batch frames 52"],
         embedding: Float[Tensor, "batch dimension"] | Float[Tensor, "batch frames dimension"],
+        observed: "Observed | None" = None,
     ) -> Float[Tensor, "batch frames 52"]:
         """The change at intensity 1, bounded, before it meets the limits of each coefficient."""
         usual = _mean_before(source, OWN_FRAMES)
@@ -133,7 +146,9 @@ class MotionEditor(nn.Module):
         moving = ((source[..., RHYTHM] - slow) / self.scale).transpose(1, 2)
         moving = functional.pad(moving, (CONTEXT_BEFORE, CONTEXT_AFTER), mode="replicate")
         rhythm = self._rhythm(moving).transpose(1, 2)
-        return self._change(source, usual, rhythm, embedding)
+        if observed is None:
+            observed = Observed.nothing(self.neutral_high)
+        return self._change(source, usual, rhythm, embedding, observed)
 
     def _rhythm(
         self, moving: Float[Tensor, "batch channels padded"]
@@ -147,6 +162,8 @@ class MotionEditor(nn.Module):
         usual: Float[Tensor, "*frames 52"],
         rhythm: Float[Tensor, "*frames width"],
         embedding: Float[Tensor, "*embeddings dimension"],
+        observed: "Observed",
+        *,
         amount: Float[Tensor, "*amounts"] | float = 1.0,
     ) -> Float[Tensor, "*frames 52"]:
         """The bounded change of frames.
@@ -156,6 +173,7 @@ class MotionEditor(nn.Module):
             usual: Their mean over :data:`OWN_FRAMES` up to each.
             rhythm: See :meth:`_rhythm`.
             embedding: Unit vectors of CERL.
+            observed: Changes that references show, and the source's own rest.
             amount: How far it is an emotion rather than none, 0..1.
         """
         heard = functional.silu(self.read(embedding))
@@ -164,14 +182,33 @@ class MotionEditor(nn.Module):
         mixed = functional.silu((1 + gain_again) * self.mix_again(mixed) + shift_again)
         felt = amount * torch.tanh(_both_sides(self.feel(mixed)))
         let_go = torch.sigmoid(_both_sides(self.let_go(heard)))
-        own = torch.relu(usual - self.neutral_high)
-        change = self.shares * (felt - let_go * own)
+        own = torch.relu(usual - observed.rest)
+        pace = 1 + PACE * torch.tanh(_both_sides(self.pace(mixed)))
+        named = (1 - observed.share) * self.shares * felt
+        change = named + observed.share * pace * observed.change - self.shares * let_go * own
         # A closed eye has no opening to widen: blinks stay whole.
         blinks = expression[..., BLINKS]
         added = BLINK_GAIN * (blinks - usual[..., BLINKS] - BLINK_NOISE)
         eyes = (1 - blinks) * (1 - added.clamp(0, 1))
         left, right = (1 - (1 - eyes[..., side, None]) * self.lids[side] for side in (0, 1))
         return _bound(change * left * right)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What references show, and what the source looks like at rest."""
+
+    change: Float[Tensor, "*some 52"]
+    """Coefficients of the reference minus those of its person's neutral face, by channel share."""
+    share: Float[Tensor, "*some 1"]
+    """1 where the change is asked for, 0 where the embedding alone names the emotion."""
+    rest: Float[Tensor, "*some 52"]
+    """Coefficients of the source above which its own emotion begins."""
+
+    @classmethod
+    def nothing(cls, rest: Float[Tensor, " 52"]) -> "Observed":
+        """Where names ask; with what people look like at rest."""
+        return cls(torch.zeros_like(rest), torch.zeros_like(rest[:1]), rest)
 
 
 class FrameEditor(nn.Module):
@@ -194,6 +231,9 @@ class FrameEditor(nn.Module):
         window: Float[Tensor, "frames 52"],
         now: Int64[Tensor, ""],
         embedding: Float[Tensor, "1 dimension"],
+        difference: Float[Tensor, "1 52"],
+        share: Float[Tensor, "1 1"],
+        rest: Float[Tensor, "1 52"],
         amount: Float[Tensor, ""],
         intensity: Float[Tensor, ""],
     ) -> Float[Tensor, "1 52"]:
@@ -204,6 +244,9 @@ class FrameEditor(nn.Module):
             window: Of the frames around it, at :data:`~cdrl_cli.generator.motion.RATE_HZ`.
             now: The frame's place in the window.
             embedding: Unit vector of CERL.
+            difference: What a reference shows; 0 where a name asks.
+            share: 1 where a reference asks, 0 where a name does.
+            rest: The source's coefficients above which its own emotion begins.
             amount: How far it is an emotion rather than none, 0..1.
             intensity: 0..2.
         """
@@ -215,7 +258,8 @@ class FrameEditor(nn.Module):
         heard = window[:, RHYTHM]
         moving = (heard[near] - _mean_up_to(near, SLOW_FRAMES, index) @ heard) / editor.scale
         rhythm = editor._rhythm(moving.T[None])[..., 0]
-        change = editor._change(expression, usual, rhythm, embedding, amount)
+        observed = Observed(difference, share, rest)
+        change = editor._change(expression, usual, rhythm, embedding, observed, amount=amount)
         return apply_change(expression, intensity * change)
 
 

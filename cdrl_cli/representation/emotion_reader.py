@@ -48,6 +48,25 @@ class EmotionSpace:
         """Probability of each label, by label."""
         return dict(zip(Emotion, self.likelihoods(embedding).tolist(), strict=True))
 
+    def agree(
+        self,
+        embedding: Float[np.ndarray, " dimension"],
+        likelihoods: Float[np.ndarray, " 7"],
+    ) -> Float[np.ndarray, " dimension"]:
+        r"""The nearest embedding that reads as the probabilities say, made a unit vector.
+
+        The shortest move that gives each label the logit it lacks,
+        :math:`v' \propto v + T^{+} \, \tau (\log p - \log \hat p)`, with the labels :math:`T`, the
+        temperature :math:`\tau` and what the embedding reads as by itself, :math:`\hat p`.
+
+        Args:
+            embedding: Unit vector.
+            likelihoods: Of each label, above 0, in the order of :class:`~cdrl_cli.emotion.Emotion`.
+        """
+        missing = np.log(likelihoods) - np.log(self.likelihoods(embedding))
+        moved = embedding + np.linalg.pinv(self.labels) @ (self.temperature * missing)
+        return np.asarray(moved / np.linalg.norm(moved))
+
     def nearest_phrases(
         self, embedding: Float[np.ndarray, " dimension"], *, count: int = 5
     ) -> list[tuple[str, float]]:

@@ -1,5 +1,6 @@
 """Motion: learn how a talking face moves when it feels, on coefficients only."""
 
+import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.blendshapes import RHYTHM
 from cdrl_cli.generator.motion import NeutralPrior, pick_expressive
-from cdrl_cli.generator.motion_network import MotionEditor
+from cdrl_cli.generator.motion_network import MotionEditor, Observed
 from cdrl_cli.representation.text_prior import make_phrases
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Task, Trainer, Update, Validation, open_device
@@ -57,6 +58,7 @@ class MotionTask(Task):
         neutral: How neutral faces look.
         frozen: CERL and CCRL.
         device: Where networks and batches are.
+        begin: An editor that is learned already: only its pace is, with references alone.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class MotionTask(Task):
         frozen: FrozenReaders,
         *,
         device: torch.device,
+        begin: MotionEditor | None = None,
     ) -> None:
         schedule = config.schedule
         self._config, self._device = config, device
@@ -77,10 +80,14 @@ class MotionTask(Task):
         scale = 0.03 + spread.mean(dim=0)
         with torch.random.fork_rng():
             torch.manual_seed(schedule.seed)
-            self.editor = MotionEditor(config.model)
+            self.editor = MotionEditor(config.model) if begin is None else copy.deepcopy(begin)
             self.discriminator = Discriminator(scale)
-        self.editor.neutral_high.copy_(torch.from_numpy(neutral.high))
-        self.editor.scale.copy_(scale[RHYTHM])
+        if begin is None:
+            self.editor.neutral_high.copy_(torch.from_numpy(neutral.high))
+            self.editor.scale.copy_(scale[RHYTHM])
+        else:
+            self.editor.train().requires_grad_(requires_grad=False)
+            self.editor.pace.requires_grad_(requires_grad=True)
         references = _read_references(learning, frozen.emotion, neutral)
         self._asking = {one: shown[::ASKING_EVERY] for one, shown in references.items()}
         self._sampler = MotionSampler(
@@ -90,6 +97,7 @@ class MotionTask(Task):
             _read_names(frozen.emotion),
             frames=config.sampling.frames,
             generator=self.generator,
+            observed_share=0.5 if begin is None else 1.0,
         )
         self._networks = nn.ModuleList([self.editor, self.discriminator]).to(device)
         self._frozen, self._spread = frozen.to(device), spread.to(device)
@@ -130,7 +138,7 @@ class MotionTask(Task):
     def validate(self) -> Validation:
         """See :class:`~cdrl_cli.training.loop.Task`."""
         score = score_edits(self.editor, self._frozen.emotion, self._pairs, self._asking)
-        return Validation(score)
+        return Validation(score - score_pace(self.editor, self._frozen.emotion, self._pairs))
 
 
 def train_motion(
@@ -143,6 +151,7 @@ def train_motion(
     run: Path,
     resume: bool = False,
     device: str = "cpu",
+    begin: MotionEditor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> MotionResult:
     """Train the motion editor.
@@ -156,6 +165,7 @@ def train_motion(
         run: Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``).
         resume: Continue from the checkpoint there.
         device: ``cpu`` or ``cuda``.
+        begin: An editor that is learned already; then only its pace is learned.
         progress: Called with (steps done, steps in all).
 
     Raises:
@@ -175,6 +185,7 @@ def train_motion(
         neutral,
         FrozenReaders(emotion, content),
         device=open_device(device),
+        begin=begin,
     )
     facts = run_facts(config, digest_data(one.expression for one in learning))
     outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
@@ -221,6 +232,29 @@ def score_edits(
         lengths = np.linalg.norm(change, axis=1) * np.linalg.norm(real.difference)
         cosines.append(np.mean(change @ real.difference / np.maximum(lengths, 1e-9)))
     return float(np.mean(shares) + np.mean(cosines) / 2)
+
+
+def score_pace(
+    editor: MotionEditor, emotion: EmotionModels, pairs: Sequence[AlignedTakes]
+) -> float:
+    """How far edits by a person's own takes are from those takes, moment by moment, 0 or more.
+
+    The mean over pairs of the distance between the change that is shown and the real one, each less
+    its mean over time, relative to the real one's length: 1 is a change that never moves.
+    """
+    device = emotion.labels.device
+    apart = []
+    for pair in pairs:
+        calm = torch.from_numpy(pair.neutral.expression).to(device)[None]
+        shown = torch.from_numpy(pair.emotional.difference).float().to(device)
+        observed = Observed(shown, torch.ones(1, device=device), editor.neutral_high)
+        label = emotion.labels[pair.emotional.emotion.class_index][None]
+        with torch.inference_mode():
+            change = (editor(calm, label, torch.ones(1, device=device), observed) - calm)[0]
+        real = torch.from_numpy(pair.change).to(device)[: len(change)] * editor.shares
+        one, other = (values - values.mean(dim=0) for values in (change[: len(real)], real))
+        apart.append(float((one - other).norm() / other.norm().clamp(min=1e-6)))
+    return float(np.mean(apart))
 
 
 def _measure_spread(takes: Sequence[MotionTake]) -> Float[Tensor, "7 52"]:

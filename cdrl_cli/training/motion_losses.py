@@ -13,7 +13,7 @@ from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.motions import MotionBatch
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES, MOUTH_COEFFICIENTS, SHARES
-from cdrl_cli.generator.motion_network import MotionEditor
+from cdrl_cli.generator.motion_network import MotionEditor, Observed
 from cdrl_cli.representation.losses import direction_loss
 from cdrl_cli.training.loop import Loss
 from cdrl_cli.training.recipes import MotionLossConfig
@@ -104,7 +104,8 @@ def motion_losses(
     whole = torch.ones(len(batch.source), device=batch.source.device)
     embedding = batch.embedding + EMBEDDING_NOISE * noise / noise.shape[1] ** 0.5
     embedding = nn.functional.normalize(embedding, dim=1)
-    output = editor(batch.source, embedding, whole)
+    observed = Observed(batch.difference[:, None], batch.observed[:, None], editor.neutral_high)
+    output = editor(batch.source, embedding, whole, observed)
     change = output - batch.source
 
     # The mean is the typical one's, so what is followed is how the real one moves about its mean.

@@ -5,12 +5,16 @@ stages are shown by ``stages``: called with a stage's name, it gives a context t
 callable (steps done, steps in all) or None.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from cdrl_cli.checkpoints.files import write_arrays
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import GENERATOR_FILES, load_models, open_sentence_encoder
 from cdrl_cli.checkpoints.trained import (
@@ -27,11 +31,12 @@ from cdrl_cli.checkpoints.trained import (
     write_skin,
 )
 from cdrl_cli.data.augment import draw_noises
-from cdrl_cli.data.index import read_index
+from cdrl_cli.data.index import Role, read_index
 from cdrl_cli.data.motions import read_motion_takes
 from cdrl_cli.data.packs import write_pack
 from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
 from cdrl_cli.preparation import prepare_clips, read_takes
+from cdrl_cli.representation.evidence import ARRAYS
 from cdrl_cli.training.appearance import make_appearance
 from cdrl_cli.training.ccrl import train_ccrl
 from cdrl_cli.training.cerl import read_wording, train_cerl
@@ -39,10 +44,12 @@ from cdrl_cli.training.checkpoint import code_commit, digest_data, run_facts
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.core import ClipLandmarks, save_core
 from cdrl_cli.training.differentiable import Chain
+from cdrl_cli.training.evidence import EvidenceRecipe, fit_evidence, see
 from cdrl_cli.training.generator import train_generator
 from cdrl_cli.training.generator_data import gather_faces, unpack_faces
 from cdrl_cli.training.loop import open_device
 from cdrl_cli.training.motion import train_motion
+from cdrl_cli.training.published import convert_published
 from cdrl_cli.training.recipes import (
     CcrlConfig,
     CerlConfig,
@@ -246,6 +253,48 @@ def make_appearance_file(
     return Made(output, f"{len(clips)} clips")
 
 
+def make_published(folder: Path) -> Made:
+    """Convert the published networks that an edit runs; see :mod:`cdrl_cli.training.published`."""
+    files = convert_published(folder)
+    return Made(folder, ", ".join(file.name for file in files))
+
+
+def make_evidence(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Fit what an edit concludes from evidence; arguments as :func:`make_ccrl` has them."""
+    recipe = read_config(config, EvidenceRecipe, changes=changes)
+    models = load_models(recipe.data.licence, core=True)
+    clips = [
+        clip
+        for clip in find_clips(data, stills=recipe.data.stills)
+        if is_learned_from(clip, recipe.data)
+        and Role.REFRAMED not in clip.roles
+        and clip.emotion is not None
+    ]
+    with stages("looking at faces") as progress:
+        seen = see(clips, models, cache / "evidence", progress=progress)
+    neutral = models.neutral.mean.astype(float)
+    model, measured = fit_evidence(seen, neutral, recipe.fit)
+    facts = {
+        "recipe": "spfem train evidence",
+        "licence_class": recipe.data.licence,
+        "commit": code_commit(),
+        "clips": str(len(seen)),
+        "people": str(len({one.clip.identity for one in seen})),
+        "measured": json.dumps(asdict(measured)),
+    }
+    arrays = {name: np.asarray(getattr(model, name), np.float32) for name in ARRAYS}
+    write_arrays(output, {**arrays, "trust": np.array([model.trust], np.float32)}, facts)
+    return Made(output, measured.describe())
+
+
 def make_motion(
     config: Path,
     data: Path,
@@ -253,10 +302,22 @@ def make_motion(
     output: Path,
     *,
     options: RunOptions,
+    begin: Path | None = None,
     changes: Sequence[str] = (),
     stages: Stages = no_stages,
 ) -> Made:
-    """Train the motion editor and write it; arguments as :func:`make_ccrl` has them."""
+    """Train the motion editor and write it; arguments as :func:`make_ccrl` has them.
+
+    Args:
+        config: The recipe.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The file.
+        options: Where the run is kept.
+        begin: The file of an editor to begin with: only its pace is learned.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
     recipe = read_config(config, MotionTrainingConfig, changes=changes)
     open_device(options.device)
     licence = recipe.data.licence
@@ -274,6 +335,7 @@ def make_motion(
             run=options.run,
             resume=options.resume,
             device=options.device,
+            begin=None if begin is None else read_motion(begin),
             progress=progress,
         )
     write_motion(output, result.editor, facts=result.facts)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 
 from cdrl_cli.checkpoints.files import open_motion
 from cdrl_cli.checkpoints.trained import write_motion
-from cdrl_cli.face.blendshapes import CEILINGS, COUNTERPARTS, EXPRESSION_NAMES, SHARES
+from cdrl_cli.face.blendshapes import BLINKS, CEILINGS, COUNTERPARTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import (
     CONTEXT_AFTER,
@@ -16,7 +18,7 @@ from cdrl_cli.generator.motion import (
     RATE_HZ,
     Window,
 )
-from cdrl_cli.generator.motion_network import MotionEditor
+from cdrl_cli.generator.motion_network import PACE, MotionEditor, Observed
 
 SEEDS = st.integers(0, 2**31)
 INTENSITIES = st.floats(0, MAX_INTENSITY)
@@ -119,7 +121,8 @@ def test_a_face_alike_on_both_sides_stays_so(editor, seed, intensity):
 def test_slopes_reach_every_weight_and_the_embedding(editor):
     embedding = torch.from_numpy(feeling())[None].requires_grad_()
     source = torch.from_numpy(talk()[1])[None]
-    editor(source, embedding, torch.ones(1)).square().sum().backward()
+    observed = observe(editor, difference_of(0), 0.5)  # half by its name, half as a reference
+    editor(source, embedding, torch.ones(1), observed).square().sum().backward()
     assert all(one.grad.abs().sum() > 0 for one in editor.parameters())
     assert embedding.grad.abs().sum() > 0
     editor.zero_grad()
@@ -264,3 +267,84 @@ def test_what_is_left_alone_stays_so_in_double_precision(learned):
     condition = Condition(np.zeros(52), feeling(), ANGRY, ANGRY)
     shown = learned(expression, window, condition, intensity=1.0)
     np.testing.assert_array_equal(shown[SHARES == 0], expression[SHARES == 0])
+
+
+def observe(editor, difference, share, rest=None):
+    """What a reference shows, for every frame of one sequence."""
+    return Observed(
+        torch.from_numpy(difference)[None].float(),
+        torch.full((1, 1), share),
+        (editor.neutral_high if rest is None else torch.from_numpy(rest).float())[None],
+    )
+
+
+def difference_of(seed, length=0.6):
+    """A change within the channels that may move."""
+    change = SHARES * np.random.default_rng(seed).normal(size=52)
+    return (length / np.linalg.norm(change) * change).astype(np.float32)
+
+
+@given(SEEDS)
+def test_where_a_name_asks_what_a_reference_would_show_does_not_matter(editor, seed):
+    _, source = talk(1.0, seed=seed)
+    given = torch.from_numpy(source)[None], torch.from_numpy(feeling(seed))[None], torch.ones(1)
+    with torch.inference_mode():
+        plain = editor(*given)
+        observed = editor(*given, observe(editor, difference_of(seed), 0.0))
+    assert torch.equal(plain, observed)
+
+
+@given(SEEDS)
+def test_a_reference_is_paced_and_not_replaced(editor, seed):
+    """On a face at rest each channel goes the reference's way, within its pace and the bound."""
+    _, waves = talk(2.0, seed=seed)
+    source = 0.1 * waves
+    source[:, BLINKS] = 0
+    difference = difference_of(seed)
+    rest = np.ones(52, np.float32)
+    with torch.inference_mode():
+        change = editor.change(
+            torch.from_numpy(source)[None],
+            torch.from_numpy(feeling(seed))[None],
+            observe(editor, difference, 1.0, rest),
+        )[0].numpy()
+    moved = change[:, difference != 0] / difference[difference != 0]
+    assert moved.min() > 0
+    assert moved.max() < 1 + PACE
+    longest = (1 + PACE) * np.linalg.norm(difference)
+    shrunk = MAX_SHIFT * np.tanh(longest / MAX_SHIFT) / longest
+    assert moved.min() > shrunk * (1 - PACE) - 1e-6
+
+
+def test_an_editor_that_has_not_learned_to_pace_shows_the_reference_itself():
+    fresh, difference = MotionEditor().eval(), difference_of(1, length=0.2)
+    calm = np.zeros((10, 52), np.float32)
+    with torch.inference_mode():
+        change = fresh.change(
+            torch.from_numpy(calm)[None],
+            torch.from_numpy(feeling())[None],
+            observe(fresh, difference, 1.0),
+        )[0].numpy()
+    np.testing.assert_allclose(change, np.tile(difference, (10, 1)), rtol=0.02, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(SEEDS, st.floats(0, 1), INTENSITIES)
+def test_what_runs_shows_references_as_what_was_trained_does(
+    editor, learned, seed, share, intensity
+):
+    now = 80
+    times_s, source = talk(seed=seed)
+    embedding, difference = feeling(seed), difference_of(seed)
+    rest = np.random.default_rng(seed).uniform(0, 0.5, 52).astype(np.float32)
+    with torch.inference_mode():
+        expected = editor(
+            torch.from_numpy(source)[None],
+            torch.from_numpy(embedding)[None],
+            torch.tensor([intensity], dtype=torch.float32),
+            observe(editor, difference, share, rest),
+        )[0, now].numpy()
+    window = replace(window_at(times_s, source, now), rest=rest)
+    condition = Condition(difference, embedding, ANGRY, ANGRY, observed=share)
+    shown = learned(source[now], window, condition, intensity=intensity)
+    np.testing.assert_allclose(shown, expected, atol=2e-5)

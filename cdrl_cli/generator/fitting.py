@@ -1,0 +1,124 @@
+r"""What to ask of the warp so that this face shows the change that was asked for.
+
+Two faces answer the same movement differently: where brows are high at rest, lowering them is read
+as less raised, not as frowning; a small mouth smiles less for the same pull. So the landmarker's
+last network is asked how it would read this face, moved. Its answer is linear in the movement
+nearly enough: with :math:`A` the change that each channel's movement makes to the reading,
+
+.. math:: q = \arg\min_q \lVert W (A q - \Delta) \rVert^2
+          + \lambda \lVert q - w \odot \Delta \rVert^2
+
+is the request that comes nearest to the change :math:`\Delta` asked for, and is not far from what
+would be asked of an average face.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from cdrl_cli.face.alignment import FaceCrop
+from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES
+from cdrl_cli.face.coefficients import CoefficientReader
+from cdrl_cli.generator.condition import Condition
+from cdrl_cli.generator.lips import keep_aperture
+from cdrl_cli.generator.renderer import ExpressionBasis
+
+EDITED = np.flatnonzero(SHARES > 0)
+"""Indices of the channels that an edit may move."""
+
+STAY_CLOSE = 0.1
+r"""Weight :math:`\lambda` of staying close to what would be asked of an average face."""
+
+SPEECH_WEIGHT = 0.3
+"""Weight of leaving the channels of speech, gaze and blinks as they are, against 1 for the change
+that is asked for."""
+
+LONGEST_CORRECTION = 0.8
+"""Most that a channel's request may differ from that of an average face, coefficients."""
+
+STRENGTHENING = (1.0, 1.6)
+"""Bounds of the factor by which a request is lengthened where the face answers it too weakly."""
+
+ROUNDS = 2
+"""How often the answer is measured: around half the average request, then around the first fit."""
+
+STEP = 0.2
+"""Length of the movements whose answer is measured, coefficients."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedChange:
+    """A change and the request that makes one face show it."""
+
+    change: Float[np.ndarray, " 52"]
+    """What was asked for, as the landmarker reads it."""
+    correction: Float[np.ndarray, " 52"]
+    """What is added to the change, at full strength, before the warp is asked for it."""
+
+    def at(self, condition: Condition) -> Float[np.ndarray, " 52"]:
+        """The correction of a change that is a part of this one, as in a followed reference."""
+        whole = float(self.change @ self.change)
+        share = float(condition.difference @ self.change) / whole if whole else 0.0
+        return float(np.clip(share, 0.0, 1.0)) * self.correction
+
+
+class ChangeFitter:
+    """Fits changes to faces.
+
+    Args:
+        basis: What one unit of each coefficient does to the landmarks.
+        read: How the landmarker reads landmarks.
+    """
+
+    def __init__(self, basis: ExpressionBasis, read: CoefficientReader) -> None:
+        self._basis = basis
+        self._read = read
+
+    def fit(self, crop: FaceCrop, change: Float[np.ndarray, " 52"]) -> FittedChange:
+        """The request that makes a face show a change.
+
+        Some seventy readings of one network, a tenth of a second: once for a face and a change.
+
+        Args:
+            crop: The face, at rest or speaking.
+            change: Coefficients to add, times :data:`~cdrl_cli.face.blendshapes.SHARES`.
+        """
+        usual = change[EDITED]
+        if not usual.any():
+            return FittedChange(change, np.zeros(COEFFICIENTS))
+        moves = np.stack(
+            [crop.crop_from_head.apply_direction(self._basis.displacement[c]) for c in EDITED]
+        )
+        weights = np.where(SHARES > 0, 1.0, SPEECH_WEIGHT)
+        identity = np.eye(len(EDITED))
+        (rest,) = self._answer(crop, moves, np.zeros((1, len(EDITED))))
+        request, around = usual, usual / 2
+        for _ in range(ROUNDS):
+            middle, *moved = self._answer(
+                crop, moves, np.vstack([around, around + STEP * identity])
+            )
+            slope = (np.stack(moved) - middle) / STEP * weights
+            missing = weights * (change - (middle - rest)) + slope.T @ around
+            request = np.linalg.solve(
+                slope @ slope.T + STAY_CLOSE * identity, slope @ missing + STAY_CLOSE * usual
+            )
+            bound = LONGEST_CORRECTION
+            request = around = usual + np.clip(request - usual, -bound, bound)
+        (shown,) = self._answer(crop, moves, request[None]) - rest
+        length = float(np.linalg.norm(shown[EDITED]))
+        request = request * np.clip(np.linalg.norm(usual) / max(length, 1e-6), *STRENGTHENING)
+        correction = np.zeros(COEFFICIENTS)
+        correction[EDITED] = request - usual
+        return FittedChange(change, correction)
+
+    def _answer(
+        self,
+        crop: FaceCrop,
+        moves: Float[np.ndarray, "channels 478 3"],
+        requests: Float[np.ndarray, "requests channels"],
+    ) -> Float[np.ndarray, "requests 52"]:
+        """How the landmarker would read the face under each request, lips kept."""
+        seen = crop.landmarks_xyz
+        moved = [seen + keep_aperture(seen, np.tensordot(one, moves, axes=1)) for one in requests]
+        return self._read(np.stack(moved))

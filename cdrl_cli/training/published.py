@@ -1,0 +1,81 @@
+"""Published networks as an edit runs them: converted to ONNX, nothing learned.
+
+Two expression nets (face-api's and FER's, both MIT) and the landmarker's own network from landmarks
+to coefficients (Apache-2.0).
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cdrl_cli.checkpoints.export import export_network
+from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.face.coefficients import POINTS
+from cdrl_cli.representation.expression_nets import COLOUR_SIDE, GREY_SIDE
+from cdrl_cli.training.coefficients import read_coefficient_network
+from cdrl_cli.training.teachers.emotion import FaceApi, MiniXception
+
+NETS_FILE, COEFFICIENTS_FILE = "expression-nets.onnx", "coefficients.onnx"
+"""Names of the files that are written: the two expression nets, and the network to coefficients."""
+
+
+class BothNets(nn.Module):
+    """Face-api's net and FER's, side by side, in the order of :class:`Emotion`."""
+
+    def __init__(self, face_api: FaceApi, xception: MiniXception) -> None:
+        super().__init__()
+        self.face_api, self.xception = face_api, xception
+
+    def forward(
+        self, colour: Float[Tensor, "looks 3 112 112"], grey: Float[Tensor, "looks 1 64 64"]
+    ) -> Float[Tensor, "looks 2 7"]:
+        """Log probabilities.
+
+        Args:
+            colour: Squares around the landmarks, sRGB 0..1.
+            grey: The same, smaller.
+        """
+        told = []
+        for net, picture in ((self.face_api, colour), (self.xception, grey.expand(-1, 3, -1, -1))):
+            places = [net.order.index(emotion.value) for emotion in Emotion]
+            told.append(torch.log_softmax(net.read(picture)[:, places], dim=1))
+        return torch.stack(told, dim=1)
+
+
+def convert_published(folder: Path) -> list[Path]:
+    """Write both files into a folder.
+
+    Raises:
+        WeightsError: If the expression nets have not been brought (``download-weights guides``).
+        UsageError: If LiteRT is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    find_weights("guide-face-api-layout")
+    nets = BothNets(
+        FaceApi(find_weights("guide-face-api").parent),
+        MiniXception(find_weights("guide-xception")),
+    )
+    export_network(
+        folder / NETS_FILE,
+        nets,
+        [torch.zeros(2, 3, COLOUR_SIDE, COLOUR_SIDE), torch.zeros(2, 1, GREY_SIDE, GREY_SIDE)],
+        inputs=["colour", "grey"],
+        outputs=["judged"],
+        dynamic={"colour": {0: "looks"}, "grey": {0: "looks"}},
+        facts={"recipe": "spfem train published", "licence": "MIT"},
+        half=True,
+    )
+    export_network(
+        folder / COEFFICIENTS_FILE,
+        read_coefficient_network(find_weights("face-landmarker")),
+        [torch.rand(2, len(POINTS), 2)],
+        inputs=["points"],
+        outputs=["coefficients"],
+        dynamic={"points": {0: "faces"}},
+        facts={"recipe": "spfem train published", "licence": "Apache-2.0"},
+        half=True,
+    )
+    return [folder / NETS_FILE, folder / COEFFICIENTS_FILE]
