@@ -19,7 +19,7 @@ from cdrl_cli.face.blendshapes import SHARES
 from cdrl_cli.preparation import prepare_clips
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.recipes import MotionTrainingConfig
-from cdrl_cli.training.selection import is_learned_from
+from cdrl_cli.training.split import is_learned_from
 
 
 def main() -> None:

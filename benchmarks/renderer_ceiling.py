@@ -31,9 +31,9 @@ from cdrl_cli.preparation import prepare_clips, prepare_crops
 from cdrl_cli.training.config import DataConfig, read_config
 from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.generator_data import draw_geometry
-from cdrl_cli.training.losses import match_colour, optical_flow
+from cdrl_cli.training.image_losses import match_colour, optical_flow
 from cdrl_cli.training.recipes import GeneratorConfig
-from cdrl_cli.training.selection import is_learned_from
+from cdrl_cli.training.split import is_learned_from
 
 ROWS = (
     "neutral frame",

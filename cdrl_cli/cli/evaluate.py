@@ -156,8 +156,8 @@ def edits(
 
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.evaluation.edits import evaluate_edits
-    from cdrl_cli.evaluation.facts import report_facts
     from cdrl_cli.evaluation.gallery import write_gallery
+    from cdrl_cli.evaluation.json_report import report_facts
     from cdrl_cli.evaluation.markdown import draw_report
     from cdrl_cli.evaluation.protocol import read_protocol
     from cdrl_cli.evaluation.table import summarise

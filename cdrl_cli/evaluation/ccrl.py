@@ -12,7 +12,7 @@ from cdrl_cli.checkpoints.trained import ContentModels
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
-from cdrl_cli.metrics.probe import balanced_accuracy, probe_across_people
+from cdrl_cli.metrics.linear_probe import balanced_accuracy, probe_across_people
 from cdrl_cli.metrics.retrieval import found_first
 from cdrl_cli.representation.ccrl import VIEWS, ContentEncoder
 

@@ -12,7 +12,7 @@ from cdrl_cli.checkpoints.trained import EmotionModels
 from cdrl_cli.data.performances import Neutrals, Performance
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
-from cdrl_cli.metrics.probe import balanced_accuracy, nearest_centroid, probe_across_people
+from cdrl_cli.metrics.linear_probe import balanced_accuracy, nearest_centroid, probe_across_people
 from cdrl_cli.representation.text_prior import SentenceEncoder
 
 FREE_PROMPTS = {

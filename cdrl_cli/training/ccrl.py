@@ -21,7 +21,7 @@ from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
 from cdrl_cli.training.optimiser import Optimiser
 from cdrl_cli.training.recipes import CcrlConfig, ContentLossConfig
-from cdrl_cli.training.selection import is_learned_from, is_validation
+from cdrl_cli.training.split import is_learned_from, is_validation
 
 CANDIDATES = 10
 """Windows of one validation clip among which the right speech is to be found: chance is .10."""

@@ -27,7 +27,7 @@ from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
 from cdrl_cli.training.optimiser import Optimiser
 from cdrl_cli.training.recipes import CerlConfig
-from cdrl_cli.training.selection import is_learned_from, is_validation
+from cdrl_cli.training.split import is_learned_from, is_validation
 
 OWN_NEUTRAL_SHARE = 0.7
 """Share of the windows measured from the person's own neutral face; the others are measured from

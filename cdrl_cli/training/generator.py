@@ -31,9 +31,7 @@ from cdrl_cli.generator.unet import RendererNet
 from cdrl_cli.training.balance import GradientBalance, LikenessPrice
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts, step_rng
 from cdrl_cli.training.differentiable import Chain
-from cdrl_cli.training.edits import Edits, RequestSampler, change_expressions
-from cdrl_cli.training.loop import Loss, Task, Trainer, Update, open_device
-from cdrl_cli.training.losses import (
+from cdrl_cli.training.image_losses import (
     Discriminator,
     cut_patches,
     follow_flow,
@@ -44,9 +42,11 @@ from cdrl_cli.training.losses import (
     roughness,
     sum_abs,
 )
+from cdrl_cli.training.loop import Loss, Task, Trainer, Update, open_device
 from cdrl_cli.training.motion_losses import part_closed_lips
 from cdrl_cli.training.optimiser import MovingAverage, Optimiser
 from cdrl_cli.training.recipes import GeneratorConfig
+from cdrl_cli.training.requests import Edits, RequestSampler, change_expressions
 from cdrl_cli.training.supervision import Supervision
 
 AVERAGE_DECAY = 0.995

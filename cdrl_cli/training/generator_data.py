@@ -16,7 +16,7 @@ from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.preparation import prepare_clips, prepare_crops
 from cdrl_cli.training.config import DataConfig
 from cdrl_cli.training.differentiable import Geometry
-from cdrl_cli.training.selection import find_clips, is_learned_from
+from cdrl_cli.training.split import find_clips, is_learned_from
 
 
 def gather_faces(

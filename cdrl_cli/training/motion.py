@@ -30,7 +30,7 @@ from cdrl_cli.training.loop import Task, Trainer, Update, Validation, open_devic
 from cdrl_cli.training.motion_losses import Discriminator, FrozenReaders, motion_losses
 from cdrl_cli.training.optimiser import Optimiser
 from cdrl_cli.training.recipes import MotionTrainingConfig
-from cdrl_cli.training.selection import is_learned_from, is_validation
+from cdrl_cli.training.split import is_learned_from, is_validation
 
 ASKING_EVERY = 8
 """Of the clips that are learned from, one in so many is a reference in validation."""

@@ -57,14 +57,9 @@ from cdrl_cli.training.recipes import (
     MotionTrainingConfig,
     SkinConfig,
 )
-from cdrl_cli.training.selection import (
-    find_clips,
-    is_learned_from,
-    is_validation,
-    read_training_clips,
-)
 from cdrl_cli.training.skin import train_skin
 from cdrl_cli.training.skin_data import read_skin_data
+from cdrl_cli.training.split import find_clips, is_learned_from, is_validation, read_training_clips
 from cdrl_cli.training.supervision import Supervision
 from cdrl_cli.training.teachers.emotion import open_guides
 from cdrl_cli.training.teachers.expression import train_expression_reader

@@ -25,7 +25,7 @@ from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.preparation import MOUTH_REACH_PX
 from cdrl_cli.representation.ccrl import CROP_SIDE
-from cdrl_cli.training.edits import Edits
+from cdrl_cli.training.requests import Edits
 from cdrl_cli.training.teachers.emotion import Guide, luma
 from cdrl_cli.training.teachers.expression import ExpressionReader
 from cdrl_cli.training.teachers.identity import Likeness, template_grids

@@ -9,7 +9,7 @@ from cdrl_cli.data.index import Clip
 from cdrl_cli.data.performances import Performance, find_neutrals
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.cerl import measure_accuracy, measure_leaks, unknown_performances
-from cdrl_cli.metrics.probe import nearest_centroid
+from cdrl_cli.metrics.linear_probe import nearest_centroid
 
 
 def test_the_nearest_centroid_is_not_told_the_answer():

@@ -16,17 +16,17 @@ from cdrl_cli.generator.unet import UNetConfig
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import ScheduleConfig
 from cdrl_cli.training.differentiable import Chain
-from cdrl_cli.training.edits import Edits, RequestSampler, ask, change_expressions
 from cdrl_cli.training.generator import GeneratorTask
+from cdrl_cli.training.image_losses import optical_flow
 from cdrl_cli.training.log import read_log
 from cdrl_cli.training.loop import Trainer
-from cdrl_cli.training.losses import optical_flow
 from cdrl_cli.training.recipes import (
     EditingConfig,
     GeneratorConfig,
     GeneratorLossConfig,
     GeneratorSamplingConfig,
 )
+from cdrl_cli.training.requests import Edits, RequestSampler, ask, change_expressions
 from cdrl_cli.training.supervision import Supervision, cut_mouths
 from cdrl_cli.training.teachers.emotion import Guide
 from cdrl_cli.training.teachers.expression import ExpressionReader

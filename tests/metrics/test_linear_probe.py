@@ -1,7 +1,7 @@
 import numpy as np
 
 from cdrl_cli.metrics.bootstrap import bootstrap_mean
-from cdrl_cli.metrics.probe import balanced_accuracy, probe_across_people
+from cdrl_cli.metrics.linear_probe import balanced_accuracy, probe_across_people
 
 PEOPLE = [f"P{i % 8}" for i in range(160)]
 

@@ -7,12 +7,7 @@ from cdrl_cli.data.index import Role
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.training.config import DataConfig
-from cdrl_cli.training.selection import (
-    find_clips,
-    is_learned_from,
-    is_validation,
-    read_training_clips,
-)
+from cdrl_cli.training.split import find_clips, is_learned_from, is_validation, read_training_clips
 from talkers import make_clip
 from tests.data.test_index import write_index
 
