@@ -19,7 +19,7 @@ from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.coefficients import CoefficientReader
 from cdrl_cli.generator.motion import LearnedMotion
 from cdrl_cli.nn.onnx import open_network, read_facts
-from cdrl_cli.representation.appearance import AppearanceReader
+from cdrl_cli.representation.appearance import ORDER, AppearanceReader
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionSpace
 from cdrl_cli.representation.evidence import EvidenceModel
 from cdrl_cli.representation.expression_nets import ExpressionNets
@@ -151,11 +151,13 @@ def open_appearance(path: Path) -> AppearanceReader:
         WeightsError: If it is no such file.
     """
     with reading(path, "reader of appearance"):
-        session = open_network(path, threads=1)
+        session = open_network(path, threads=1, keep_memory=False)
         usual = unpack_array(read_facts(session)["usual"])
 
     def run(pictures: Float32[np.ndarray, "looks 3 112 112"]) -> Float32[np.ndarray, "looks 7"]:
-        return np.asarray(session.run(None, {"pictures": pictures})[0])
+        # One at a time: its maps of many looks together would be the largest thing in memory.
+        told = [session.run(None, {"pictures": one[None]})[0] for one in pictures]
+        return np.concatenate(told) if told else np.zeros((0, len(ORDER)), np.float32)
 
     return AppearanceReader(run, usual)
 

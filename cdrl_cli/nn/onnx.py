@@ -18,7 +18,7 @@ def import_quietly() -> Any:
     return onnxruntime
 
 
-def open_network(path: Path, *, threads: int | None = None) -> Any:
+def open_network(path: Path, *, threads: int | None = None, keep_memory: bool = True) -> Any:
     """A session (``onnxruntime.InferenceSession``) on the CPU.
 
     Its threads wait asleep: another one of ours follows the faces meanwhile.
@@ -27,10 +27,13 @@ def open_network(path: Path, *, threads: int | None = None) -> Any:
         path: The ONNX file.
         threads: Of a layer; None is one for each core. A network so small that waking a thread
             takes longer than its layers takes 1.
+        keep_memory: Keep what a run needed for the next one; a network that runs a few times at
+            the start of an edit should not.
     """
     runtime = import_quietly()
     options = runtime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_cpu_mem_arena = keep_memory
     if threads is not None:
         options.intra_op_num_threads = threads
     return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
