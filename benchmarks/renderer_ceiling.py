@@ -60,7 +60,7 @@ def main() -> None:
     models, judge = load_models(core=True), load_judge()
     chain = Chain(models.mesh, models.head.canonical_xyz, models.basis.displacement)
     lips = models.head.canonical_xyz[MOUTH, :2]
-    recipe = read_config(words.config, GeneratorConfig, changes=['data.licence="research"'])
+    recipe = read_config(words.config, GeneratorConfig, changes=['data.weight_set="research"'])
     who = IdentityEncoder(find_weights("identity"))
     right: dict[tuple[str, str, Emotion], list[bool]] = defaultdict(list)
     alike: dict[tuple[str, str, Emotion], list[float]] = defaultdict(list)

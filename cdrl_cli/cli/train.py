@@ -10,6 +10,7 @@ from cdrl_cli.cli.console import say
 from cdrl_cli.cli.options import Quiet
 from cdrl_cli.cli.progress import count_progress
 from cdrl_cli.errors import UsageError
+from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from cdrl_cli.training.pipelines import Made, Stages
@@ -41,10 +42,10 @@ def core(
     data: Data,
     *,
     output: Output,
-    licence: Annotated[
-        Literal["permissive", "research"],
-        typer.Option(help="Learn from permissive clips only, or from all."),
-    ] = "permissive",
+    weight_set: Annotated[
+        WeightSet,
+        typer.Option("--weights", help="Learn from permissive clips only, or from all."),
+    ] = WeightSet.PERMISSIVE,
     cache: Annotated[Path, typer.Option(help="Where landmarks are kept between runs.")] = Path(
         "runs/landmarks"
     ),
@@ -56,7 +57,7 @@ def core(
     """
     from cdrl_cli.training.pipelines import make_core
 
-    _say(make_core(data, cache, output, licence=licence, stages=_stages(quiet)), quiet=quiet)
+    _say(make_core(data, cache, output, weight_set=weight_set, stages=_stages(quiet)), quiet=quiet)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import random
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -49,7 +50,7 @@ class RunFacts:
         """
         return {
             "recipe": command,
-            "licence_class": self.config["data"]["licence"],
+            "weight_set": self.config["data"]["weight_set"],
             "settings": json.dumps(self.config),
             "commit": self.commit,
             "data_digest": self.data_digest,
@@ -212,7 +213,9 @@ def _git(folder: Path, *words: str | Path) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, as TOML and a loaded file have them."""
+    """Tuples as lists and enumerated values as texts, as TOML and a loaded file have them."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, Enum):
+        return value.value
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

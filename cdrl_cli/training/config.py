@@ -10,13 +10,14 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from cdrl_cli.data.index import StillSet
 from cdrl_cli.errors import UnreadableInputError, UsageError
+from cdrl_cli.weight_set import WeightSet
 
 Recipe = TypeVar("Recipe")
 """A dataclass that a TOML file is read into."""
@@ -26,8 +27,8 @@ Recipe = TypeVar("Recipe")
 class DataConfig:
     """What is learned from, and what is kept for the proof."""
 
-    licence: Literal["permissive", "research"] = "permissive"
-    """``permissive`` leaves research-only clips out; ``research`` takes all."""
+    weight_set: WeightSet = WeightSet.PERMISSIVE
+    """Which set is made: ``permissive`` leaves research-only clips out, ``research`` takes all."""
     validation_identities: tuple[str, ...] = ("J05",)
     """Never learned from; they say when to stop."""
     held_out_identities: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from cdrl_cli.face.landmarks import LANDMARKS
 from cdrl_cli.generator.motion import NeutralPrior
 from cdrl_cli.geometry.similarity import fit_similarity
 from cdrl_cli.training.canonical_mesh import read_canonical_mesh
+from cdrl_cli.weight_set import WeightSet
 
 OUTER_EYE_CORNERS = (33, 263)
 """Landmarks at the outer corners of the eyes; their distance is the unit of head space."""
@@ -103,7 +104,7 @@ def save_core(
     clips: list[ClipLandmarks],
     landmarker_file: Path,
     *,
-    licence_class: str,
+    weight_set: WeightSet,
 ) -> CoreNumbers:
     """Fit everything and write the file that an edit loads.
 
@@ -111,7 +112,7 @@ def save_core(
         path: ``core-….safetensors``.
         clips: Landmarks of the training clips.
         landmarker_file: Its bundle carries the mesh.
-        licence_class: Of the clips; written into the file.
+        weight_set: What the clips may teach; written into the file.
     """
     mesh_xyz, triangles, oval = read_canonical_mesh(landmarker_file)
     core = fit_core(clips, mesh_xyz)
@@ -126,7 +127,7 @@ def save_core(
     }
     facts = {
         "recipe": "spfem train core",
-        "licence_class": licence_class,
+        "weight_set": weight_set.value,
         "clips": str(len(clips)),
         "people": str(len({clip.identity for clip in clips})),
         "explained": f"{core.explained:.3f}",

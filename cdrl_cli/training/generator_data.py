@@ -37,7 +37,7 @@ def gather_faces(
     Raises:
         UsageError: If no clip is left to learn from.
     """
-    models = load_models(chosen.licence, core=True)
+    models = load_models(chosen.weight_set, core=True)
     clips = [
         clip
         for clip in find_clips(data, stills=chosen.stills)
@@ -65,7 +65,7 @@ def unpack_faces(chosen: DataConfig, pack: Path) -> list[FaceClip]:
     """
     faces = read_pack(
         pack,
-        partial(draw_geometry, mesh=load_models(chosen.licence, core=True).mesh),
+        partial(draw_geometry, mesh=load_models(chosen.weight_set, core=True).mesh),
         wanted=partial(is_learned_from, data=chosen),
     )
     if not faces:

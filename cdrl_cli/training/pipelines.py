@@ -64,6 +64,7 @@ from cdrl_cli.training.supervision import Supervision
 from cdrl_cli.training.teachers.emotion import open_guides
 from cdrl_cli.training.teachers.expression import train_expression_reader
 from cdrl_cli.training.teachers.identity import Likeness
+from cdrl_cli.weight_set import WeightSet
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all)."""
@@ -98,7 +99,7 @@ class Made:
 
 
 def make_core(
-    data: Path, cache: Path, output: Path, *, licence: str, stages: Stages = no_stages
+    data: Path, cache: Path, output: Path, *, weight_set: WeightSet, stages: Stages = no_stages
 ) -> Made:
     """Fit the geometric core to the clips of the training split.
 
@@ -106,15 +107,15 @@ def make_core(
         data: Folder with ``index.csv``.
         cache: Of prepared clips.
         output: The file.
-        licence: ``permissive`` leaves research-only clips out; ``research`` takes all.
+        weight_set: ``permissive`` leaves research-only clips out; ``research`` takes all.
         stages: Shows progress.
     """
     models = load_models(core=True)
-    clips = read_training_clips(data, licence_class=licence)
+    clips = read_training_clips(data, weight_set=weight_set)
     with stages("preparing clips") as progress:
         prepared = prepare_clips(clips, models, cache, progress=progress)
         landmarks = [ClipLandmarks.of(one).thinned() for one in prepared]
-    numbers = save_core(output, landmarks, models.landmarker_file, licence_class=licence)
+    numbers = save_core(output, landmarks, models.landmarker_file, weight_set=weight_set)
     return Made(output, f"{len(landmarks)} clips, R2 {numbers.explained:.3f}")
 
 
@@ -197,7 +198,7 @@ def make_cerl(
     """Train the emotion representation and write it; arguments as :func:`make_ccrl` has them."""
     recipe = read_config(config, CerlConfig, changes=changes)
     open_device(options.device)
-    models = load_models(recipe.data.licence, core=True)
+    models = load_models(recipe.data.weight_set, core=True)
     clips = find_clips(data, stills=recipe.data.stills)
     with stages("preparing clips") as progress:
         prepared = prepare_clips(clips, models, cache, progress=progress)
@@ -240,7 +241,7 @@ def make_appearance_file(
         )
     facts = {
         "recipe": "spfem train appearance",
-        "licence_class": chosen.licence,
+        "weight_set": chosen.weight_set,
         "commit": code_commit(),
         "clips": str(len(clips)),
     }
@@ -315,8 +316,8 @@ def make_motion(
     """
     recipe = read_config(config, MotionTrainingConfig, changes=changes)
     open_device(options.device)
-    licence = recipe.data.licence
-    models = load_models(licence, core=True)
+    weight_set = recipe.data.weight_set
+    models = load_models(weight_set, core=True)
     with stages("preparing clips") as progress:
         prepared = prepare_clips(read_index(data), models, cache, progress=progress)
         takes = read_motion_takes(prepared)
@@ -325,8 +326,8 @@ def make_motion(
             recipe,
             takes,
             models.neutral,
-            load_emotion(licence),
-            load_content(licence),
+            load_emotion(weight_set),
+            load_content(weight_set),
             run=options.run,
             resume=options.resume,
             device=options.device,
@@ -395,8 +396,8 @@ def make_generator(
             faces = gather_faces(recipe.data, source, cache, progress=progress)
         else:
             faces = unpack_faces(recipe.data, source)
-    licence = recipe.data.licence
-    models, guides = load_models(licence, core=True), open_guides()
+    weight_set = recipe.data.weight_set
+    models, guides = load_models(weight_set, core=True), open_guides()
     shown = [(one.crops.image, one.crops.expression) for one in faces]
     with stages("training the reader of expressions") as progress:
         reader, _ = train_expression_reader(
@@ -409,8 +410,8 @@ def make_generator(
             progress=progress,
         )
     supervision = Supervision(
-        load_emotion(licence),
-        load_content(licence),
+        load_emotion(weight_set),
+        load_content(weight_set),
         reader,
         Likeness(find_weights("identity")),
         guides,

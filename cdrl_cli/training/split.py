@@ -9,6 +9,7 @@ from cdrl_cli.data.datasets.photos import read_photos
 from cdrl_cli.data.index import Clip, Role, StillSet, read_index
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.training.config import DataConfig
+from cdrl_cli.weight_set import WeightSet
 
 
 def find_clips(root: Path, *, stills: Sequence[StillSet] = ("london",)) -> list[Clip]:
@@ -29,12 +30,12 @@ def find_clips(root: Path, *, stills: Sequence[StillSet] = ("london",)) -> list[
     return clips
 
 
-def read_training_clips(root: Path, *, licence_class: str) -> list[Clip]:
+def read_training_clips(root: Path, *, weight_set: WeightSet) -> list[Clip]:
     """The clips and stills to learn from: training split, known licence, known label or none.
 
     Args:
         root: Folder with ``index.csv``, and maybe ``london/``.
-        licence_class: ``permissive`` leaves research-only clips out; ``research`` takes all.
+        weight_set: ``permissive`` leaves research-only clips out; ``research`` takes all.
 
     Raises:
         UnreadableInputError: If there is no index, or it lacks a column.
@@ -44,8 +45,13 @@ def read_training_clips(root: Path, *, licence_class: str) -> list[Clip]:
         if clip.label_certain or clip.emotion is Emotion.NEUTRAL
         else replace(clip, emotion=None)
         for clip in find_clips(root)
-        if clip.split == "train" and licence_class in ("research", clip.licence_class)
+        if clip.split == "train" and may_teach(clip, weight_set)
     ]
+
+
+def may_teach(clip: Clip, weight_set: WeightSet) -> bool:
+    """Whether a clip's licence lets a set of weights be learned from it."""
+    return weight_set is WeightSet.RESEARCH or clip.licence_class == weight_set
 
 
 def is_learned_from(clip: Clip, data: DataConfig) -> bool:
@@ -53,7 +59,7 @@ def is_learned_from(clip: Clip, data: DataConfig) -> bool:
     kept_back = {*data.validation_identities, *data.held_out_identities}
     return (
         clip.split == "train"
-        and data.licence in ("research", clip.licence_class)
+        and may_teach(clip, data.weight_set)
         and clip.identity not in kept_back
         and not clip.roles & {Role.VALIDATION, Role.HELD_OUT}
         and clip.sentence not in data.held_out_sentences

@@ -16,6 +16,7 @@ from cdrl_cli.training.checkpoint import (
 )
 from cdrl_cli.training.config import DataConfig, ScheduleConfig
 from cdrl_cli.training.recipes import CcrlConfig
+from cdrl_cli.weight_set import WeightSet
 
 FACTS = RunFacts({"rate": 1, "names": ["a"]}, "digest", "commit")
 
@@ -123,8 +124,10 @@ def test_the_digest_of_data_sees_values_shapes_and_order():
 
 
 def test_a_weight_file_says_what_was_set():
-    config = CcrlConfig(data=DataConfig(licence="research"), schedule=ScheduleConfig(steps=7))
+    config = CcrlConfig(
+        data=DataConfig(weight_set=WeightSet.RESEARCH), schedule=ScheduleConfig(steps=7)
+    )
     facts = run_facts(config, "digest").describe("spfem train ccrl")
     assert json.loads(facts["settings"])["schedule"]["steps"] == 7
-    assert facts["licence_class"] == "research"
+    assert facts["weight_set"] == "research"
     assert all(isinstance(fact, str) for fact in facts.values())

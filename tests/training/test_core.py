@@ -20,6 +20,7 @@ from cdrl_cli.training.core import (
     mirror_landmarks,
     save_core,
 )
+from cdrl_cli.weight_set import WeightSet
 from heads import coefficients, pose, toy_head
 
 
@@ -279,7 +280,7 @@ def test_the_file_holds_all_that_an_edit_loads(people, tmp_path):
         for i, c in enumerate(people.clips[:4])
     ]
     path = tmp_path / "core.safetensors"
-    numbers = save_core(path, clips, find_weights("face-landmarker"), licence_class="research")
+    numbers = save_core(path, clips, find_weights("face-landmarker"), weight_set=WeightSet.RESEARCH)
     with safe_open(path, framework="numpy") as file:
         shapes = {name: file.get_tensor(name).shape for name in file.keys()}  # noqa: SIM118
         facts = file.metadata()
@@ -295,5 +296,5 @@ def test_the_file_holds_all_that_an_edit_loads(people, tmp_path):
         "rigidity": (478,),
         "triangles": (898, 3),
     }
-    assert facts["licence_class"] == "research"
+    assert facts["weight_set"] == "research"
     assert (facts["clips"], facts["people"]) == ("4", "4")

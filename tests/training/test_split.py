@@ -8,6 +8,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.training.config import DataConfig
 from cdrl_cli.training.split import find_clips, is_learned_from, is_validation, read_training_clips
+from cdrl_cli.weight_set import WeightSet
 from talkers import make_clip
 from tests.data.test_index import write_index
 
@@ -29,9 +30,9 @@ from tests.data.test_index import write_index
 def test_what_is_held_out_is_not_learned_from(clip, learned):
     data = DataConfig(held_out_identities=("s1",), held_out_sentences=("S04",))
     assert is_learned_from(make_clip(**clip), data) == learned
-    assert is_learned_from(make_clip(**clip), dataclasses.replace(data, licence="research")) == (
-        learned or "licence_class" in clip
-    )
+    assert is_learned_from(
+        make_clip(**clip), dataclasses.replace(data, weight_set=WeightSet.RESEARCH)
+    ) == (learned or "licence_class" in clip)
 
 
 def test_the_same_take_in_another_framing_does_not_validate():
@@ -69,8 +70,8 @@ def test_permissive_training_leaves_research_clips_out(tmp_path):
     (tmp_path / "london").mkdir()
     (tmp_path / "london" / "001_neutral.jpg").touch()
     names = {
-        wanted: [c.path.name for c in read_training_clips(tmp_path, licence_class=wanted)]
-        for wanted in ("permissive", "research")
+        wanted: [c.path.name for c in read_training_clips(tmp_path, weight_set=wanted)]
+        for wanted in WeightSet
     }
     assert names["permissive"] == ["a.mp4", "001_neutral.jpg"]
     assert names["research"] == ["a.mp4", "b.mp4", "001_neutral.jpg"]
@@ -78,7 +79,7 @@ def test_permissive_training_leaves_research_clips_out(tmp_path):
 
 def test_nobody_learns_from_the_validation_split(tmp_path):
     write_index(tmp_path, {"split": "val"}, {"split": "train"})
-    assert len(read_training_clips(tmp_path, licence_class="research")) == 1
+    assert len(read_training_clips(tmp_path, weight_set=WeightSet.RESEARCH)) == 1
 
 
 def test_a_doubtful_label_is_not_learned_unless_neutral(tmp_path):
@@ -88,5 +89,5 @@ def test_a_doubtful_label_is_not_learned_unless_neutral(tmp_path):
         {"label_certain": "0", "emotion": "neutral"},
         {"label_certain": "1"},
     )
-    learned = [c.emotion for c in read_training_clips(tmp_path, licence_class="research")]
+    learned = [c.emotion for c in read_training_clips(tmp_path, weight_set=WeightSet.RESEARCH)]
     assert learned == [None, Emotion.NEUTRAL, Emotion.HAPPY]
