@@ -48,7 +48,9 @@ def main() -> None:
     for name, changes in ROWS.items():
         recipe = read_config(words.config, CerlConfig, changes=changes)
         with tempfile.TemporaryDirectory() as run:
-            trained = train_cerl(recipe, performances, neutrals, wording, run=Path(run)).models
+            trained = train_cerl(
+                recipe, performances, neutrals, wording, run=Path(run)
+            ).models.reader
         asked = unknown_performances(trained, performances)
         own, prior = measure_accuracy(trained, asked, neutrals)[:2]
         leaks = {one.name: one for one in measure_leaks(trained, asked, neutrals)}

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from pathlib import Path
 
-import pytest
-
 PACKAGE = Path(__file__).parents[1] / "cdrl_cli"
 LONGEST = 400
 """Lines of a file of code."""
+
+TO_BE_PARTED = {"media/copying.py", "media/writer.py", "media/probe.py"}
+"""Files that have outgrown it (#14); none may join them."""
 
 TWO_SIDES = {
     # What runs, the recipe that it is learned by, and the proof of it.
@@ -35,6 +36,10 @@ def test_a_module_has_a_name_of_its_own():
     assert repeated == {name: folders for name, folders in TWO_SIDES.items() if name in found}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_file_is_longer_than_one_sitting(path):
-    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+def test_no_file_is_longer_than_one_sitting():
+    long = {
+        str(path.relative_to(PACKAGE))
+        for path in modules()
+        if len(path.read_text("utf-8").splitlines()) > LONGEST
+    }
+    assert long <= TO_BE_PARTED

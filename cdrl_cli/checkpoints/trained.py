@@ -26,7 +26,6 @@ from cdrl_cli.checkpoints.files import (
     write_arrays,
 )
 from cdrl_cli.checkpoints.load import find_weights
-from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.blendshapes import COEFFICIENTS
@@ -41,7 +40,7 @@ from cdrl_cli.representation.audio_prior import LogMelPrior, SpeechPrior, Whispe
 from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.cerl import EmotionConfig, EmotionEncoder, JointSpace, PromptTower
 from cdrl_cli.representation.emotion_reader import EmotionReader, EmotionSpace
-from cdrl_cli.representation.text_prior import SENTENCE_FEATURES, SentenceEncoder
+from cdrl_cli.representation.text_prior import SENTENCE_FEATURES
 from cdrl_cli.weight_set import WeightSet
 
 
@@ -71,8 +70,12 @@ class EmotionModels:
         faces: UInt8[np.ndarray, "looks side side 3"] | None = None,
     ) -> Float[Tensor, " dimension"]:
         """What a clip shows, as a unit vector: :meth:`EmotionReader.embed`."""
-        reader = EmotionReader(self._encode, self.space, self.appearance)
-        return torch.from_numpy(reader.embed(expressions, neutral, faces))
+        return torch.from_numpy(self.reader.embed(expressions, neutral, faces))
+
+    @property
+    def reader(self) -> EmotionReader:
+        """Reads clips as an edit does, with the network as it is in torch."""
+        return EmotionReader(self._encode, self.space, self.appearance)
 
     @property
     def space(self) -> EmotionSpace:
@@ -92,26 +95,9 @@ class EmotionModels:
         with torch.inference_mode():
             return self.encoder(torch.from_numpy(differences)[None])[0].numpy()
 
-    def embed_text(self, sentence: str, encoder: SentenceEncoder) -> Float[Tensor, " dimension"]:
-        """What a sentence names, as a unit vector in the same space."""
-        with torch.inference_mode():
-            return self.tower(torch.from_numpy(encoder.encode([sentence])))[0]
-
     def likelihoods(self, embedding: Float[Tensor, " dimension"]) -> Float[Tensor, " 7"]:
-        """How likely each label is, in class order."""
+        """Probability of each label, in the order of :class:`Emotion`; with a slope."""
         return torch.softmax(self.labels @ embedding / self.temperature, dim=0)
-
-    def probabilities(self, embedding: Float[Tensor, " dimension"]) -> dict[Emotion, float]:
-        """The same by label."""
-        return dict(zip(Emotion, self.likelihoods(embedding).tolist(), strict=True))
-
-    def nearest_phrases(
-        self, embedding: Float[Tensor, " dimension"], *, count: int = 5
-    ) -> list[tuple[str, float]]:
-        """The phrases that lie nearest, with their cosine."""
-        cosines = self.phrase_embeddings @ embedding
-        best = cosines.argsort(descending=True)[:count]
-        return [(self.phrases[i], float(cosines[i])) for i in best.tolist()]
 
 
 def load_emotion(weight_set: WeightSet | str = WeightSet.PERMISSIVE) -> EmotionModels:

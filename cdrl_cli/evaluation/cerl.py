@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Float, Float32, Int
 
-from cdrl_cli.checkpoints.trained import EmotionModels
+from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.performances import Neutrals, Performance
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap, bootstrap_mean
 from cdrl_cli.metrics.linear_probe import balanced_accuracy, nearest_centroid, probe_across_people
-from cdrl_cli.representation.text_prior import SentenceEncoder
+from cdrl_cli.representation.emotion_reader import EmotionReader
 
 FREE_PROMPTS = {
     "quietly furious": Emotion.ANGRY,
@@ -65,21 +64,21 @@ class EmotionScore:
 
 
 def unknown_performances(
-    models: EmotionModels, performances: Sequence[Performance]
+    reader: EmotionReader, performances: Sequence[Performance]
 ) -> list[Performance]:
     """Acted clips of people that the encoder never learned from, with certain labels."""
     acted = {name for name, emotions in _emotions(performances).items() if len(emotions) > 2}  # noqa: PLR2004 - more than one pole
     return [
         one
         for one in performances
-        if one.clip.identity not in models.identities
+        if one.clip.identity not in reader.space.identities
         and one.clip.dataset in acted
         and one.clip.label_certain
     ]
 
 
 def measure_accuracy(
-    models: EmotionModels, performances: Sequence[Performance], neutrals: Neutrals
+    reader: EmotionReader, performances: Sequence[Performance], neutrals: Neutrals
 ) -> list[EmotionScore]:
     """Clips whose embedding lies nearest to the prompt of their label, among those of their set.
 
@@ -91,7 +90,7 @@ def measure_accuracy(
     rows = []
     for way in WAYS:
         hits = [
-            _nearest_label(models, _embed(models, one, neutrals, way), present[one.clip.dataset])
+            _nearest_label(reader, _embed(reader, one, neutrals, way), present[one.clip.dataset])
             is one.clip.emotion
             for one in performances
         ]
@@ -107,7 +106,7 @@ def measure_accuracy(
 
 
 def measure_leaks(
-    models: EmotionModels, performances: Sequence[Performance], neutrals: Neutrals
+    reader: EmotionReader, performances: Sequence[Performance], neutrals: Neutrals
 ) -> list[EmotionScore]:
     """What else can be read from embeddings: the person, and the sentence (should be chance)."""
     rows = []
@@ -122,25 +121,25 @@ def measure_leaks(
             continue
         labels = np.array([values.index(str(of[i])) for i in kept])
         for way in WAYS:
-            shown = [_embed(models, performances[i], neutrals, way).numpy() for i in kept]
+            shown = [_embed(reader, performances[i], neutrals, way) for i in kept]
             rows.append(_recognition(f"{name}, from the {way.name}", np.stack(shown), labels))
     return rows
 
 
-def measure_free_text(models: EmotionModels, encoder: SentenceEncoder) -> EmotionScore:
+def measure_free_text(models: Models) -> EmotionScore:
     """Sentences that nobody learned from, by the label they lie nearest to."""
     hits = []
     for sentence, emotion in FREE_PROMPTS.items():
-        probabilities = models.probabilities(models.embed_text(sentence, encoder))
+        probabilities = models.cerl.space.probabilities(models.embed_words(sentence))
         hits.append(max(probabilities, key=lambda e: probabilities[e]) is emotion)
     interval = bootstrap_mean(np.array(hits, float), generator=np.random.default_rng(0))
     return EmotionScore("free text", interval, 1 / len(Emotion))
 
 
 def _embed(
-    models: EmotionModels, one: Performance, neutrals: Neutrals, way: Way
-) -> Float[Tensor, " dimension"]:
-    return models.embed(
+    reader: EmotionReader, one: Performance, neutrals: Neutrals, way: Way
+) -> Float32[np.ndarray, " dimension"]:
+    return reader.embed(
         one.expression,
         neutrals.of(one.clip) if way.own_neutral else None,
         one.faces if way.pixels else None,
@@ -148,9 +147,9 @@ def _embed(
 
 
 def _nearest_label(
-    models: EmotionModels, embedding: Float[Tensor, " dimension"], present: set[Emotion]
+    reader: EmotionReader, embedding: Float32[np.ndarray, " dimension"], present: set[Emotion]
 ) -> Emotion:
-    probabilities = models.probabilities(embedding)
+    probabilities = reader.space.probabilities(embedding)
     return max(present, key=lambda emotion: probabilities[emotion])
 
 

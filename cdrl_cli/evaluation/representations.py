@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cdrl_cli.checkpoints.models import load_models, open_sentence_encoder
-from cdrl_cli.checkpoints.trained import load_content, load_emotion, open_prior, read_content
+from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.checkpoints.trained import load_content, open_prior, read_content
 from cdrl_cli.data.augment import draw_noises
 from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.index import Role, read_index
@@ -64,16 +64,17 @@ def evaluate_emotion(
     Raises:
         WeightsError: If weights are missing, also the optional part ``text``.
     """
-    models, sentences = load_emotion(weight_set), open_sentence_encoder()
+    models = load_models(weight_set, core=True)
+    reader = models.emotion_reader
     clips = [*read_index(data), *read_london(data / "london")]
-    prepared = prepare_clips(clips, load_models(weight_set, core=True), cache, progress=progress)
+    prepared = prepare_clips(clips, models, cache, progress=progress)
     performances = read_performances(prepared, looks=LOOKS)
-    neutrals = find_neutrals(performances, models.neutral)
-    asked = unknown_performances(models, performances)
+    neutrals = find_neutrals(performances, models.cerl.space.neutral)
+    asked = unknown_performances(reader, performances)
     scores = [
-        *measure_accuracy(models, asked, neutrals),
-        measure_free_text(models, sentences),
-        *measure_leaks(models, asked, neutrals),
+        *measure_accuracy(reader, asked, neutrals),
+        measure_free_text(models),
+        *measure_leaks(reader, asked, neutrals),
     ]
     return [Row(f"CERL: {one.name}", one.accuracy, one.chance) for one in scores]
 

@@ -72,7 +72,8 @@ def test_the_learned_motion_shows_the_emotion_to_cerl(weight_set, emotion):
     calm = models.neutral.mean
     condition = condition_of_label(emotion, models)
     shown = models.motion(calm, Window(np.zeros(1), calm[None]), condition, intensity=1.0)
-    probabilities = emotions.probabilities(emotions.embed(shown[None].astype(np.float32)))
+    read = emotions.reader.embed(shown[None].astype(np.float32))
+    probabilities = emotions.space.probabilities(read)
     assert max(probabilities, key=lambda one: probabilities[one]) is emotion
 
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.index import Clip
 from cdrl_cli.data.performances import Performance, find_neutrals
@@ -26,27 +25,29 @@ def play(identity, emotion, shown, generator, dataset="toy"):
 
 
 @pytest.mark.weights
-def test_textbook_actors_are_read_right_and_not_recognised():
-    models, generator = load_emotion(), np.random.default_rng(0)
+def test_textbook_actors_are_read_right_and_not_recognised(models):
+    reader, generator = models.emotion_reader, np.random.default_rng(0)
+    neutral = reader.space.neutral
     bias = {name: generator.uniform(0, 0.15, 52) for name in ("x", "y", "z")}
     performances = [
-        play(name, emotion, models.neutral + own + coded_expression(emotion), generator)
+        play(name, emotion, neutral + own + coded_expression(emotion), generator)
         for name, own in bias.items()
         for emotion in Emotion
     ]
-    neutrals = find_neutrals(performances, models.neutral)
-    assert unknown_performances(models, performances) == performances
-    own = measure_accuracy(models, performances, neutrals)[0]
+    neutrals = find_neutrals(performances, neutral)
+    assert unknown_performances(reader, performances) == performances
+    own = measure_accuracy(reader, performances, neutrals)[0]
     assert own.accuracy.value > 0.9
     assert own.chance == pytest.approx(1 / 7)
-    person = measure_leaks(models, performances, neutrals)[0]
+    person = measure_leaks(reader, performances, neutrals)[0]
     assert person.name == "person, from the own neutral"
     assert person.accuracy.value < person.chance + 0.25
 
 
 @pytest.mark.weights
-def test_people_who_were_learned_from_are_not_asked():
-    models, generator = load_emotion(), np.random.default_rng(0)
-    known = next(name for name in sorted(models.identities) if name.startswith("J"))
-    performances = [play(known, e, models.neutral, generator) for e in Emotion]
-    assert unknown_performances(models, performances) == []
+def test_people_who_were_learned_from_are_not_asked(models):
+    reader, generator = models.emotion_reader, np.random.default_rng(0)
+    neutral = reader.space.neutral
+    known = next(name for name in sorted(reader.space.identities) if name.startswith("J"))
+    performances = [play(known, e, neutral, generator) for e in Emotion]
+    assert unknown_performances(reader, performances) == []

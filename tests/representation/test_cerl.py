@@ -58,7 +58,7 @@ def test_the_shipped_labels_lie_apart_and_near_their_words(weight_set):
     cosines = models.labels @ models.labels.T
     assert (cosines - torch.eye(7)).max() < 0.7
     for emotion in Emotion:
-        phrases = models.nearest_phrases(models.labels[emotion.class_index], count=3)
+        phrases = models.space.nearest_phrases(models.space.labels[emotion.class_index], count=3)
         known = {p.text: p.emotion for p in make_phrases() if p.is_plain}
         assert all(known[text] is emotion for text, _ in phrases)
 
@@ -69,6 +69,6 @@ def test_a_textbook_smile_is_read_as_happy_and_no_change_as_neutral():
 
     models = load_emotion()
     smile = np.clip(models.neutral + coded_expression(Emotion.HAPPY), 0, 1).astype(np.float32)
-    read = models.probabilities(models.embed(np.repeat(smile[None], 20, axis=0)))
+    read = models.space.probabilities(models.reader.embed(np.repeat(smile[None], 20, axis=0)))
     assert max(read, key=read.get) is Emotion.HAPPY
     assert sum(read.values()) == pytest.approx(1, abs=1e-5)
