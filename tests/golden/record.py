@@ -2,6 +2,7 @@
 
     python tests/golden/record.py              # records anew, and shows what changed
     python tests/golden/record.py --compare    # shows what changed, and leaves the records
+    python tests/golden/record.py probe        # this case alone; names are keys of EDITS, COMMANDS
 
 The pictures hold every so-manyth pixel of the face in two frames of an edit that was written
 without loss; they are true pixels of the output, not averages. They are compared by tolerance
@@ -232,15 +233,16 @@ def main() -> None:
     """Run every case, show what changed, and record it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compare", action="store_true", help="leave the records")
+    parser.add_argument("cases", nargs="*", default=[*EDITS, *COMMANDS], help="these alone")
     options = parser.parse_args()
     clips = sample_clips.fetch_clips(FOLDER.parents[1] / ".cache" / "clips")
     kept = read_said() if (FOLDER / "said.json").exists() else {}
-    all_said: dict[str, object] = {}
+    all_said = dict(kept)
     show: Callable[[str], object] = sys.stdout.write
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_inputs(folder, clips)
-        for name in (*EDITS, *COMMANDS):
+        for name in options.cases:
             picture, all_said[name] = run_case(name, folder)
             changed = list(find_differences(all_said[name], kept.get(name)))
             if picture is not None and (FOLDER / f"{name}.png").exists():
