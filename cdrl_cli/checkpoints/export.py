@@ -1,4 +1,4 @@
-"""From torch to ONNX with metadata, and back: a network's one file serves edits and training."""
+"""From torch to files and back: an exported network's one file serves edits and training."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
+
+from cdrl_cli.checkpoints.files import write_arrays
 
 HALVED_FROM = 64
 """Fewest elements of a tensor that is stored in half precision in a file that is; smaller ones stay
@@ -123,3 +126,14 @@ def _halve(model: Any) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What :func:`write_tensors` wrote: tensors, and facts."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 - not a dict
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
+    """Write a file, and its folder if need be; it appears under its name when whole."""
+    write_arrays(path, {name: one.numpy(force=True) for name, one in tensors.items()}, facts)

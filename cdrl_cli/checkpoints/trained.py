@@ -11,10 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
-from safetensors import safe_open
 from torch import Tensor, nn
 
-from cdrl_cli.checkpoints.export import export_network, load_exported, read_exported
+from cdrl_cli.checkpoints.export import (
+    export_network,
+    load_exported,
+    read_exported,
+    read_tensors,
+    write_tensors,
+)
 from cdrl_cli.checkpoints.files import (
     join_parts,
     open_appearance,
@@ -23,7 +28,6 @@ from cdrl_cli.checkpoints.files import (
     read_space,
     reading,
     unpack_array,
-    write_arrays,
 )
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.errors import UsageError
@@ -376,14 +380,3 @@ def write_skin(path: Path, model: SkinModel, *, facts: Mapping[str, str]) -> Non
         facts=facts,
         half=True,
     )
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """What :func:`write_tensors` wrote: tensors, and facts."""
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 - not a dict
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    """Write a file, and its folder if need be; it appears under its name when whole."""
-    write_arrays(path, {name: one.numpy(force=True) for name, one in tensors.items()}, facts)

@@ -266,7 +266,7 @@ def make_evidence(
 ) -> Made:
     """Fit what an edit concludes from evidence; arguments as :func:`make_ccrl` has them."""
     recipe = read_config(config, EvidenceRecipe, changes=changes)
-    models = load_models(recipe.data.licence, core=True)
+    models = load_models(recipe.data.weight_set, core=True)
     clips = [
         clip
         for clip in find_clips(data, stills=recipe.data.stills)
@@ -280,7 +280,7 @@ def make_evidence(
     model, measured = fit_evidence(seen, neutral, recipe.fit)
     facts = {
         "recipe": "spfem train evidence",
-        "licence_class": recipe.data.licence,
+        "weight_set": recipe.data.weight_set,
         "commit": code_commit(),
         "clips": str(len(seen)),
         "people": str(len({one.clip.identity for one in seen})),
@@ -457,7 +457,7 @@ def make_skin(
         stages: Shows progress.
     """
     recipe = read_config(config, SkinConfig, changes=changes)
-    models = load_models(recipe.data.licence, core=True)
+    models = load_models(recipe.data.weight_set, core=True)
     with stages("looking at photographs") as progress:
         pairs = read_skin_data(recipe.data, data, cache, models, progress=progress)
     with stages("training") as progress:

@@ -22,6 +22,7 @@ from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
 from cdrl_cli.generator.skin import WINDOW_EYE_DISTANCE_PX, WINDOW_SIZE, window_from_crop
 from cdrl_cli.media import open_video
 from cdrl_cli.training.config import DataConfig
+from cdrl_cli.weight_set import WeightSet
 
 PHOTOS_A_LANDMARKER = 200
 """A landmarker that has seen some 700 stills finds no face any more."""
@@ -73,9 +74,9 @@ def read_skin_data(
     photos = [
         photo
         for photo in find_photos(root, data.stills)
-        if data.licence in ("research", photo.licence_class)
+        if data.weight_set in (WeightSet.RESEARCH, photo.licence_class)
     ]
-    kept = cache / f"faces-{data.licence}.npz"
+    kept = cache / f"faces-{data.weight_set}.npz"
     if not kept.exists():
         faces = gather_faces(photos, models, progress=progress)
         save_arrays(

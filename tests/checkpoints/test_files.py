@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from cdrl_cli.checkpoints import files
+from cdrl_cli.checkpoints.export import read_tensors, write_tensors
 from cdrl_cli.checkpoints.files import join_parts, part_of, reading
-from cdrl_cli.checkpoints.trained import read_tensors, write_tensors
 from cdrl_cli.errors import WeightsError
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}
