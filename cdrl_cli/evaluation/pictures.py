@@ -23,7 +23,7 @@ from cdrl_cli.evaluation.protocol import Protocol, name_take, without_crops
 from cdrl_cli.face.stream import Sighting, open_faces
 
 REAL_PHOTOS = 24
-"""Photos of each emotion that edited frames are compared with."""
+"""Photos of each emotion that edited frames are compared with, at most."""
 
 PHOTO_EDITS = 4
 """Photos of neutral faces that are edited towards each emotion."""
@@ -160,10 +160,14 @@ def edit_photo(photo: Path, models: Models, options: EditOptions, output: Path) 
 
 
 def real_photos(photos: Sequence[Clip], protocol: Protocol) -> list[Clip]:
-    """The photos that edited frames are compared with: the same number of each emotion."""
+    """The photos that edited frames are compared with: at most :data:`REAL_PHOTOS` an emotion.
+
+    Of people who are validated with: a renderer may have learned from the others' photos.
+    """
+    held_out = [photo for photo in photos if photo.split == protocol.reference_photo_split]
     chosen = []
     for emotion in protocol.emotions:
-        chosen += _by_person(photos, emotion)[:REAL_PHOTOS]
+        chosen += _by_person(held_out, emotion)[:REAL_PHOTOS]
     return chosen
 
 

@@ -41,6 +41,7 @@ def test_emotions_count_alike_among_real_photos(photos):
     assert sum(one.emotion is Emotion.HAPPY for one in chosen) == REAL_PHOTOS
     assert sum(one.emotion is Emotion.SAD for one in chosen) == REAL_PHOTOS
     assert all(one.emotion is not Emotion.NEUTRAL for one in chosen)
+    assert {one.split for one in chosen} == {"val"}
 
 
 def test_photo_pairs_are_of_one_person_who_is_validated_with(photos):
