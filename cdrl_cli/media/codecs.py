@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from cdrl_cli.media.encoder import Encoder, encoder_options
+from cdrl_cli.media.encoder import Encoder, encoder_options, silence_library
 
 _SIDE = 64
 """Pixels; the least that every encoder takes."""
@@ -13,6 +13,7 @@ _SIDE = 64
 
 def encoder_fault(encoder: Encoder) -> str | None:
     """Why an encoder does not work here, with the options of an edit; None where it does."""
+    silence_library(encoder)
     try:
         context = av.CodecContext.create(encoder.library, "w")
         assert isinstance(context, av.VideoCodecContext)

@@ -4,7 +4,7 @@ import errno
 import re
 import stat
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -197,15 +197,6 @@ def encrypted(path: Path) -> UnreadableInputError:
     return UnreadableInputError(
         f"{path}: its video is encrypted", hint="Decrypt it first: spfem takes no keys."
     )
-
-
-def decoded_frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Frames of a stream, past packets that cannot be decoded."""
-    for packet in container.demux(stream):
-        try:
-            yield from stream.decode(packet)
-        except av.error.FFmpegError as error:
-            raise_if_memory(error)
 
 
 def describe_video(

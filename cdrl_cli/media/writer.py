@@ -28,6 +28,7 @@ from cdrl_cli.media.encoder import (
     encoder_options,
     frame_rate_hint,
     muxer_options,
+    silence_library,
 )
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.partial import PartialFile
@@ -266,8 +267,7 @@ class VideoWriter:
         like = self._like
         layout = encoder_format(self._encoder, like)
         self._note_changes(layout)
-        if self._encoder.codec == "av1":
-            os.environ.setdefault("SVT_LOG", "1")  # it speaks to stderr past FFmpeg's log
+        silence_library(self._encoder)
         sideways = like.rotation_deg in (90, 270)
         stream = self._muxer.add_stream(
             self._encoder.library, rate=frame_rate_hint(like, self._encoder)

@@ -6,7 +6,6 @@ and output, reader, clock, copier, muxers. For each cell there is a line of text
 """
 
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -175,15 +174,13 @@ def edit(source: Path, output: Path, options: EditOptions) -> tuple[str, ...]:
 
 def _pipe(source: Path, output: Path) -> tuple[str, ...]:
     options = EditOptions(emotion="happy", preset="ultrafast")
-    sent = io.BytesIO()
     with (
         source.open("rb") as stream,
+        output.open("wb") as sent,
         spool_input(stream, "stdin") as readable,
         spool_output(sent, output.suffix) as writable,
     ):
-        warnings = edit(readable, writable, options)
-    output.write_bytes(sent.getvalue())
-    return warnings
+        return edit(readable, writable, options)
 
 
 def _batch(source: Path, output: Path) -> tuple[str, ...]:

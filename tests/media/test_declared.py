@@ -336,3 +336,96 @@ def test_sound_that_an_edit_list_hides_stays_hidden(tmp_path):
     assert "packets that the source hides are left out" in warning
     with av.open(str(edited.output)) as container:
         assert container.streams.audio[0].start_time * F(1, 1000) > F(-1, 4)
+
+
+class TestLies:
+    """A file that lies about its own sizes declares nothing, and is no crash."""
+
+    @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm"])
+    def test_any_byte_may_be_wrong(self, tmp_path: Path, suffix: str) -> None:
+        codec = "libvpx-vp9" if suffix == "webm" else "libx264"
+        clip = Clip(frames=2, audio=(), codec=codec, options={})
+        data = make_clip(tmp_path / f"a.{suffix}", clip).read_bytes()
+        rng = np.random.default_rng(0)
+        headers = data[:600] if suffix in ("mkv", "webm") else data[data.index(b"moov") - 4 :]
+        begin = data.index(headers)
+        for _ in range(300):
+            damaged = bytearray(data)
+            for at in rng.integers(begin, begin + len(headers), 4):
+                damaged[at] = rng.choice([0, 1, 0x7F, 0x80, 0xFF])
+            (tmp_path / "b").write_bytes(damaged)
+            assert isinstance(read_declarations(tmp_path / "b"), Declarations)
+
+    def test_what_is_no_file_declares_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "text").write_text("no video at all")
+        for name in ("text", "none"):
+            assert read_declarations(tmp_path / name) == Declarations()
+
+    def test_wide_boxes_are_read(self, tmp_path: Path) -> None:
+        source = make_clip(tmp_path / "a.mov", PLAIN)
+        add_to_sample_entry(source, tmp_path / "b.mov", clean_aperture(80, 40))
+        data = (tmp_path / "b.mov").read_bytes()
+        at = data.index(b"moov") - 4
+        moov = data[at + 8 :]
+        wide = struct.pack(">I4sQ", 1, b"moov", 16 + len(moov)) + moov
+        (tmp_path / "c.mov").write_bytes(data[:at] + wide)
+        endless = struct.pack(">I4s", 0, b"moov") + moov
+        (tmp_path / "d.mov").write_bytes(data[:at] + endless)
+        for name in ("c.mov", "d.mov"):
+            assert read_declarations(tmp_path / name).videos[0].crop == (8, 12, 8, 12)
+
+    @pytest.mark.parametrize("numbers", [(0, 40), (97, 40), (80, -1)])
+    def test_an_aperture_that_cannot_be_is_none(self, tmp_path: Path, numbers: tuple) -> None:
+        source = make_clip(tmp_path / "a.mov", PLAIN)
+        add_to_sample_entry(source, tmp_path / "b.mov", clean_aperture(*numbers))
+        assert read_declarations(tmp_path / "b.mov").videos[0].crop == (0, 0, 0, 0)
+
+    def test_spherical_video_of_the_first_kind(self, tmp_path: Path) -> None:
+        source = make_clip(tmp_path / "a.mp4", PLAIN)
+        data = source.read_bytes()
+        at = data.index(b"trak") - 4
+        (size,) = struct.unpack_from(">I", data, at)
+        extra = box(b"uuid", bytes.fromhex("ffcc8263f8554a938814587a02521fdd") + b"<rdf/>")
+        changed = bytearray(data[: at + size] + extra + data[at + size :])
+        struct.pack_into(">I", changed, at, size + len(extra))
+        moov = data.index(b"moov") - 4
+        (length,) = struct.unpack_from(">I", data, moov)
+        struct.pack_into(">I", changed, moov, length + len(extra))
+        source.write_bytes(changed)
+        assert read_declarations(source).videos[0].is_spherical
+
+    def test_matroska_s_words(self) -> None:
+        def element(kind: bytes, data: bytes) -> bytes:
+            return kind + bytes([0x80 | len(data)]) + data
+
+        profile = dolby_vision(8, 4)[8:]
+        mapping = element(b"\x41\xe7", b"dvvC") + element(b"\x41\xed", profile)
+        video = element(b"\x53\xc0", b"\1") + element(b"\x53\xb8", b"\1")
+        video += element(b"\x76\x70", element(b"\x76\x71", b"\1"))
+        track = _read_track(element(b"\x83", b"\1") + element(b"\xe0", video)
+                            + element(b"\x41\xe4", mapping))  # fmt: skip
+        assert track.dolby_vision_profile == 8
+        assert (track.has_alpha, track.is_stereo, track.is_spherical) == (True, True, True)
+
+
+@pytest.mark.parametrize("output", ["b.mkv", "b.mov"])
+def test_chapters_beside_sound_that_goes_through_tee_are_named(tmp_path, output):
+    chapters = (("one", F(0), F(1, 2)), ("two", F(1, 2), F(1)))
+    clip = Clip(audio=(Audio(codec="adpcm_ms"),), frames=5)
+    source = make_clip(tmp_path / "a.avi", clip)
+    assert edit_clip(source, tmp_path / "b.mkv").warnings == ()
+    mulaw = make_clip(tmp_path / "c.mov", Clip(audio=(Audio("pcm_mulaw"),), chapters=chapters))
+    warnings = edit_clip(mulaw, tmp_path / f"c-{output}").warnings
+    told = any("2 chapters are left out" in warning for warning in warnings)
+    assert told == (output == "b.mkv")
+
+
+def test_chapters_of_a_clock_that_begins_late_move_with_it(tmp_path):
+    clip = Clip(start=F(20), audio=(), chapters=(("one", F(20), F(41, 2)), ("two", F(0), F(1))))
+    edited = edit_clip(make_clip(tmp_path / "a.mkv", clip), tmp_path / "b.mkv")
+    with av.open(str(edited.output)) as container:
+        first = next(c for c in container.chapters() if c["metadata"]["title"] == "one")
+        assert (first["start"] * first["time_base"], first["end"] * first["time_base"]) == (
+            0,
+            F(1, 2),
+        )
