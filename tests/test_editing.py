@@ -8,6 +8,7 @@ from c2pa import Reader
 from certificates import make_identity
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import sample_clips
 from cdrl_cli.editing import (
@@ -20,17 +21,20 @@ from cdrl_cli.editing import (
     edit_video,
 )
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, UsageError
+from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
 from cdrl_cli.face.tracking import RAMP_S
 from cdrl_cli.media.credentials import SigningIdentity
-from cdrl_cli.reference import read_reference
+from cdrl_cli.reference import Reference, read_reference
+from pictures import read_pictures
 
 SECONDS = st.fractions(0, 60, max_denominator=1000)
 
 
-def test_an_emotion_by_label_or_by_reference():
+def test_an_emotion_by_label_by_reference_or_by_both():
     assert EditOptions(emotion="happy").reference is None
     assert EditOptions(reference=Path("joy.mp4")).emotion is None
+    both = EditOptions(emotion="joy", reference=Path("joy.mp4"))
+    assert (both.emotion, both.reference) == ("happy", Path("joy.mp4"))
 
 
 def test_words_cannot_be_followed():
@@ -38,11 +42,58 @@ def test_words_cannot_be_followed():
         EditOptions(emotion="happy", follow_reference=True)
 
 
-def test_neither_or_both_are_refused():
-    with pytest.raises(UsageError, match="either"):
+def test_no_emotion_is_refused():
+    with pytest.raises(UsageError, match="by a reference, by a label or words, or by both"):
         EditOptions()
-    with pytest.raises(UsageError, match="either"):
-        EditOptions(emotion="happy", reference=Path("joy.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("option", "what"),
+    [
+        ({"reference_neutral": Path("calm.jpg")}, "neutral face"),
+        ({"reference_face": 2}, "face"),
+        ({"reference_start": Fraction(0)}, "start"),
+        ({"reference_end": Fraction(2)}, "end"),
+        ({"normalize": True}, "typical strength"),
+    ],
+)
+def test_what_is_said_of_a_reference_needs_one(option, what):
+    with pytest.raises(UsageError, match=f"the reference's {what} is asked for"):
+        EditOptions(emotion="happy", **option)
+    assert EditOptions(reference=Path("joy.mp4"), **option)
+
+
+def test_faces_of_a_reference_count_from_one():
+    with pytest.raises(UsageError, match="face 0"):
+        EditOptions(reference=Path("joy.mp4"), reference_face=0)
+
+
+@given(SECONDS, SECONDS)
+def test_the_start_of_a_reference_is_before_its_end(start, end):
+    part = {"reference_start": start, "reference_end": end}
+    if start < end:
+        assert EditOptions(reference=Path("joy.mp4"), **part).reference_end == end
+    else:
+        with pytest.raises(UsageError, match=r"the reference's start, .* is not before its end"):
+            EditOptions(reference=Path("joy.mp4"), **part)
+
+
+def test_files_of_a_reference_are_those_that_are_given():
+    joy, calm = Path("joy.mp4"), Path("calm.jpg")
+    assert EditOptions(emotion="happy").reference_files == ()
+    assert EditOptions(reference=joy).reference_files == (joy,)
+    assert EditOptions(reference=joy, reference_neutral=calm).reference_files == (joy, calm)
+
+
+@pytest.mark.parametrize("name", ["joy.png", "calm.png"])
+def test_the_output_is_no_file_of_the_reference(tmp_path, name):
+    for one in ("joy.png", "calm.png"):
+        (tmp_path / one).touch()
+    options = EditOptions(
+        reference=tmp_path / "joy.png", reference_neutral=tmp_path / "calm.png", overwrite=True
+    )
+    with pytest.raises(PolicyError, match="the output is the reference"):
+        edit_video(tmp_path / "talk.mp4", tmp_path / name, options)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +183,8 @@ def test_a_file_is_itself_by_every_name(tmp_path):
 
 @pytest.mark.weights
 def test_what_is_read_from_a_reference_adds_up(models, clips):
-    reading = _average_reading(read_reference(clips / "WolfgangLanger_Pexels.mp4", models))
+    reference = Reference(clips / "grief.mp4", follow=True)
+    reading = _average_reading(read_reference(reference, models))
     assert list(reading) == list(Emotion)
     assert sum(reading.values()) == pytest.approx(1)
 
@@ -142,8 +194,108 @@ def test_a_reference_that_reads_as_neutral_is_doubted():
     glad = dict.fromkeys(Emotion, 0.05) | {Emotion.HAPPY: 0.7}
     (line,) = _doubt(EditOptions(reference=Path("calm.mp4")), calm)
     assert line.startswith("calm.mp4: reads as neutral (70%)")
+    assert "--normalize" in line
     assert not list(_doubt(EditOptions(reference=Path("glad.mp4")), glad))
     assert not list(_doubt(EditOptions(emotion="neutral"), calm))
+    assert not list(_doubt(EditOptions(reference=Path("calm.mp4"), emotion="sad"), calm))
+
+
+@pytest.mark.parametrize(("sad", "doubted"), [(0.35, True), (0.15, False)])
+def test_two_readings_within_twenty_points_are_both_named(sad, doubted):
+    reading = dict.fromkeys(Emotion, 0.02) | {Emotion.ANGRY: 0.45, Emotion.SAD: sad}
+    lines = list(_doubt(EditOptions(reference=Path("hm.mp4")), reading))
+    assert len(lines) == doubted
+    for line in lines:
+        assert "reads as angry (45%) or sad (35%)" in line
+        assert "--emotion angry or --emotion sad beside --ref" in line
+    assert not list(_doubt(EditOptions(reference=Path("hm.mp4"), emotion="sad"), reading))
+
+
+@pytest.fixture(scope="module")
+def man(clips, tmp_path_factory):
+    """Four frames of a man who talks."""
+    path = tmp_path_factory.mktemp("man") / "man.mp4"
+    end = Fraction(4, 30)
+    sample_clips.cut_clip(clips / "single_face.mp4", path, start=Fraction(0), end=end)
+    return path
+
+
+@pytest.fixture(scope="module")
+def stills(clips, tmp_path_factory):
+    """Folder of references: a woman who laughs; the man himself, who grins, and is calm."""
+    folder = tmp_path_factory.mktemp("stills")
+    his = read_pictures(clips / "single_face.mp4", 40)
+    (hers,) = read_pictures(clips / "joy.mp4", 1)
+    for name, picture in (("laughs", hers), ("grins", his[-1]), ("calm", his[0])):
+        Image.fromarray(picture).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def edited(models, man, tmp_path_factory):
+    """What an edit of the man says, and how many levels it moves his face in the mean."""
+    folder = tmp_path_factory.mktemp("edited")
+
+    def edit(**options):
+        output = folder / "out.mkv"
+        asked = EditOptions(codec="ffv1", overwrite=True, **options)
+        result = edit_video(man, output, asked, models=models)
+        return result, _rgb(output) - _rgb(man)
+
+    return edit
+
+
+@pytest.mark.weights
+def test_two_references_of_one_emotion_give_two_edits(edited, stills):
+    """Both are glad, each in their own way."""
+    (hers, by_her), (his, by_him) = (
+        edited(reference=stills / name) for name in ("laughs.png", "grins.png")
+    )
+    for result in (hers, his):
+        assert max(result.reading, key=lambda one: result.reading[one]) is Emotion.HAPPY
+        assert result.reference_neutral == "estimated"
+        assert result.emotion is None
+    assert np.abs(by_her - by_him).mean() > 0.2 * np.abs(by_her).mean()
+
+
+@pytest.mark.weights
+def test_a_weak_reference_gives_a_weak_edit_unless_it_is_normalised(edited, stills):
+    strong, much = edited(reference=stills / "grins.png")
+    weak, little = edited(reference=stills / "calm.png")
+    normal, more = edited(reference=stills / "calm.png", normalize=True)
+    assert weak.strength < 0.5 * strong.strength
+    assert weak.strength < normal.strength
+    assert np.abs(little).mean() < 0.8 * np.abs(much).mean()
+    assert np.abs(little).mean() < np.abs(more).mean()
+    assert not strong.warnings
+    (warning,) = weak.warnings
+    assert "reads as neutral" in warning
+
+
+@pytest.mark.weights
+def test_what_a_reference_shows_is_measured_from_its_neutral_picture(edited, stills):
+    """Whoever is calm, and looks as in their neutral picture, asks for nothing."""
+    result, moved = edited(reference=stills / "grins.png", reference_neutral=stills / "grins.png")
+    assert result.reference_neutral == "given"
+    assert result.strength == pytest.approx(0, abs=1e-6)
+    other, much = edited(reference=stills / "grins.png", reference_neutral=stills / "calm.png")
+    assert other.strength > 0.5
+    assert np.abs(moved).mean() < 0.8 * np.abs(much).mean()
+
+
+@pytest.mark.weights
+def test_a_word_beside_a_reference_is_what_the_result_says(edited, stills):
+    result, moved = edited(reference=stills / "laughs.png", emotion="surprise")
+    assert result.emotion == "surprised"
+    assert not result.warnings
+    assert np.abs(moved).mean() > 0
+
+
+@pytest.mark.weights
+def test_by_label_there_is_no_neutral_face_of_a_reference(edited):
+    result, _ = edited(emotion="sad")
+    assert result.reference_neutral is None
+    assert 0.3 < result.strength < 1.3
 
 
 def test_an_edit_comes_out_the_same_each_time(models, clips, tmp_path):
@@ -185,6 +337,12 @@ def test_what_cannot_be_signed_is_refused_before_work(models, tmp_path, clips):
         with pytest.raises(UsageError):
             edit_video(clips / "single_face.mp4", tmp_path / name, options, models=models)
     assert not list(tmp_path.iterdir())
+
+
+def _rgb(path: Path) -> np.ndarray:
+    with av.open(path) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return np.stack(frames).astype(float)
 
 
 def _planes(path: Path) -> np.ndarray:

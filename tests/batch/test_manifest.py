@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdrl_cli.batch import RowDefaults, read_manifest, results_path, select_shard
+from cdrl_cli.batch.results import input_digest, options_digest
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.errors import UsageError
 from cdrl_cli.media.credentials import SigningIdentity
@@ -17,6 +19,11 @@ EVERYTHING = {
     "source": "talk.mp4",
     "ref": "joy.mp4",
     "follow_ref": True,
+    "ref_neutral": "calm.jpg",
+    "ref_face": 2,
+    "ref_start": 0.5,
+    "ref_end": "00:00:02",
+    "normalize": True,
     "output": "out.mkv",
     "intensity": 0.5,
     "face": 2,
@@ -37,6 +44,11 @@ def check_everything(rows, folder):
     assert row.options == EditOptions(
         reference=folder / "joy.mp4",
         follow_reference=True,
+        reference_neutral=folder / "calm.jpg",
+        reference_face=2,
+        reference_start=Fraction(1, 2),
+        reference_end=Fraction(2),
+        normalize=True,
         intensity=0.5,
         face=2,
         start=Fraction(65),
@@ -115,3 +127,54 @@ def test_there_is_no_such_shard(index, count):
 def test_each_shard_has_its_own_results():
     names = {results_path(Path("rows.csv"), (index, 3)).name for index in (1, 2, 3)}
     assert len(names | {results_path(Path("rows.csv")).name}) == 4
+
+
+def rows_of(*columns, folder=None):
+    """Rows of a reference, each with some columns of its own."""
+    row = {"source": "a.mp4", "ref": "b.mp4", "output": "c.mp4"}
+    text = "\n".join(json.dumps(row | other) for other in columns)
+    return read_manifest(io.StringIO(text), folder=folder)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"ref_face": 2},
+        {"ref_start": "0.333"},
+        {"ref_end": 5},
+        {"normalize": "yes"},
+        {"ref_neutral": "calm.jpg"},
+        {"emotion": "fear"},
+    ],
+)
+def test_a_row_that_reads_its_reference_in_another_way_is_another_row(column):
+    (plain,), (other,) = rows_of({}), rows_of(column)
+    assert options_digest(plain) != options_digest(other)
+
+
+def test_times_that_differ_by_less_than_a_decimal_number_are_told_apart():
+    (row,) = rows_of({"ref_start": 1})
+    near = [
+        replace(row, options=replace(row.options, reference_start=start))
+        for start in (Fraction(1, 3), Fraction(1, 3) + Fraction(1, 10**20))
+    ]
+    assert len({options_digest(one) for one in near}) == 2
+
+
+def test_a_neutral_picture_that_changes_makes_the_input_another(tmp_path):
+    for name in ("a.mp4", "b.mp4", "calm.jpg"):
+        (tmp_path / name).write_bytes(b"before")
+    (row,) = rows_of({"ref_neutral": "calm.jpg"}, folder=tmp_path)
+    digest = input_digest(row)
+    assert digest == input_digest(row)
+    (tmp_path / "calm.jpg").write_bytes(b"after that")
+    assert input_digest(row) not in (digest, None)
+    (tmp_path / "calm.jpg").unlink()
+    assert input_digest(row) is None
+
+
+def test_no_row_writes_the_neutral_picture_of_another(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        rows_of({}, {"ref_neutral": "c.mp4", "output": "d.mp4"}, folder=tmp_path)
+    (detail,) = caught.value.details
+    assert "c.mp4, which line 2 reads" in detail

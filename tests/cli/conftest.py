@@ -39,6 +39,8 @@ def edits(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
             faces=1,
             emotion=options.emotion,
             reading=dict.fromkeys(Emotion, 0.0) | {Emotion.HAPPY: 0.875, Emotion.NEUTRAL: 0.125},
+            strength=0.75,
+            reference_neutral=None if options.reference is None else "estimated",
             duration_s=0.12,
             elapsed_s=0.5,
             warnings=("1 frame could not be decoded",),

@@ -40,6 +40,20 @@ def test_every_option_arrives(edits):
     )
 
 
+def test_every_option_of_a_reference_arrives(edits):
+    words = "--ref-neutral calm.jpg --ref-face 2 --ref-start 1:05 --ref-end 66.25 --normalize"
+    assert run([*REQUIRED, *words.split(), "--emotion", "fear"]) == 0
+    assert edits[0].options == EditOptions(
+        reference=Path("joy.mp4"),
+        emotion="fear",
+        reference_neutral=Path("calm.jpg"),
+        reference_face=2,
+        reference_start=Fraction(65),
+        reference_end=Fraction(265, 4),
+        normalize=True,
+    )
+
+
 @pytest.mark.parametrize(
     ("word", "seconds"),
     [
@@ -87,7 +101,10 @@ def test_an_empty_emotion_lists_the_labels(edits, capsys):
         ["edit"],
         ["edit", "talk.mp4"],
         ["edit", "talk.mp4", "-o", "out.mp4"],
-        [*REQUIRED, "--emotion", "sad"],
+        [*REQUIRED, "--ref-face", "0"],
+        [*REQUIRED, "--ref-start", "5", "--ref-end", "5"],
+        ["edit", "talk.mp4", "-o", "out.mp4", "--emotion", "sad", "--ref-neutral", "calm.jpg"],
+        ["edit", "talk.mp4", "-o", "out.mp4", "--emotion", "sad", "--normalize"],
         ["edit", "talk.mp4", "-o", "out.mp4", "--emotion", "sad", "--follow-ref"],
         [*REQUIRED, "--intensity", "2.1"],
         [*REQUIRED, "--intensity", "-0.1"],
@@ -140,6 +157,11 @@ def test_a_label_needs_no_reading(edits, capsys):
     assert capsys.readouterr().err.endswith("(6.0 fps): out.mp4\n")
 
 
+def test_a_label_beside_a_reference_needs_none_either(edits, capsys):
+    assert run([*REQUIRED, "-e", "sad"]) == 0
+    assert capsys.readouterr().err.endswith("(6.0 fps): out.mp4\n")
+
+
 def test_quiet_leaves_the_warnings(edits, capsys):
     assert run([*REQUIRED, "--quiet"]) == 0
     out, err = capsys.readouterr()
@@ -167,6 +189,8 @@ def test_json_is_exactly_one_object_on_stdout(edits, capsys):
             "sad": 0.0,
             "surprised": 0.0,
         },
+        "strength": 0.75,
+        "reference_neutral": "estimated",
         "duration_s": 0.12,
         "elapsed_s": 0.5,
         "warnings": ["1 frame could not be decoded"],

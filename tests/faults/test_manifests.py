@@ -11,7 +11,11 @@ GOOD = {"source": "a.mp4", "emotion": "sad", "output": "out.mp4"}
 WRONG = {
     "no source": {"source": None},
     "no output": {"output": ""},
-    "a reference and a label": {"ref": "b.mp4"},
+    "a neutral face without a reference": {"ref_neutral": "b.mp4"},
+    "no such face of a reference": {"ref": "b.mp4", "ref_face": 0},
+    "half a face of a reference": {"ref": "b.mp4", "ref_face": 1.5},
+    "a reference that ends before it begins": {"ref": "b.mp4", "ref_start": 5, "ref_end": "0:04"},
+    "no switch for the strength": {"ref": "b.mp4", "normalize": "perhaps"},
     "neither": {"emotion": None},
     "a blank emotion": {"emotion": " "},
     "too intense": {"intensity": 2.5},
