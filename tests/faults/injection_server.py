@@ -114,4 +114,5 @@ def main() -> None:
         sys.stdout.flush()
 
 
-main()
+if __name__ == "__main__":  # pytest imports it too, to look for doctests
+    main()
