@@ -40,10 +40,10 @@ LONGEST_CORRECTION = 0.8
 STRENGTHENING = (1.0, 1.6)
 """Bounds of the factor by which a request is lengthened where the face answers it too weakly."""
 
-ROUNDS = 2
-"""How often the answer is measured: around half the average request, then around the first fit."""
+ROUNDS = 3
+"""How often the answer is measured: around the average request, then around each fit."""
 
-STEP = 0.2
+STEP = 0.1
 """Length of the movements whose answer is measured, coefficients."""
 
 
@@ -78,7 +78,7 @@ class ChangeFitter:
     def fit(self, crop: FaceCrop, change: Float[np.ndarray, " 52"]) -> FittedChange:
         """The request that makes a face show a change.
 
-        Some seventy readings of one network, a tenth of a second: once for a face and a change.
+        Some hundred readings of one network, a few tenths of a second: once for a face.
 
         Args:
             crop: The face, at rest or speaking.
@@ -93,7 +93,7 @@ class ChangeFitter:
         weights = np.where(SHARES > 0, 1.0, SPEECH_WEIGHT)
         identity = np.eye(len(EDITED))
         (rest,) = self._answer(crop, moves, np.zeros((1, len(EDITED))))
-        request, around = usual, usual / 2
+        request = around = usual
         for _ in range(ROUNDS):
             middle, *moved = self._answer(
                 crop, moves, np.vstack([around, around + STEP * identity])
