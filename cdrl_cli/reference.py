@@ -42,6 +42,10 @@ REFERENCE_FACE_SHARE = 0.1
 """Share of the frames read that must show a face for a reference to count as one, 0..1: a cloud
 passes for a face now and then."""
 
+COMPLETION = 0.5
+"""Share of what a change lacks of its emotion's typical one that is added, 0..1, where the reading
+is certain."""
+
 MAX_NORMALISING = 3.0
 """Largest factor by which ``normalise`` strengthens a weak reference: beyond it noise is shown."""
 
@@ -233,6 +237,24 @@ def gather_evidence(shown: FaceTrack, models: Models) -> Evidence:
         shape=shown.shapes.mean(axis=0, dtype=float),
         judged=models.nets(shown.close_ups) if len(shown.close_ups) else None,
     )
+
+
+def _complete(condition: Condition, models: Models) -> Condition:
+    """The change, with what coefficients hardly show of its emotion.
+
+    A grieving mouth is read as a smile, and a wrinkled nose not at all. Where pixels and shape say
+    what is shown, what points against its typical change is taken back by its likelihood, and as
+    much of the typical change is added as is missing. Where the two agree, nothing happens.
+    """
+    index = int(condition.likelihood.argmax())
+    surely = float(condition.likelihood[index])
+    typical = models.differences[index] / max(
+        float(np.linalg.norm(models.differences[index])), 1e-9
+    )
+    alike = float(condition.difference @ typical) / max(condition.strength, 1e-9)
+    held = np.where(typical * condition.difference < 0, 1 - min(1.0, 1.5 * COMPLETION) * surely, 1)
+    missing = COMPLETION * surely * (1 - max(alike, 0.0)) * condition.strength
+    return replace(condition, difference=held * condition.difference + missing * typical)
 
 
 def _normalise(condition: Condition, models: Models) -> Condition:

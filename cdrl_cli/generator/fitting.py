@@ -34,10 +34,11 @@ SPEECH_WEIGHT = 0.3
 """Weight of leaving the channels of speech, gaze and blinks as they are, against 1 for the change
 that is asked for."""
 
-LONGEST_CORRECTION = 0.8
-"""Most that a channel's request may differ from that of an average face, coefficients."""
+LONGEST_CORRECTION = 0.7
+"""How far landmarks may be moved by what a request differs from that of an average face, against
+how far that request moves them itself (root mean square)."""
 
-STRENGTHENING = (1.0, 1.6)
+STRENGTHENING = (1.0, 1.25)
 """Bounds of the factor by which a request is lengthened where the face answers it too weakly."""
 
 ROUNDS = 3
@@ -93,21 +94,23 @@ class ChangeFitter:
         weights = np.where(SHARES > 0, 1.0, SPEECH_WEIGHT)
         identity = np.eye(len(EDITED))
         (rest,) = self._answer(crop, moves, np.zeros((1, len(EDITED))))
+        # What a channel has no room for is not asked for: a laughing mouth would be torn.
+        asked = (rest + change).clip(0.0, 1.0) - rest
+        flat = moves.reshape(len(EDITED), -1)
         request = around = usual
         for _ in range(ROUNDS):
             middle, *moved = self._answer(
                 crop, moves, np.vstack([around, around + STEP * identity])
             )
             slope = (np.stack(moved) - middle) / STEP * weights
-            missing = weights * (change - (middle - rest)) + slope.T @ around
+            missing = weights * (asked - (middle - rest)) + slope.T @ around
             request = np.linalg.solve(
                 slope @ slope.T + STAY_CLOSE * identity, slope @ missing + STAY_CLOSE * usual
             )
-            bound = LONGEST_CORRECTION
-            request = around = usual + np.clip(request - usual, -bound, bound)
+            request = around = usual + _hold(request - usual, usual, flat)
         (shown,) = self._answer(crop, moves, request[None]) - rest
-        length = float(np.linalg.norm(shown[EDITED]))
-        request = request * np.clip(np.linalg.norm(usual) / max(length, 1e-6), *STRENGTHENING)
+        length = max(float(np.linalg.norm(shown[EDITED])), 1e-6)
+        request = request * np.clip(np.linalg.norm(asked[EDITED]) / length, *STRENGTHENING)
         correction = np.zeros(COEFFICIENTS)
         correction[EDITED] = request - usual
         return FittedChange(change, correction)
@@ -122,3 +125,14 @@ class ChangeFitter:
         seen = crop.landmarks_xyz
         moved = [seen + keep_aperture(seen, np.tensordot(one, moves, axes=1)) for one in requests]
         return self._read(np.stack(moved))
+
+
+def _hold(
+    correction: Float[np.ndarray, " channels"],
+    usual: Float[np.ndarray, " channels"],
+    moves: Float[np.ndarray, "channels coordinates"],
+) -> Float[np.ndarray, " channels"]:
+    """A correction, shortened until it moves landmarks no further than it may."""
+    longest = LONGEST_CORRECTION * float(np.linalg.norm(usual @ moves))
+    length = float(np.linalg.norm(correction @ moves))
+    return correction if length <= longest else correction * (longest / length)
