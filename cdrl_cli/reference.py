@@ -243,16 +243,17 @@ def _complete(condition: Condition, models: Models) -> Condition:
     """The change, with what coefficients hardly show of its emotion.
 
     A grieving mouth is read as a smile, and a wrinkled nose not at all. Where pixels and shape say
-    what is shown, what points against its typical change is taken back by its likelihood, and as
+    what is shown, what points against its typical change is taken back, as surely as that is, and as
     much of the typical change is added as is missing. Where the two agree, nothing happens.
     """
     index = int(condition.likelihood.argmax())
-    surely = float(condition.likelihood[index])
+    most, second = np.sort(condition.likelihood)[[-1, -2]]
+    surely = float(condition.likelihood.sum() * most / max(most + second, 1e-9))
     typical = models.differences[index] / max(
         float(np.linalg.norm(models.differences[index])), 1e-9
     )
     alike = float(condition.difference @ typical) / max(condition.strength, 1e-9)
-    held = np.where(typical * condition.difference < 0, 1 - min(1.0, 1.5 * COMPLETION) * surely, 1)
+    held = np.where(typical * condition.difference < 0, 1 - surely, 1)
     missing = COMPLETION * surely * (1 - max(alike, 0.0)) * condition.strength
     return replace(condition, difference=held * condition.difference + missing * typical)
 
