@@ -75,7 +75,13 @@ class ChangeFitter:
         self._basis = basis
         self._read = read
 
-    def fit(self, crop: FaceCrop, change: Float[np.ndarray, " 52"]) -> FittedChange:
+    def fit(
+        self,
+        crop: FaceCrop,
+        change: Float[np.ndarray, " 52"],
+        *,
+        own: Float[np.ndarray, " 52"] | None = None,
+    ) -> FittedChange:
         """The request that makes a face show a change.
 
         Some hundred readings of one network, a few tenths of a second: once for a face.
@@ -83,6 +89,9 @@ class ChangeFitter:
         Args:
             crop: The face, at rest or speaking.
             change: Coefficients to add, times :data:`~cdrl_cli.face.blendshapes.SHARES`.
+            own: The face's own emotion, which an edit takes away: coefficients above its rest. The
+                change is fitted to the face without it; a face that laughs already would answer a
+                smile with nothing, however much was asked for.
         """
         usual = change[EDITED]
         if not usual.any():
@@ -92,11 +101,12 @@ class ChangeFitter:
         )
         weights = np.where(SHARES > 0, 1.0, SPEECH_WEIGHT)
         identity = np.eye(len(EDITED))
-        (rest,) = self._answer(crop, moves, np.zeros((1, len(EDITED))))
+        calm = np.zeros(len(EDITED)) if own is None else -(SHARES * own)[EDITED]
+        (rest,) = self._answer(crop, moves, calm[None])
         request = around = usual
         for _ in range(ROUNDS):
             middle, *moved = self._answer(
-                crop, moves, np.vstack([around, around + STEP * identity])
+                crop, moves, calm + np.vstack([around, around + STEP * identity])
             )
             slope = (np.stack(moved) - middle) / STEP * weights
             missing = weights * (change - (middle - rest)) + slope.T @ around
@@ -105,7 +115,7 @@ class ChangeFitter:
             )
             bound = LONGEST_CORRECTION
             request = around = usual + np.clip(request - usual, -bound, bound)
-        (shown,) = self._answer(crop, moves, request[None]) - rest
+        (shown,) = self._answer(crop, moves, (calm + request)[None]) - rest
         length = float(np.linalg.norm(shown[EDITED]))
         request = request * np.clip(np.linalg.norm(usual) / max(length, 1e-6), *STRENGTHENING)
         correction = np.zeros(COEFFICIENTS)
