@@ -279,7 +279,8 @@ def _meet(
     usual = tracked.expressions.mean(axis=0, dtype=float)
     neutral = models.evidence.estimate_neutral(Evidence(usual, shape, None))
     rest = neutral + models.neutral.high - models.neutral.mean
-    return _KnownFace(rest, models.fitter.fit(crop, condition.difference))
+    own = np.maximum(tracked.face.expression - rest, 0.0)
+    return _KnownFace(rest, models.fitter.fit(crop, condition.difference, own=own))
 
 
 def read_conditions(options: EditOptions, models: Models) -> ConditionTrack:

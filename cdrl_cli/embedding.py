@@ -65,7 +65,8 @@ def embed_clip(
     Args:
         source: The clip.
         neutral: A neutral clip or image of the same person: what lies in the face is then told
-            from what the person does with it, which makes the reading a good deal surer.
+            from what the person does with it. The permissive set reads labels from pixels alone,
+            so there it counts for the embedding and the phrases only.
         weight_set: ``permissive`` or ``research``.
         progress: Called after every frame of the source.
 

@@ -202,13 +202,14 @@ def edit(
     with (
         read_source(source) as readable,
         read_reference(reference) as shown,
+        read_reference(reference_neutral) as neutral,
         write_output(output, f".{format_}") as writable,
         show_progress("editing", quiet=quiet, mode=progress) as report,
     ):
         result = edit_video(
             readable,
             writable,
-            replace(options, reference=shown),
+            replace(options, reference=shown, reference_neutral=neutral),
             progress=report,
             models=load_models(weight_set),
         )

@@ -41,7 +41,7 @@ def embed(
     """Read the emotion that SOURCE shows: labels, nearest words, a curve over time.
 
     The labels are what an edit by this reference would read. With --neutral, how the person's face
-    is built is told from what it does.
+    is built is told from what it does; labels of the permissive set come from the pixels alone.
 
     What a machine reads from a face is not what the person feels. People whose emotions are read
     must be told so (EU AI Act, Article 50); at work and in schools it is mostly forbidden there

@@ -76,7 +76,13 @@ class ChangeFitter:
         self._basis = basis
         self._read = read
 
-    def fit(self, crop: FaceCrop, change: Float[np.ndarray, " 52"]) -> FittedChange:
+    def fit(
+        self,
+        crop: FaceCrop,
+        change: Float[np.ndarray, " 52"],
+        *,
+        own: Float[np.ndarray, " 52"] | None = None,
+    ) -> FittedChange:
         """The request that makes a face show a change.
 
         Some hundred readings of one network, a few tenths of a second: once for a face.
@@ -84,6 +90,9 @@ class ChangeFitter:
         Args:
             crop: The face, at rest or speaking.
             change: Coefficients to add, times :data:`~cdrl_cli.face.blendshapes.SHARES`.
+            own: The face's own emotion, which an edit takes away: coefficients above its rest. The
+                change is fitted to the face without it; a face that laughs already would answer a
+                smile with nothing, however much was asked for.
         """
         usual = change[EDITED]
         if not usual.any():
@@ -93,14 +102,15 @@ class ChangeFitter:
         )
         weights = np.where(SHARES > 0, 1.0, SPEECH_WEIGHT)
         identity = np.eye(len(EDITED))
-        (rest,) = self._answer(crop, moves, np.zeros((1, len(EDITED))))
+        calm = np.zeros(len(EDITED)) if own is None else -(SHARES * own)[EDITED]
+        (rest,) = self._answer(crop, moves, calm[None])
         # What a channel has no room for is not asked for: a laughing mouth would be torn.
         asked = (rest + change).clip(0.0, 1.0) - rest
         flat = moves.reshape(len(EDITED), -1)
         request = around = usual
         for _ in range(ROUNDS):
             middle, *moved = self._answer(
-                crop, moves, np.vstack([around, around + STEP * identity])
+                crop, moves, calm + np.vstack([around, around + STEP * identity])
             )
             slope = (np.stack(moved) - middle) / STEP * weights
             missing = weights * (asked - (middle - rest)) + slope.T @ around
@@ -108,7 +118,7 @@ class ChangeFitter:
                 slope @ slope.T + STAY_CLOSE * identity, slope @ missing + STAY_CLOSE * usual
             )
             request = around = usual + _hold(request - usual, usual, flat)
-        (shown,) = self._answer(crop, moves, request[None]) - rest
+        (shown,) = self._answer(crop, moves, (calm + request)[None]) - rest
         length = max(float(np.linalg.norm(shown[EDITED])), 1e-6)
         request = request * np.clip(np.linalg.norm(asked[EDITED]) / length, *STRENGTHENING)
         correction = np.zeros(COEFFICIENTS)

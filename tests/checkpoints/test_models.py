@@ -35,19 +35,27 @@ def test_neutral_asks_for_nothing_and_every_emotion_for_something_real(models):
 
 @pytest.mark.parametrize("weight_set", WeightSet)
 def test_doubt_about_a_reference_is_told_and_not_asked_for(weight_set):
-    """Half a smile between raised brows: read as something, with doubts; asked for with few."""
+    """Half a smile between raised brows, without pixels: the labels are doubted, the change is
+    not."""
     models = load_models(weight_set)
     shown = models.neutral.mean + 0.6 * models.differences[Emotion.HAPPY.class_index]
     shown = shown + 0.3 * models.differences[Emotion.SURPRISED.class_index]
-    grey = np.full((4, 64, 64, 3), 128, np.uint8)
+    nothing = np.zeros((0, 112, 112, 3), np.uint8)
     seen = FaceTrack(
-        np.arange(4.0), np.tile(shown, (4, 1)).astype(np.float32), np.arange(4.0), grey
+        np.arange(4.0),
+        np.tile(shown, (4, 1)).astype(np.float32),
+        np.zeros(0),
+        nothing,
+        nothing,
+        np.tile(models.head.canonical_xyz, (4, 1, 1)).astype(np.float32),
     )
-    asked = condition_of_face(seen, models)
+    asked = condition_of_face(seen, models, rest=models.neutral.mean)
     assert asked.reading.sum() == pytest.approx(1)
-    assert asked.likelihood.argmax() == asked.reading.argmax()
-    assert asked.reading.argmax() != Emotion.NEUTRAL.class_index
-    assert asked.likelihood.max() > min(0.9, float(asked.reading.max()))
+    assert asked.reading.max() < 0.5
+    assert asked.likelihood[Emotion.NEUTRAL.class_index] == 0
+    assert asked.likelihood.sum() == pytest.approx(1 - asked.reading[Emotion.NEUTRAL.class_index])
+    np.testing.assert_allclose(asked.difference, SHARES * (shown - models.neutral.mean), atol=1e-6)
+    assert asked.observed == 1
     assert np.linalg.norm(asked.embedding) == pytest.approx(1)
 
 

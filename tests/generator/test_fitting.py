@@ -91,3 +91,25 @@ def test_a_part_of_the_change_gets_that_part_of_the_correction():
 def test_no_change_has_no_correction():
     fitted = FittedChange(np.zeros(52), np.zeros(52))
     assert not fitted.at(condition_of(np.ones(52))).any()
+
+
+def test_a_face_that_laughs_already_is_fitted_without_its_own_laughter(models, clips):
+    """Else a smile would be answered by nothing, and asked for without end."""
+    (picture,) = read_pictures(clips / "joy.mp4", 1)
+    with models.open_landmarker() as landmarker:
+        face = landmarker.detect(picture)[0]
+    laughing = crop_face(ArrayFrame(picture), face, models.head.locate(face))
+    own = np.maximum(face.expression - models.neutral.high, 0)
+    laughter = models.differences[Emotion.HAPPY.class_index]
+    blind, seeing = (
+        models.fitter.fit(laughing, laughter, own=given).correction for given in (None, own)
+    )
+    assert np.linalg.norm(seeing) < np.linalg.norm(blind)
+
+
+def test_nothing_of_its_own_is_as_before(models, crop):
+    change = models.differences[Emotion.SAD.class_index]
+    one, other = (
+        models.fitter.fit(crop, change, own=own).correction for own in (None, np.zeros(52))
+    )
+    np.testing.assert_array_equal(one, other)

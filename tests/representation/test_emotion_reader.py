@@ -4,6 +4,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.checkpoints.trained import load_emotion
@@ -49,7 +51,7 @@ def test_sentences_are_embedded_as_the_trained_tower_embeds_them():
 @pytest.mark.parametrize(
     "reading",
     [
-        "read_reference(Path({clip!r}), load_models())",
+        "read_reference(Reference(Path({clip!r})), load_models())",
         "read_named_emotion('angry', load_models())",
         "load_models().cerl.embed_sentence(np.ones(384, 'f'))",
         "embed_clip(Path({clip!r}))",
@@ -61,8 +63,24 @@ def test_no_emotion_is_read_with_torch(clips, reading):
         "import sys; from pathlib import Path; import numpy as np;"
         "from cdrl_cli.checkpoints.models import load_models;"
         "from cdrl_cli.embedding import embed_clip;"
-        "from cdrl_cli.reference import read_named_emotion, read_reference;"
+        "from cdrl_cli.reference import Reference, read_named_emotion, read_reference;"
         f"{reading.format(clip=str(clips / 'joy.mp4'))};"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@given(st.integers(0, 2**31), st.integers(0, 6), st.floats(0.2, 0.99))
+def test_an_embedding_can_be_made_to_agree_with_what_was_read(models, seed, label, likely):
+    """The move is the shortest, so it is none where they agree already."""
+    space = models.cerl.space
+    embedding = np.random.default_rng(seed).normal(size=space.labels.shape[1])
+    embedding /= np.linalg.norm(embedding)
+    read = np.full(7, (1 - likely) / 6)
+    read[label] = likely
+    agreed = space.agree(embedding, read)
+    assert np.linalg.norm(agreed) == pytest.approx(1)
+    if likely > 0.5:
+        assert space.likelihoods(agreed).argmax() == label
+    same = space.agree(embedding, space.likelihoods(embedding))
+    np.testing.assert_allclose(same, embedding, atol=1e-6)
