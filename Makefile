@@ -54,7 +54,7 @@ fate: $(STAMP) ## the whole matrix of containers, codecs and operations; UPDATE=
 	$(if $(UPDATE),$(BIN)/python tests/fate/regenerate.py,SPFEM_FATE=all $(BIN)/pytest tests/fate)
 
 coverage: $(STAMP) ## branches of media/ and batch/ that tests take; what is left is listed
-	$(BIN)/coverage run -m pytest tests/media tests/batch tests/fate tests/faults/test_names.py tests/faults/test_streams.py -m "not slow"
+	$(BIN)/coverage run -m pytest tests/media tests/batch tests/fate tests/faults/test_names.py tests/faults/test_manifests.py tests/faults/test_streams.py tests/faults/test_killed.py -m "not slow"
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
 
