@@ -243,8 +243,8 @@ def _complete(condition: Condition, models: Models) -> Condition:
     """The change, with what coefficients hardly show of its emotion.
 
     A grieving mouth is read as a smile, and a wrinkled nose not at all. Where pixels and shape say
-    what is shown, what points against its typical change is taken back, as surely as that is, and as
-    much of the typical change is added as is missing. Where the two agree, nothing happens.
+    what is shown, what points against its typical change is taken back, as surely as that is, and
+    as much of the typical change is added as is missing. Where the two agree, nothing happens.
     """
     index = int(condition.likelihood.argmax())
     most, second = np.sort(condition.likelihood)[[-1, -2]]
