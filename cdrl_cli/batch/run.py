@@ -2,6 +2,7 @@
 
 import os
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -363,7 +364,13 @@ class ProcessPool:
 
     def _attend(self, worker: Worker) -> None:
         while (row := self._todo.get()) is not None:
-            self._news.put((row, worker.edit(row, partial(self._report, row))))
+            try:
+                outcome = worker.edit(row, partial(self._report, row))
+            except Exception as error:
+                # Else nobody would hear of the row, and the batch would wait for it for ever.
+                traceback.print_exc()
+                outcome = Outcome(0.0, RowError("bug", f"{type(error).__name__}: {error}"))
+            self._news.put((row, outcome))
 
     def _report(self, row: BatchRow, progress: Progress) -> None:
         self._news.put(RowProgress(row, progress))

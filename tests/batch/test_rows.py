@@ -97,3 +97,17 @@ def test_a_stream_is_a_number_of_one(tmp_path, cells, words):
     assert words in caught.value.details[0]
     manifest.write_text(json.dumps(good | {"video_stream": 2}))
     assert read_manifest(manifest)[0].options.video_stream == 2
+
+
+def test_a_thread_that_fails_over_a_row_says_so_and_goes_on(tmp_path, monkeypatch, capfd):
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(workers.Worker, "edit", fail)
+    with ProcessPool(1) as pool:
+        for _ in range(2):
+            pool.submit(row(tmp_path))
+            _, outcome = pool.wait()
+            assert outcome.error is not None
+            assert outcome.error.code == "bug"
+    assert "ZeroDivisionError" in capfd.readouterr().err
