@@ -23,7 +23,10 @@ def rows(tmp_path, monkeypatch):
 
         row.output.write_bytes(row.source.read_bytes())
         return worker.Outcome(
-            0.5, result=EditResult(row.output, 3, 2, 0, 1, row.options.emotion, {}, 0.1, 0.5, ())
+            0.5,
+            result=EditResult(
+                row.output, 3, 2, 0, 1, row.options.emotion, {}, 1.0, None, 0.1, 0.5, ()
+            ),
         )
 
     monkeypatch.setattr(worker.Worker, "edit", edit)
