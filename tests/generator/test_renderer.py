@@ -326,6 +326,13 @@ class FakeSkinNetwork:
         return [np.full((1, 1, WINDOW_SIZE, WINDOW_SIZE), -0.3 * asked, np.float32)]
 
 
+class EvenSkinNetwork:
+    """Answers the same whatever is asked for: only where it shows can change."""
+
+    def run(self, outputs, told):  # noqa: ARG002 - the session's signature
+        return [np.full((1, 1, WINDOW_SIZE, WINDOW_SIZE), -0.3, np.float32)]
+
+
 def with_skin(network):
     toy = toy_head()
     core = WarpRenderer(toy.expression_basis, toy.mesh, toy.canonical_xyz)
@@ -375,10 +382,9 @@ def test_an_edit_that_hardly_changes_changes_pixels_hardly(seed):
     """Steady over time: the shade follows the mesh, which follows the coefficients."""
     crop = crop_of(pose(yaw_deg=10, scale=60, at=(150, 150)))
     expression = random_expression(seed)
-    renderer_, network = with_skin(None), FakeSkinNetwork()
-    renderer_._skin._network = network
+    shown = with_skin(EvenSkinNetwork())
     one, other = (
-        renderer_(crop, expression + step, np.eye(7)[0]).shade.logarithm for step in (0.0, 0.002)
+        shown(crop, expression + step, np.eye(7)[0]).shade.logarithm for step in (0.0, 0.002)
     )
-    assert np.abs(one - other).max() < 0.25
-    assert np.abs(one - other).mean() < 0.01
+    assert np.abs(one - other).max() < 0.15
+    assert np.abs(one - other).mean() < 0.002
