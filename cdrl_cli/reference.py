@@ -42,9 +42,10 @@ REFERENCE_FACE_SHARE = 0.1
 """Share of the frames read that must show a face for a reference to count as one, 0..1: a cloud
 passes for a face now and then."""
 
-COMPLETION = 0.5
-"""Share of what a change lacks of its emotion's typical one that is added, 0..1, where the reading
-is certain."""
+OBSERVED_SHARE = 0.5
+"""Share of a reference's edit that shows its own change, 0..1. In the rest the motion editor shows
+what it has learned of the emotion that is read, at that share: coefficients hardly know sadness,
+fear and a wrinkled nose. The own change is shown in full, whatever the share."""
 
 MAX_NORMALISING = 3.0
 """Largest factor by which ``normalise`` strengthens a weak reference: beyond it noise is shown."""
@@ -105,6 +106,7 @@ def read_reference(reference: Reference, models: Models) -> ConditionTrack:
         if named is not None:
             called = named.conditions[0]
             condition = replace(condition, embedding=called.embedding, likelihood=called.likelihood)
+        condition = _settle(condition, models)
         return _normalise(condition, models) if reference.normalise else condition
 
     if not reference.follow:
@@ -159,7 +161,7 @@ def condition_of_face(
         embedding=_recall(reading, models),
         likelihood=likelihood,
         reading=reading,
-        observed=1.0,
+        observed=OBSERVED_SHARE,
     )
 
 
@@ -239,23 +241,18 @@ def gather_evidence(shown: FaceTrack, models: Models) -> Evidence:
     )
 
 
-def _complete(condition: Condition, models: Models) -> Condition:
-    """The change, with what coefficients hardly show of its emotion.
+def _settle(condition: Condition, models: Models) -> Condition:
+    """The change, without what contradicts the emotion that is read.
 
-    A grieving mouth is read as a smile, and a wrinkled nose not at all. Where pixels and shape say
-    what is shown, what points against its typical change is taken back, as surely as that is, and
-    as much of the typical change is added as is missing. Where the two agree, nothing happens.
+    A grieving mouth, pressed wide, is read as a smile by the coefficients; pixels and shape know
+    better. What points against the typical change of the emotion is taken back, as surely as that
+    emotion is told from the next likely one.
     """
-    index = int(condition.likelihood.argmax())
+    typical = models.differences[int(condition.likelihood.argmax())]
     most, second = np.sort(condition.likelihood)[[-1, -2]]
     surely = float(condition.likelihood.sum() * most / max(most + second, 1e-9))
-    typical = models.differences[index] / max(
-        float(np.linalg.norm(models.differences[index])), 1e-9
-    )
-    alike = float(condition.difference @ typical) / max(condition.strength, 1e-9)
-    held = np.where(typical * condition.difference < 0, 1 - surely, 1)
-    missing = COMPLETION * surely * (1 - max(alike, 0.0)) * condition.strength
-    return replace(condition, difference=held * condition.difference + missing * typical)
+    kept = np.where(typical * condition.difference < 0, 1 - surely, 1.0)
+    return replace(condition, difference=kept * condition.difference)
 
 
 def _normalise(condition: Condition, models: Models) -> Condition:

@@ -20,8 +20,9 @@ class Condition:
     reading: Float[np.ndarray, " 7"]
     """Likelihood of each as it was read, with all doubts: what people are told."""
     observed: float = 0.0
-    """1 where the difference was seen on a face and is to be shown as it is; 0 where a name asks,
-    and the motion editor knows how its emotion is acted."""
+    """Above 0 where the difference was seen on a face and is shown in full: 1 less the share, 0..1,
+    of what the motion editor does for that emotion beside it. 0 where a name asks: the editor knows
+    how its emotion is acted."""
 
     @property
     def strength(self) -> float:

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from cdrl_cli.face.blendshapes import (
     BLINKS,
     CEILINGS,
+    COEFFICIENTS,
     LIDS_LEFT,
     LIDS_RIGHT,
     SHARES,
@@ -175,6 +176,9 @@ class LearnedMotion:
             return expression
         seen, now = window.at_rate()
         rest = self._usual_rest if window.rest is None else window.rest
+        # The network shows a share of a reference's change, and it is to be shown in full.
+        share = condition.observed
+        own_change = condition.difference / share if share > 0 else np.zeros(COEFFICIENTS)
         (shown,) = self._network.run(
             None,
             {
@@ -182,7 +186,7 @@ class LearnedMotion:
                 "window": seen.astype(np.float32),
                 "now": np.array(now),
                 "embedding": condition.embedding[None].astype(np.float32),
-                "difference": condition.difference[None].astype(np.float32),
+                "difference": own_change[None].astype(np.float32),
                 "share": np.array([[condition.observed]], np.float32),
                 "rest": rest[None].astype(np.float32),
                 "amount": np.array(condition.amount, np.float32),
