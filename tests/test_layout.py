@@ -8,7 +8,6 @@ LONGEST = 400
 """Lines of a file of code."""
 
 TO_BE_PARTED = {
-    "media/copying.py",
     "media/probe.py",
     "media/writer.py",
     "training/pipelines.py",

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from cdrl_cli.errors import OutputError, PolicyError, raise_if_memory
 from cdrl_cli.media import color
-from cdrl_cli.media.copying import AnyPacket, StreamCopier, open_muxer
+from cdrl_cli.media.copying import StreamCopier
 from cdrl_cli.media.encoder import (
     Container,
     choose_encoder,
@@ -31,6 +31,7 @@ from cdrl_cli.media.encoder import (
     silence_library,
 )
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.media.muxer import AnyPacket, open_muxer
 from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import PlanarFormat, editable_format
