@@ -8,8 +8,6 @@ LONGEST = 400
 """Lines of a file of code."""
 
 TO_BE_PARTED = {
-    "media/probe.py",
-    "media/writer.py",
     "training/pipelines.py",
     "training/skin.py",
 }
