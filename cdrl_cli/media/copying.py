@@ -16,8 +16,9 @@ from cdrl_cli.errors import raise_if_memory
 from cdrl_cli.media.clock import Clock
 from cdrl_cli.media.declared import read_declarations
 from cdrl_cli.media.encoder import Container
+from cdrl_cli.media.input import open_container
 from cdrl_cli.media.muxer import AnyPacket
-from cdrl_cli.media.probe import is_tile, main_video_stream, open_container, stream_name
+from cdrl_cli.media.probe import is_tile, main_video_stream, stream_name
 from cdrl_cli.media.tags import lasting_tags, quicktime_language, stream_tags
 from cdrl_cli.media.timebase import ticks_from_seconds
 from cdrl_cli.media.trial import Way, first_packets, is_cover, is_filler, try_stream
