@@ -7,15 +7,6 @@ PACKAGE = Path(__file__).parents[1] / "cdrl_cli"
 LONGEST = 400
 """Lines of a file of code."""
 
-TO_BE_PARTED = {
-    "media/copying.py",
-    "media/probe.py",
-    "media/writer.py",
-    "training/pipelines.py",
-    "training/skin.py",
-}
-"""Files that have outgrown it (#14); none may join them."""
-
 TWO_SIDES = {
     # What runs, the recipe that it is learned by, and the proof of it.
     "appearance": {"representation", "training"},
@@ -51,4 +42,4 @@ def test_no_file_is_longer_than_one_sitting():
         for path in modules()
         if len(path.read_text("utf-8").splitlines()) > LONGEST
     }
-    assert long <= TO_BE_PARTED
+    assert not long

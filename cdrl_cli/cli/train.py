@@ -93,7 +93,8 @@ def ccrl(
 
     A run that was cut goes on, with --resume, as if it had not been.
     """
-    from cdrl_cli.training.pipelines import RunOptions, make_ccrl
+    from cdrl_cli.training.pipelines import RunOptions
+    from cdrl_cli.training.representation_pipelines import make_ccrl
 
     made = make_ccrl(
         config,
@@ -124,7 +125,8 @@ def cerl(
 
     A run that was cut goes on, with --resume, as if it had not been.
     """
-    from cdrl_cli.training.pipelines import RunOptions, make_cerl
+    from cdrl_cli.training.pipelines import RunOptions
+    from cdrl_cli.training.representation_pipelines import make_cerl
 
     made = make_cerl(
         config,
@@ -152,7 +154,7 @@ def appearance(
     What the net says of everybody is measured on the acted clips of the recipe. Needs the optional
     part guides.
     """
-    from cdrl_cli.training.pipelines import make_appearance_file
+    from cdrl_cli.training.representation_pipelines import make_appearance_file
 
     made = make_appearance_file(config, data, cache, output, stages=_stages(quiet))
     _say(made, quiet=quiet)
@@ -190,7 +192,7 @@ def evidence(
 
     What is printed was measured on people who were left out.
     """
-    from cdrl_cli.training.pipelines import make_evidence
+    from cdrl_cli.training.representation_pipelines import make_evidence
 
     made = make_evidence(config, data, cache, output, changes=change or (), stages=_stages(quiet))
     _say(made, quiet=quiet)
@@ -221,7 +223,8 @@ def motion(
 
     A run that was cut goes on, with --resume, as if it had not been.
     """
-    from cdrl_cli.training.pipelines import RunOptions, make_motion
+    from cdrl_cli.training.generator_pipelines import make_motion
+    from cdrl_cli.training.pipelines import RunOptions
 
     made = make_motion(
         config,
@@ -253,7 +256,7 @@ def pack(
     Crops as JPEG, landmarks, coefficients, mouths: there neither the clips nor the landmarker are
     needed. Then: spfem train renderer --pack FILE --device cuda.
     """
-    from cdrl_cli.training.pipelines import make_pack
+    from cdrl_cli.training.generator_pipelines import make_pack
 
     made = make_pack(config, data, cache, output, changes=change or (), stages=_stages(quiet))
     _say(made, quiet=quiet)
@@ -292,7 +295,8 @@ def renderer(
     Needs the optional parts guides and identity (spfem download-weights guides identity). A run
     that was cut goes on, with --resume, as if it had not been.
     """
-    from cdrl_cli.training.pipelines import RunOptions, make_generator
+    from cdrl_cli.training.generator_pipelines import make_generator
+    from cdrl_cli.training.pipelines import RunOptions
 
     source = data or pack
     if source is None or (data and pack):
@@ -328,7 +332,8 @@ def skin(
 
     A run that was cut goes on, with --resume, as if it had not been.
     """
-    from cdrl_cli.training.pipelines import RunOptions, make_skin
+    from cdrl_cli.training.generator_pipelines import make_skin
+    from cdrl_cli.training.pipelines import RunOptions
 
     made = make_skin(
         config,

@@ -2,9 +2,10 @@
 
 from cdrl_cli.media.encoder import check_encoding
 from cdrl_cli.media.frames import ColorTags, HdrMetadata, StreamInfo, VideoFrame, VideoInfo
-from cdrl_cli.media.probe import check_input
+from cdrl_cli.media.input import check_input
+from cdrl_cli.media.output import check_output
 from cdrl_cli.media.reader import VideoReader, open_video, probe_video
-from cdrl_cli.media.writer import VideoWriter, check_output
+from cdrl_cli.media.writer import VideoWriter
 
 __all__ = [
     "ColorTags",

@@ -9,7 +9,8 @@ from jaxtyping import Float32
 
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.media.clock import Clock
-from cdrl_cli.media.probe import is_main_candidate, open_container
+from cdrl_cli.media.input import open_container
+from cdrl_cli.media.probe import is_main_candidate
 
 SAMPLE_RATE_HZ = 16_000
 """What speech networks take."""

@@ -1,46 +1,33 @@
 """Everything in a file but the edited video, carried over packet by packet."""
 
-import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
-from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
+from av.stream import DataStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from cdrl_cli.errors import raise_if_memory
 from cdrl_cli.media.clock import Clock
-from cdrl_cli.media.declared import declarations_in, read_declarations
-from cdrl_cli.media.encoder import Container, muxer_options
-from cdrl_cli.media.probe import is_tile, main_video_stream, open_container, stream_name
+from cdrl_cli.media.declared import read_declarations
+from cdrl_cli.media.encoder import Container
+from cdrl_cli.media.input import open_container
+from cdrl_cli.media.muxer import AnyPacket
+from cdrl_cli.media.probe import is_tile, main_video_stream, stream_name
 from cdrl_cli.media.tags import lasting_tags, quicktime_language, stream_tags
 from cdrl_cli.media.timebase import ticks_from_seconds
-
-if TYPE_CHECKING:
-    AnyPacket = Packet[Any]
-else:
-    AnyPacket = Packet  # generic for type checkers alone
+from cdrl_cli.media.trial import Way, first_packets, is_cover, is_filler, try_stream
 
 _COVER_SUFFIXES: Final = {"mjpeg": "jpg", "png": "png", "bmp": "bmp", "gif": "gif"}
-Way = Literal["copy", "tee", "attach", "leave"]
-"""How a stream of the source gets into the output: written by the muxer, written through ``tee``,
-as an attachment, or not."""
 
-_LOOKED_AT_BYTES: Final = 64 << 20
-"""So much of a source is looked through for the first packets of its streams."""
 _PRIMING_S: Final = Fraction(1, 5)
 """Sound before the first moment that is heard which codecs need to get going, at most, seconds:
 1024 to 5186 samples of AAC, 80 ms of Opus."""
-_NO_TEXT: Final = b"\0\0"
-"""A sample of MP4 subtitles: the length of the text, which is 0."""
 
 
 class StreamCopier:
@@ -78,7 +65,10 @@ class StreamCopier:
 
     @property
     def is_indirect(self) -> bool:
-        """Some stream can only be written through FFmpeg's ``tee``; see :func:`open_muxer`."""
+        """Some stream can only be written through FFmpeg's ``tee``.
+
+        See :func:`~cdrl_cli.media.muxer.open_muxer`.
+        """
         return "tee" in self._ways.values()
 
     @property
@@ -97,7 +87,7 @@ class StreamCopier:
         """Add the streams to an output that has none yet, and its chapters.
 
         Args:
-            output: Opened by :func:`open_muxer`.
+            output: Opened by :func:`~cdrl_cli.media.muxer.open_muxer`.
             add_video: Adds the stream of the edited video; called in its turn, so that streams keep
                 their order.
 
@@ -151,14 +141,14 @@ class StreamCopier:
             is_part = has_tiles and is_tile(stream)
             if stream.index == self._main.index or _is_rebuilt(stream) or is_part:
                 ways[stream.index] = "leave"
-            elif _is_cover(stream) and self._container.muxer == "matroska":
+            elif is_cover(stream) and self._container.muxer == "matroska":
                 ways[stream.index] = "attach"
             else:
                 candidates.append(stream)
         if candidates:
-            firsts = _first_packets(self._source, {stream.index for stream in candidates})
+            firsts = first_packets(self._source, {stream.index for stream in candidates})
             for stream in candidates:
-                ways[stream.index], refusal = _try_stream(
+                ways[stream.index], refusal = try_stream(
                     stream, firsts.get(stream.index), self._container
                 )
                 if refusal is not None:
@@ -219,7 +209,7 @@ class StreamCopier:
                 raise_if_memory(error)
                 self.warnings.append("the file is damaged: streams were copied up to the damage")
                 return
-            if packet.stream_index in self._targets and not _is_filler(packet):
+            if packet.stream_index in self._targets and not is_filler(packet):
                 yield from self._unhidden(packet)
 
     def _unhidden(self, packet: AnyPacket) -> Iterator[AnyPacket]:
@@ -282,49 +272,6 @@ class StreamCopier:
         return Fraction(1, 1000)
 
 
-def open_muxer(
-    file: Path | io.BytesIO, container: Container, options: Mapping[str, str], *, is_indirect: bool
-) -> OutputContainer:
-    """Open an output.
-
-    PyAV refuses what a table says that a muxer does not hold, before the muxer is asked; the table
-    leaves out much of what it does hold, such as the sound of telephones in Matroska. FFmpeg's
-    ``tee`` hands on what it gets to the muxer within, and has no table.
-
-    Args:
-        file: What to write; a path where it goes through ``tee``.
-        container: Its kind.
-        options: Of the muxer.
-        is_indirect: Write through ``tee``, which loses chapters.
-    """
-    if is_indirect:
-        assert isinstance(file, Path)
-        told = {"f": container.muxer, "onfail": "abort", **options}
-        words = ":".join(f"{key}={_escaped(value)}" for key, value in told.items())
-        muxer = av.open(
-            f"[{words}]{_escaped(str(file.absolute()))}",
-            mode="w",
-            format="tee",
-            metadata_errors="surrogateescape",
-        )
-        # Else the outer muxer moves times before the inner one sees them.
-        muxer.container_options.update({"avoid_negative_ts": "disabled"})
-        return muxer
-    muxer = av.open(
-        str(file.absolute()) if isinstance(file, Path) else file,
-        mode="w",
-        format=container.muxer,
-        metadata_errors="surrogateescape",
-    )
-    muxer.container_options.update(options)
-    return muxer
-
-
-def _escaped(word: str) -> str:
-    """A word that ``tee`` reads as itself."""
-    return "".join(f"\\{letter}" if letter in "\\|'[]:= " else letter for letter in word)
-
-
 def start_times(container: InputContainer) -> list[Fraction]:
     """When each stream begins, seconds."""
     return [
@@ -340,18 +287,6 @@ def _decoding_time(packet: AnyPacket, default: Fraction = Fraction(-1)) -> Fract
     return default if ticks is None else ticks * packet.time_base
 
 
-def _is_filler(packet: AnyPacket) -> bool:
-    """Tell packets without content: MP4's muxer fills gaps between subtitles by itself."""
-    if packet.stream.type == "subtitle" and packet.size == len(_NO_TEXT):
-        return bytes(packet) == _NO_TEXT
-    # The last packet of each stream is an empty one that flushes decoders.
-    return not packet.size and packet.dts is None
-
-
-def _is_cover(stream: Stream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
 def _is_rebuilt(stream: Stream) -> bool:
     """Tracks of an MP4 that arise anew from its chapters and from its timecode tag."""
     if not isinstance(stream, DataStream):
@@ -360,101 +295,12 @@ def _is_rebuilt(stream: Stream) -> bool:
     return is_chapter_track or "timecode" in stream.metadata
 
 
-def _try_stream(
-    stream: Stream, first: AnyPacket | None, container: Container
-) -> tuple[Way, str | None]:
-    """How a container holds a stream; and if it does not, why."""
-    kind = f"{container.suffix} files cannot hold it"
-    if isinstance(stream, AttachmentStream):
-        return ("copy", None) if container.muxer == "matroska" else ("leave", kind)
-    if _is_cover(stream) and container.muxer == "mov":
-        return "leave", kind  # its muxer takes the picture and forgets it
-    if stream.codec_context is None and not isinstance(stream, DataStream):
-        return "leave", "its codec is unknown"
-    if _holds(io.BytesIO(), stream, first, container):
-        return "copy", None
-    if isinstance(stream, AudioStream) and first is not None:
-        with TemporaryDirectory(prefix="spfem-") as folder:
-            if _holds(Path(folder) / f"trial{container.suffix}", stream, first, container):
-                return "tee", None
-    return "leave", kind
-
-
-def _holds(
-    trial: io.BytesIO | Path, stream: Stream, first: AnyPacket | None, container: Container
-) -> bool:
-    """Write a stream's first packet, and tell whether it can be read again as what it was.
-
-    Args:
-        trial: Where to; a path is written through ``tee``, which knows no other place.
-        stream: Of the source.
-        first: Its first packet, if it begins early.
-        container: What is written.
-    """
-    options = muxer_options(container)
-    try:
-        with open_muxer(trial, container, options, is_indirect=isinstance(trial, Path)) as muxer:
-            target = muxer.add_stream_from_template(stream, opaque=True)
-            target.disposition = stream.disposition
-            if first is None:
-                muxer.start_encoding()
-                return True
-            packet = AnyPacket(bytes(first))
-            packet.pts = packet.dts = 0
-            packet.time_base, packet.duration = first.time_base, first.duration
-            packet.is_keyframe, packet.stream = True, target
-            muxer.mux(packet)
-        if isinstance(stream, DataStream) and not _is_described(trial, stream):
-            return False
-        with _reopened(trial) as written:
-            return any(_is_like(each, stream) for each in written.streams)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise_if_memory(error)
-        return False
-
-
-def _reopened(trial: io.BytesIO | Path) -> InputContainer:
-    file = str(trial) if isinstance(trial, Path) else io.BytesIO(trial.getvalue())
-    return av.open(file, mode="r", metadata_errors="surrogateescape")
-
-
-def _is_like(written: Stream, stream: Stream) -> bool:
-    if written.type != stream.type:
-        return False
-    return isinstance(stream, DataStream) or written.codec_context is not None
-
-
-def _is_described(trial: io.BytesIO | Path, stream: Stream) -> bool:
-    """Whether an ISO file says what kind of data a track holds, as its source does.
-
-    The muxer writes tracks of data that it does not know, with a description that nothing reads.
-    """
-    described = dict(read_declarations(Path(stream.container.name)).entries).get(stream.id)
-    assert isinstance(trial, io.BytesIO)
-    written = [kind for _, kind in declarations_in(io.BytesIO(trial.getvalue())).entries]
-    return written == [described] if described is not None else b"" not in written
-
-
 def _title(stream: Stream) -> str:
     name = stream_name(stream)
     if stream.codec_context is not None:
         name = stream.codec_context.codec.canonical_name
     language = f", {stream.language}" if stream.language not in (None, "und") else ""
     return f"stream {stream.index} ({stream.type}, {name}{language})"
-
-
-def _first_packets(source: Path, wanted: set[int]) -> dict[int, AnyPacket]:
-    """The first packet with content of each of some streams, as far as they begin early."""
-    found: dict[int, AnyPacket] = {}
-    size = 0
-    with open_container(source) as container, suppress(av.error.FFmpegError):
-        for packet in container.demux():
-            size += packet.size
-            if packet.size and packet.stream_index not in found and not _is_filler(packet):
-                found[packet.stream_index] = packet
-            if wanted <= found.keys() or size > _LOOKED_AT_BYTES:
-                break
-    return found
 
 
 def _first_packet(source: Path, index: int) -> bytes:

@@ -17,17 +17,11 @@ from cdrl_cli.media.clock import LATE_S, Clock
 from cdrl_cli.media.cropping import Cropper, join_tiles
 from cdrl_cli.media.declared import Declared, Grid, read_declarations
 from cdrl_cli.media.frames import ColorTags, VideoInfo
+from cdrl_cli.media.input import open_container, undecodable
 from cdrl_cli.media.orientation import Orientation
 from cdrl_cli.media.picture import DecodedFrame, Development
 from cdrl_cli.media.planes import TRANSPARENT, editable_format, is_floating
-from cdrl_cli.media.probe import (
-    declared_of,
-    describe_video,
-    main_video_stream,
-    open_container,
-    tagged_end,
-    undecodable,
-)
+from cdrl_cli.media.probe import declared_of, describe_video, main_video_stream, tagged_end
 from cdrl_cli.media.sidedata import side_data_kinds
 from cdrl_cli.media.timebase import next_ticks, seconds_from_ticks, ticks_from_seconds
 

@@ -1,8 +1,5 @@
 """Writes an edited video beside its untouched sound, and gives it its name only when whole."""
 
-import errno
-import os
-import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,9 +14,9 @@ from av.container import OutputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
-from cdrl_cli.errors import OutputError, PolicyError, raise_if_memory
+from cdrl_cli.errors import raise_if_memory
 from cdrl_cli.media import color
-from cdrl_cli.media.copying import AnyPacket, StreamCopier, open_muxer
+from cdrl_cli.media.copying import StreamCopier
 from cdrl_cli.media.encoder import (
     Container,
     choose_encoder,
@@ -31,6 +28,8 @@ from cdrl_cli.media.encoder import (
     silence_library,
 )
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.media.muxer import AnyPacket, open_muxer
+from cdrl_cli.media.output import check_output, output_error
 from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import PlanarFormat, editable_format
@@ -41,63 +40,6 @@ from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
 _MAX_TIMESCALE: Final = 2**31 - 1
 _DAY_S: Final = 86_400
 """No picture is decoded so long before it is shown, seconds."""
-_LONGEST_SHOWN: Final = 250
-"""Characters of a path that a message shows whole."""
-
-
-def check_output(output: Path, *, inputs: Iterable[Path], overwrite: bool = False) -> None:
-    """Refuse an output that would destroy something, before any work is done.
-
-    Args:
-        output: File to write.
-        inputs: Files that are read; the output may be none of them under any name.
-        overwrite: Whether an existing file may be replaced.
-
-    Raises:
-        PolicyError: If the output exists and ``overwrite`` is not set, or is an input.
-        OutputError: If it is a folder, a device or a pipe, its folder does not exist, or no file
-            can have its name.
-        UsageError: If we cannot write files of its kind.
-    """
-    container_for(output)
-    try:
-        status = output.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        if output.parent.is_dir():
-            return
-        raise OutputError(
-            f"{output}: there is no folder {output.parent}", hint="Create it first."
-        ) from None
-    except OSError as error:
-        raise OutputError(
-            f"{_shortened(output)}: no file can be written there ({error.strerror or error})",
-            hint="Name another output.",
-        ) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise OutputError(f"{output}: is a folder", hint="Name a file in it.")
-    if not stat.S_ISREG(status.st_mode):
-        raise OutputError(
-            f"{output}: is a device, a pipe or a socket, which a video cannot replace",
-            hint="-o - writes to standard output, and from there to any of them.",
-        )
-    for each in inputs:
-        if _is_same(status, each):
-            raise PolicyError(f"{output}: is also an input ({each})", hint="Name another output.")
-    if not overwrite:
-        raise PolicyError(f"{output}: exists already", hint="Use --overwrite to replace it.")
-
-
-def _is_same(status: os.stat_result, path: Path) -> bool:
-    try:
-        return os.path.samestat(status, path.stat())
-    except OSError:  # it is not there
-        return False
-
-
-def _shortened(path: Path) -> str:
-    """A path for a message, without the middle of a name that is too long."""
-    text = str(path)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:60]}…{text[-20:]}"
 
 
 class VideoWriter:
@@ -156,7 +98,7 @@ class VideoWriter:
         try:
             self._part = PartialFile(output)
         except OSError as error:
-            raise _output_error(output, error) from error
+            raise output_error(output, error) from error
         try:
             with self._failures():
                 self._open(copy_from, metadata or {})
@@ -390,7 +332,7 @@ class VideoWriter:
             yield
         except (av.error.FFmpegError, OSError) as error:
             raise_if_memory(error)
-            raise _output_error(self._output, error) from error
+            raise output_error(self._output, error) from error
 
 
 def _in_decoding_order(packets: list[AnyPacket]) -> list[AnyPacket]:
@@ -409,18 +351,6 @@ def _in_decoding_order(packets: list[AnyPacket]) -> list[AnyPacket]:
     for packet, time in zip(packets, ordered, strict=True):
         packet.dts = time - delay
     return packets
-
-
-def _output_error(output: Path, error: OSError | av.error.FFmpegError) -> OutputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{output}: the disk is full", hint="Free space, or write elsewhere.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"{output}: its folder may not be written to", hint="Write elsewhere.")
-    hint = "If the source is damaged, .mkv may hold what another kind of file cannot."
-    return OutputError(
-        f"{output}: cannot be written ({error.strerror or error})",
-        hint=hint if isinstance(error, av.error.FFmpegError) else None,
-    )
 
 
 def _muxer_options(

@@ -1,4 +1,4 @@
-"""``spfem train``: adapters over :mod:`cdrl_cli.training.pipelines`, alike in their options."""
+"""``spfem train``: adapters over the pipelines of the training, alike in their options."""
 
 import ast
 from pathlib import Path
@@ -9,6 +9,10 @@ import typer.main
 from cdrl_cli.cli import train
 
 LOOPS = ("ccrl", "cerl", "motion", "renderer")
+PIPELINES = {
+    f"cdrl_cli.training.{module}"
+    for module in ("pipelines", "representation_pipelines", "generator_pipelines")
+}
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -22,6 +26,6 @@ def test_a_command_is_one_call_of_the_library():
     tree = ast.parse(Path(train.__file__).read_text("utf-8"))
     for command in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         imported = [node for node in ast.walk(command) if isinstance(node, ast.ImportFrom)]
-        assert {node.module for node in imported} <= {"cdrl_cli.training.pipelines"}, command.name
+        assert {node.module for node in imported} <= PIPELINES, command.name
         verbs = {alias.name for node in imported for alias in node.names} - {"RunOptions"}
         assert len(verbs) <= 1, command.name

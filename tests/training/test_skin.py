@@ -13,17 +13,10 @@ from cdrl_cli.generator.skin import RATIO_SIDE, SEEN_SIZE, WINDOW_SIZE
 from cdrl_cli.generator.skin_network import SkinNetConfig
 from cdrl_cli.training.config import ScheduleConfig
 from cdrl_cli.training.recipes import SkinConfig
-from cdrl_cli.training.skin import (
-    LineEnergy,
-    SkinTask,
-    fit_expectation,
-    light_of,
-    mirror,
-    read_batch,
-    read_condition,
-    train_skin,
-)
+from cdrl_cli.training.skin import SkinTask, fit_expectation, train_skin
+from cdrl_cli.training.skin_batches import light_of, mirror, read_batch, read_condition
 from cdrl_cli.training.skin_data import SkinData
+from cdrl_cli.training.skin_losses import LineEnergy
 
 
 def toy_pairs(count=6):

@@ -1,0 +1,215 @@
+"""From a folder of clips to the weights that change a face: motion editor, renderer, skin.
+
+One function for each command of ``spfem train`` that makes such a file, or the pack that it is
+made of; what they share stands in :mod:`cdrl_cli.training.pipelines`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.models import GENERATOR_FILES, load_models
+from cdrl_cli.checkpoints.trained import (
+    load_content,
+    load_emotion,
+    read_motion,
+    write_motion,
+    write_renderer,
+    write_skin,
+)
+from cdrl_cli.data.index import read_index
+from cdrl_cli.data.motions import read_motion_takes
+from cdrl_cli.data.packs import write_pack
+from cdrl_cli.preparation import prepare_clips
+from cdrl_cli.training.checkpoint import digest_data, run_facts
+from cdrl_cli.training.config import read_config
+from cdrl_cli.training.differentiable import Chain
+from cdrl_cli.training.generator import train_generator
+from cdrl_cli.training.generator_data import gather_faces, unpack_faces
+from cdrl_cli.training.loop import open_device
+from cdrl_cli.training.motion import train_motion
+from cdrl_cli.training.pipelines import Made, RunOptions, Stages, no_stages
+from cdrl_cli.training.recipes import GeneratorConfig, MotionTrainingConfig, SkinConfig
+from cdrl_cli.training.skin import train_skin
+from cdrl_cli.training.skin_data import read_skin_data
+from cdrl_cli.training.supervision import Supervision
+from cdrl_cli.training.teachers.emotion import open_guides
+from cdrl_cli.training.teachers.expression import train_expression_reader
+from cdrl_cli.training.teachers.identity import Likeness
+
+
+def make_motion(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    begin: Path | None = None,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Train the motion editor and write it.
+
+    Args:
+        config: The recipe.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The file.
+        options: Where the run is kept.
+        begin: The file of an editor to begin with: only its pace is learned.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
+    recipe = read_config(config, MotionTrainingConfig, changes=changes)
+    open_device(options.device)
+    weight_set = recipe.data.weight_set
+    models = load_models(weight_set, core=True)
+    with stages("preparing clips") as progress:
+        prepared = prepare_clips(read_index(data), models, cache, progress=progress)
+        takes = read_motion_takes(prepared)
+    with stages("training") as progress:
+        result = train_motion(
+            recipe,
+            takes,
+            models.neutral,
+            load_emotion(weight_set),
+            load_content(weight_set),
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            begin=None if begin is None else read_motion(begin),
+            progress=progress,
+        )
+    write_motion(output, result.editor, facts=result.facts)
+    return Made(output, f"step {result.best_step} of {result.steps}, score {result.score:.3f}")
+
+
+def make_pack(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Write the faces that a recipe of the generator learns from into one file.
+
+    Args:
+        config: The recipe.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The pack.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
+    recipe = read_config(config, GeneratorConfig, changes=changes)
+    with stages("preparing clips") as progress:
+        faces = gather_faces(recipe.data, data, cache, progress=progress)
+    write_pack(output, faces)
+    crops, megabytes = sum(len(one.place) for one in faces), output.stat().st_size / 1e6
+    return Made(output, f"{crops} crops of {len(faces)} clips, {megabytes:.1f} MB")
+
+
+def make_generator(
+    config: Path,
+    source: Path,
+    cache: Path,
+    output: Path,
+    *,
+    motion: Path,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Train the renderer, fine-tune the motion editor, and write both.
+
+    Args:
+        config: The recipe.
+        source: Folder with ``index.csv``, or a pack of :func:`make_pack`.
+        cache: Of prepared clips.
+        output: Folder.
+        motion: The trained motion editor.
+        options: Where the run is.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
+    recipe = read_config(config, GeneratorConfig, changes=changes)
+    editor = read_motion(motion)
+    open_device(options.device)
+    with stages("preparing clips") as progress:
+        if source.is_dir():
+            faces = gather_faces(recipe.data, source, cache, progress=progress)
+        else:
+            faces = unpack_faces(recipe.data, source)
+    weight_set = recipe.data.weight_set
+    models, guides = load_models(weight_set, core=True), open_guides()
+    shown = [(one.crops.image, one.crops.expression) for one in faces]
+    with stages("training the reader of expressions") as progress:
+        reader, _ = train_expression_reader(
+            shown,
+            recipe.reader,
+            run_facts(recipe, digest_data(array for pair in shown for array in pair)),
+            run=options.run / "reader",
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
+    supervision = Supervision(
+        load_emotion(weight_set),
+        load_content(weight_set),
+        reader,
+        Likeness(find_weights("identity")),
+        guides,
+    )
+    with stages("training") as progress:
+        result = train_generator(
+            recipe,
+            faces,
+            Chain(models.mesh, models.head.canonical_xyz, models.basis.displacement),
+            editor,
+            supervision,
+            run=options.run,
+            # A run may have been cut before this, while the reader was trained.
+            resume=options.resume and (options.run / "last.pt").exists(),
+            device=options.device,
+            progress=progress,
+        )
+    expression, picture = (output / name for name in GENERATOR_FILES)
+    write_motion(expression, result.editor, facts=result.facts)
+    write_renderer(picture, result.renderer, facts=result.facts)
+    return Made(output, f"{result.steps} steps")
+
+
+def make_skin(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Learn light and creases of the skin from photographs, and write them.
+
+    Args:
+        config: The recipe, a TOML file.
+        data: Folder with ``photos/`` and ``london/``.
+        cache: Of the faces found.
+        output: The file.
+        options: Where the run is; on a CPU.
+        changes: Of the recipe.
+        stages: Shows progress.
+    """
+    recipe = read_config(config, SkinConfig, changes=changes)
+    models = load_models(recipe.data.weight_set, core=True)
+    with stages("looking at photographs") as progress:
+        pairs = read_skin_data(recipe.data, data, cache, models, progress=progress)
+    with stages("training") as progress:
+        result = train_skin(
+            recipe, pairs, run=options.run, resume=options.resume, progress=progress
+        )
+    write_skin(output, result.model, facts=result.facts)
+    return Made(output, f"step {result.best_step} of {result.steps}, {len(pairs.share)} pairs")

@@ -1,0 +1,196 @@
+"""From a folder of clips to the weights that read faces: CCRL, CERL, appearance, evidence.
+
+One function for each command of ``spfem train`` that makes such a file; what they share stands in
+:mod:`cdrl_cli.training.pipelines`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from cdrl_cli.checkpoints.files import write_arrays
+from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.models import load_models, open_sentence_encoder
+from cdrl_cli.checkpoints.trained import (
+    ContentModels,
+    open_prior,
+    write_appearance,
+    write_content,
+    write_emotion,
+)
+from cdrl_cli.data.augment import draw_noises
+from cdrl_cli.data.index import Role, read_index
+from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
+from cdrl_cli.preparation import prepare_clips, read_takes
+from cdrl_cli.representation.evidence import ARRAYS
+from cdrl_cli.training.appearance import make_appearance
+from cdrl_cli.training.ccrl import train_ccrl
+from cdrl_cli.training.cerl import read_wording, train_cerl
+from cdrl_cli.training.checkpoint import code_commit
+from cdrl_cli.training.config import read_config
+from cdrl_cli.training.evidence import EvidenceRecipe, fit_evidence, see
+from cdrl_cli.training.loop import open_device
+from cdrl_cli.training.pipelines import Made, RunOptions, Stages, no_stages
+from cdrl_cli.training.recipes import CcrlConfig, CerlConfig
+from cdrl_cli.training.split import find_clips, is_learned_from, is_validation
+
+
+def make_ccrl(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Train the content representation and write it.
+
+    Args:
+        config: The recipe, a TOML file.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The file.
+        options: Where the run is.
+        changes: Of the recipe (:func:`~cdrl_cli.training.config.read_config`).
+        stages: Shows progress.
+    """
+    recipe = read_config(config, CcrlConfig, changes=changes)
+    open_device(options.device)
+    prior = open_prior(recipe.prior)
+    clips = [
+        clip
+        for clip in read_index(data)
+        if is_learned_from(clip, recipe.data) or is_validation(clip, recipe.data)
+    ]
+    with stages("listening to clips") as progress:
+        prepared = prepare_clips(clips, load_models(core=True), cache, progress=progress)
+        takes = list(
+            read_takes(
+                prepared,
+                prior,
+                cache / "speech",
+                sound_late_s=recipe.data.sound_late_s,
+                noises=partial(draw_noises, count=recipe.sampling.noisy_sound),
+            )
+        )
+    with stages("training") as progress:
+        result = train_ccrl(
+            recipe,
+            takes,
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
+    models = ContentModels(
+        result.content, result.speech, prior.name, result.identities, result.sentences
+    )
+    write_content(output, models, facts=result.facts)
+    summary = f"step {result.best_step} of {result.steps}, top-1 {result.score:.3f}"
+    return Made(output, summary)
+
+
+def make_cerl(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Train the emotion representation and write it; arguments as :func:`make_ccrl` has them."""
+    recipe = read_config(config, CerlConfig, changes=changes)
+    open_device(options.device)
+    models = load_models(recipe.data.weight_set, core=True)
+    clips = find_clips(data, stills=recipe.data.stills)
+    with stages("preparing clips") as progress:
+        prepared = prepare_clips(clips, models, cache, progress=progress)
+        performances = read_performances(prepared)
+    with stages("training") as progress:
+        result = train_cerl(
+            recipe,
+            performances,
+            find_neutrals(performances, models.neutral.mean),
+            read_wording(open_sentence_encoder()),
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
+    write_emotion(output, result.models, facts=result.facts)
+    summary = f"step {result.best_step} of {result.steps}, accuracy {result.score:.3f}"
+    return Made(output, summary)
+
+
+def make_appearance_file(
+    config: Path, data: Path, cache: Path, output: Path, *, stages: Stages = no_stages
+) -> Made:
+    """Measure what a published expression net says of everybody, and write both.
+
+    Args:
+        config: A recipe of CERL, of which the data is taken.
+        data: Folder with ``index.csv``.
+        cache: Of prepared clips.
+        output: The file.
+        stages: Shows progress.
+    """
+    chosen = read_config(config, CerlConfig).data
+    find_weights("guide-face-api-layout")
+    folder = find_weights("guide-face-api").parent
+    clips = acted_clips([one for one in read_index(data) if is_learned_from(one, chosen)])
+    with stages("looking at clips") as progress:
+        net, usual = make_appearance(
+            folder, prepare_clips(clips, load_models(core=True), cache, progress=progress)
+        )
+    facts = {
+        "recipe": "spfem train appearance",
+        "weight_set": chosen.weight_set,
+        "commit": code_commit(),
+        "clips": str(len(clips)),
+    }
+    write_appearance(output, net, usual, facts=facts)
+    return Made(output, f"{len(clips)} clips")
+
+
+def make_evidence(
+    config: Path,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Fit what an edit concludes from evidence; arguments as :func:`make_ccrl` has them."""
+    recipe = read_config(config, EvidenceRecipe, changes=changes)
+    models = load_models(recipe.data.weight_set, core=True)
+    clips = [
+        clip
+        for clip in find_clips(data, stills=recipe.data.stills)
+        if is_learned_from(clip, recipe.data)
+        and Role.REFRAMED not in clip.roles
+        and clip.emotion is not None
+    ]
+    with stages("looking at faces") as progress:
+        seen = see(clips, models, cache / "evidence", progress=progress)
+    neutral = models.neutral.mean.astype(float)
+    model, measured = fit_evidence(seen, neutral, recipe.fit)
+    facts = {
+        "recipe": "spfem train evidence",
+        "weight_set": recipe.data.weight_set,
+        "commit": code_commit(),
+        "clips": str(len(seen)),
+        "people": str(len({one.clip.identity for one in seen})),
+        "measured": json.dumps(asdict(measured)),
+    }
+    arrays = {name: np.asarray(getattr(model, name), np.float32) for name in ARRAYS}
+    write_arrays(output, {**arrays, "trust": np.array([model.trust], np.float32)}, facts)
+    return Made(output, measured.describe())
