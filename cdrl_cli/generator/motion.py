@@ -26,6 +26,9 @@ from cdrl_cli.generator.condition import Condition
 MAX_INTENSITY = 2.0
 """Largest intensity that an edit may be asked for."""
 
+LEAST_SHARE = 1e-3
+"""Share of an edit, 0..1, up to which a reference's own change counts as not asked for."""
+
 MAX_SHIFT = 2.6
 """Longest change of the coefficients (L2) that is asked of the face at intensity 1. Read again from
 the output, half of it is found; what real actors move from neutral to an emotion is 0.6 to 1.3, and
@@ -178,7 +181,7 @@ class LearnedMotion:
         rest = self._usual_rest if window.rest is None else window.rest
         # The network shows a share of a reference's change, and it is to be shown in full.
         share = condition.observed
-        own_change = condition.difference / share if share > 0 else np.zeros(COEFFICIENTS)
+        own_change = condition.difference / share if share > LEAST_SHARE else np.zeros(COEFFICIENTS)
         (shown,) = self._network.run(
             None,
             {

@@ -12,6 +12,7 @@ from cdrl_cli.face.blendshapes import BLINKS, CEILINGS, COUNTERPARTS, EXPRESSION
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import (
     CONTEXT_AFTER,
+    LEAST_SHARE,
     MAX_INTENSITY,
     MAX_SHIFT,
     OWN_FRAMES,
@@ -342,7 +343,10 @@ def test_what_runs_shows_references_as_what_was_trained_does(
             torch.from_numpy(source)[None],
             torch.from_numpy(embedding)[None],
             torch.tensor([intensity], dtype=torch.float32),
-            observe(editor, difference, share, rest),
+            # A share of what the network is told is shown, and a reference's change in full.
+            observe(
+                editor, difference / share if share > LEAST_SHARE else 0 * difference, share, rest
+            ),
         )[0, now].numpy()
     window = replace(window_at(times_s, source, now), rest=rest)
     condition = Condition(difference, embedding, ANGRY, ANGRY, observed=share)
