@@ -336,7 +336,7 @@ def test_what_runs_shows_references_as_what_was_trained_does(
 ):
     now = 80
     times_s, source = talk(seed=seed)
-    embedding, difference = feeling(seed), difference_of(seed)
+    embedding, difference, empty = feeling(seed), difference_of(seed), np.zeros(52, np.float32)
     rest = np.random.default_rng(seed).uniform(0, 0.5, 52).astype(np.float32)
     with torch.inference_mode():
         expected = editor(
