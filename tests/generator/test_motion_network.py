@@ -344,9 +344,7 @@ def test_what_runs_shows_references_as_what_was_trained_does(
             torch.from_numpy(embedding)[None],
             torch.tensor([intensity], dtype=torch.float32),
             # A share of what the network is told is shown, and a reference's change in full.
-            observe(
-                editor, difference / share if share > LEAST_SHARE else 0 * difference, share, rest
-            ),
+            observe(editor, difference / share if share > LEAST_SHARE else empty, share, rest),
         )[0, now].numpy()
     window = replace(window_at(times_s, source, now), rest=rest)
     condition = Condition(difference, embedding, ANGRY, ANGRY, observed=share)
