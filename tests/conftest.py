@@ -23,6 +23,9 @@ from cdrl_cli.checkpoints.registry import select_entries
 settings.register_profile("spfem", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("spfem")
 
+# The AV1 encoder reads it once, at its first use, which may be a test that makes a clip.
+os.environ.setdefault("SVT_LOG", "1")
+
 CLIP_CACHE = Path(__file__).parents[1] / ".cache" / "clips"
 
 

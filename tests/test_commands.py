@@ -11,12 +11,17 @@ WAIT = "import time; time.sleep(60)"
 
 
 def lives(pid_file: Path) -> bool:
-    """Whether the process that wrote its number there still runs."""
+    """Whether the process that wrote its number there still runs.
+
+    One that has ended and that nobody has asked about, a zombie, runs no more.
+    """
+    number = int(pid_file.read_text())
     try:
-        os.kill(int(pid_file.read_text()), 0)
-    except ProcessLookupError:
+        os.kill(number, 0)
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return True
+    return state != "Z"
 
 
 def test_what_was_printed_and_how_it_ended(tmp_path):

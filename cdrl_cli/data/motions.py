@@ -26,6 +26,9 @@ CLEARLY_ACTED = 0.3
 FULL_STRENGTH = 0.6
 """From here on a take counts in full; a weaker one in proportion."""
 
+OBSERVED_SHARE = 0.25
+"""Share of the windows that a reference asks with its own change, 0..1; names ask in the others."""
+
 ALIGNED_SHARE = 0.25
 PLAYED_SHARE = 0.25
 """Of the windows: a neutral take beside the same sentence with an emotion; and an emotional take's
@@ -223,7 +226,7 @@ class MotionSampler:
         *,
         frames: int,
         generator: torch.Generator,
-        observed_share: float = 0.5,
+        observed_share: float = OBSERVED_SHARE,
     ) -> None:
         self._observed_share = observed_share
         self._typical, self._references, self._names = typical, references, names

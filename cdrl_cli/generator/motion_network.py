@@ -202,7 +202,7 @@ class Observed:
     """Coefficients of the reference minus those of its person's neutral face, by channel share."""
     share: Float[Tensor, "*some 1"]
     """1 where the change is asked for, 0 where the embedding alone names the emotion."""
-    rest: Float[Tensor, "*some 52"]
+    rest: Float[Tensor, "*resting 52"]
     """Coefficients of the source above which its own emotion begins."""
 
     @classmethod

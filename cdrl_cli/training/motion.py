@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.motions import (
+    OBSERVED_SHARE,
     AlignedTakes,
     MotionSampler,
     MotionTake,
@@ -97,7 +98,7 @@ class MotionTask(Task):
             _read_names(frozen.emotion),
             frames=config.sampling.frames,
             generator=self.generator,
-            observed_share=0.5 if begin is None else 1.0,
+            observed_share=OBSERVED_SHARE if begin is None else 1.0,
         )
         self._networks = nn.ModuleList([self.editor, self.discriminator]).to(device)
         self._frozen, self._spread = frozen.to(device), spread.to(device)

