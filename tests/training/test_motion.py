@@ -68,7 +68,7 @@ def learn(takes, run, config, **more):
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
-    return learn(toy_takes(), tmp_path_factory.mktemp("run"), recipe(100))
+    return learn(toy_takes(), tmp_path_factory.mktemp("run"), recipe(250))
 
 
 @pytest.mark.parametrize("emotion", [Emotion.HAPPY, Emotion.SAD, Emotion.SURPRISED])
@@ -111,7 +111,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 def test_nobody_to_validate_on_is_refused(tmp_path):
     alone = [one for one in toy_takes() if one.clip.identity != "J05"]
     with pytest.raises(UsageError, match="validate"):
-        learn(alone, tmp_path, recipe(10))
+        learn(alone, tmp_path, recipe(250))
 
 
 def test_an_editor_is_read_as_it_was_written(tmp_path):
