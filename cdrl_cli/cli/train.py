@@ -324,6 +324,7 @@ def skin(
     output: Output,
     cache: Cache = Path("runs/skin-faces"),
     run: Run = Path("runs/skin"),
+    device: Device = "cpu",
     resume: Resume = False,
     change: Changes = None,
     quiet: Quiet = False,
@@ -340,7 +341,7 @@ def skin(
         data,
         cache,
         output,
-        options=RunOptions(run, resume),
+        options=RunOptions(run, resume, device),
         changes=change or (),
         stages=_stages(quiet),
     )

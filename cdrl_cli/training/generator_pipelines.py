@@ -199,17 +199,23 @@ def make_skin(
         data: Folder with ``photos/`` and ``london/``.
         cache: Of the faces found.
         output: The file.
-        options: Where the run is; on a CPU.
+        options: Where the run is kept, and on which device it is.
         changes: Of the recipe.
         stages: Shows progress.
     """
     recipe = read_config(config, SkinConfig, changes=changes)
+    open_device(options.device)
     models = load_models(recipe.data.weight_set, core=True)
     with stages("looking at photographs") as progress:
         pairs = read_skin_data(recipe.data, data, cache, models, progress=progress)
     with stages("training") as progress:
         result = train_skin(
-            recipe, pairs, run=options.run, resume=options.resume, progress=progress
+            recipe,
+            pairs,
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
         )
     write_skin(output, result.model, facts=result.facts)
     return Made(output, f"step {result.best_step} of {result.steps}, {len(pairs.share)} pairs")

@@ -20,9 +20,9 @@ from cdrl_cli.face.blendshapes import COEFFICIENTS, COUNTERPARTS
 from cdrl_cli.generator.skin import WINDOW_SIZE
 from cdrl_cli.generator.skin_network import Expectation, SkinModel, SkinNet, join
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts, step_rng
-from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation
+from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
 from cdrl_cli.training.optimiser import MovingAverage, Optimiser
-from cdrl_cli.training.recipes import SkinConfig
+from cdrl_cli.training.recipes import SkinConfig, SkinLossConfig
 from cdrl_cli.training.skin_batches import (
     PairSampler,
     SkinBatch,
@@ -55,18 +55,28 @@ class SkinTask(Task):
         config: The recipe.
         data: Pairs to learn from, and of other people to validate on.
         expectation: What is expected of everybody (:func:`fit_expectation`).
+        device: Where networks and batches are.
     """
 
-    def __init__(self, config: SkinConfig, data: SkinData, expectation: Expectation) -> None:
+    def __init__(
+        self,
+        config: SkinConfig,
+        data: SkinData,
+        expectation: Expectation,
+        *,
+        device: torch.device | None = None,
+    ) -> None:
         schedule = config.schedule
         self._config, self._proof = config, data.proof
+        self._device = device or torch.device("cpu")
         self._expectation = expectation
         self._sampler = PairSampler(data.pairs, data.share, expectation)
         self._energy = LineEnergy()
         self.generator = torch.Generator().manual_seed(schedule.seed)
         with torch.random.fork_rng():
             torch.manual_seed(schedule.seed)
-            self._network, self._critic = SkinNet(config.model), Critic()
+            network, critic = SkinNet(config.model), Critic()
+        self._network, self._critic = network.to(self._device), critic.to(self._device)
         self._average = MovingAverage.of(self._network, decay=0.995)
         self._optimiser = Optimiser(
             self._network,
@@ -107,12 +117,9 @@ class SkinTask(Task):
         """See :class:`~cdrl_cli.training.loop.Task`."""
         config, weights = self._config, self._config.loss
         rng = step_rng(config.schedule.seed, step)
-        batch = self._sampler.draw(config.batch, rng)
+        batch = self._sampler.draw(config.batch, rng).to(self._device)
         light, crease = self._network(batch.picture, batch.condition)
-        losses = [
-            Loss(name, value, getattr(weights, name))
-            for name, value in self._compare(batch, light, crease).items()
-        ]
+        losses = self._compare(batch, light, crease, weights)
         judged = step >= config.critic_from * config.schedule.steps and weights.adversarial > 0
         if not judged:
             yield Update(losses, [self._optimiser])
@@ -136,8 +143,9 @@ class SkinTask(Task):
         batch: SkinBatch,
         light: Float[Tensor, "batch 1 64 64"],
         crease: Float[Tensor, "batch 1 256 256"],
-    ) -> dict[str, Float[Tensor, ""]]:
-        """The terms on the answer itself, by the names of their weights."""
+        weights: SkinLossConfig,
+    ) -> list[Loss]:
+        """The terms on the answer itself."""
         known = functional.avg_pool2d(batch.weight, 4)
         area = known.mean() + 1e-6
         apart = functional.smooth_l1_loss(light, batch.light, beta=0.05, reduction="none")
@@ -145,13 +153,13 @@ class SkinTask(Task):
         # The light's second derivatives are nothing beside the creases'.
         base = batch.expected + spread_light(batch.light)
         wanted, shown = (self._energy(base + one, batch.weight) for one in (batch.crease, crease))
-        return {
-            "light": (apart * known).mean() / area,
-            "crease": (fine * batch.weight).mean() / area,
-            "energy": (wanted - shown).abs().mean() / area,
-            "texture": erased_texture(batch, crease) / area,
-            "sparse": (crease.abs() * batch.mask).mean() / area,
-        }
+        return [
+            Loss("light", (apart * known).mean() / area, weights.light),
+            Loss("crease", (fine * batch.weight).mean() / area, weights.crease),
+            Loss("energy", (wanted - shown).abs().mean() / area, weights.energy),
+            Loss("texture", erased_texture(batch, crease) / area, weights.texture),
+            Loss("sparse", (crease.abs() * batch.mask).mean() / area, weights.sparse),
+        ]
 
     def validate(self) -> Validation | None:
         """On people never learned from: what is left of light, creases and lines; lines drawn.
@@ -172,7 +180,7 @@ class SkinTask(Task):
                 strength=whole,
                 condition=read_condition(self._proof, rows, whole),
                 maps=self._expectation,
-            )
+            ).to(self._device)
             with torch.no_grad():
                 light, crease = network(batch.picture, batch.condition)
                 for name, value in self._measure(batch, light, crease).items():
@@ -227,6 +235,7 @@ def train_skin(
     *,
     run: Path,
     resume: bool = False,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> SkinResult:
     """Learn light and creases from pairs: the expectation in closed form, then the network.
@@ -236,16 +245,17 @@ def train_skin(
         data: Pairs.
         run: Folder of the checkpoint and the log.
         resume: Continue from the checkpoint there.
+        device: ``cpu`` or ``cuda``.
         progress: Called with (steps done, steps in all).
     """
     expectation = fit_expectation(data.pairs, ridge=config.ridge, rank=config.rank)
-    task = SkinTask(config, data, expectation)
+    task = SkinTask(config, data, expectation, device=open_device(device))
     facts = run_facts(config, digest_data([data.pairs["change"], data.pairs["ratio"]]))
     trainer = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress)
     outcome = trainer.fit()
     described = facts.describe("spfem train skin") | {"steps": str(outcome.steps)}
     return SkinResult(
-        SkinModel(expectation, task.product), outcome.steps, outcome.best_step, described
+        SkinModel(expectation, task.product.cpu()), outcome.steps, outcome.best_step, described
     )
 
 

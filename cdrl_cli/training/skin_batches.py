@@ -48,6 +48,18 @@ class SkinBatch:
     weight: Float[Tensor, "batch 1 256 256"]
     """How far it is known there."""
 
+    def to(self, device: torch.device) -> "SkinBatch":
+        """The same on a device."""
+        return SkinBatch(
+            picture=self.picture.to(device),
+            condition=self.condition.to(device),
+            light=self.light.to(device),
+            crease=self.crease.to(device),
+            expected=self.expected.to(device),
+            mask=self.mask.to(device),
+            weight=self.weight.to(device),
+        )
+
 
 class PairSampler:
     """Draws batches out of pairs, with other light, sizes, strengths and sides.
