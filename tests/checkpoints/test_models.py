@@ -11,7 +11,7 @@ from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.stream import FaceTrack
 from cdrl_cli.generator.motion import MAX_SHIFT, DifferenceMotion, LearnedMotion, Window
 from cdrl_cli.generator.renderer import LearnedRenderer, WarpRenderer
-from cdrl_cli.reference import condition_of_face, condition_of_label
+from cdrl_cli.reference import OBSERVED_SHARE, condition_of_face, condition_of_label
 from cdrl_cli.weight_set import WeightSet
 from heads import toy_head
 from pictures import ArrayFrame, read_pictures
@@ -55,7 +55,7 @@ def test_doubt_about_a_reference_is_told_and_not_asked_for(weight_set):
     assert asked.likelihood[Emotion.NEUTRAL.class_index] == 0
     assert asked.likelihood.sum() == pytest.approx(1 - asked.reading[Emotion.NEUTRAL.class_index])
     np.testing.assert_allclose(asked.difference, SHARES * (shown - models.neutral.mean), atol=1e-6)
-    assert asked.observed == 1
+    assert asked.observed == OBSERVED_SHARE
     assert np.linalg.norm(asked.embedding) == pytest.approx(1)
 
 
