@@ -16,13 +16,13 @@ from cdrl_cli.editing import (
     _average_reading,
     _doubt,
     _mark,
-    _range_weight,
     _same_file,
     edit_video,
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
 from cdrl_cli.face.tracking import RAMP_S
+from cdrl_cli.face_editor import range_weight
 from cdrl_cli.media.credentials import SigningIdentity
 from cdrl_cli.reference import Reference, read_reference
 from pictures import read_pictures
@@ -137,13 +137,13 @@ def test_the_start_is_before_the_end(start, end):
 
 @given(st.floats(-5, 100))
 def test_without_a_range_the_edit_is_there_throughout(time_s):
-    assert _range_weight(time_s, EditOptions(emotion="happy")) == 1.0
+    assert range_weight(time_s, EditOptions(emotion="happy")) == 1.0
 
 
 @given(SECONDS, st.floats(-1, 61), st.floats(0, 1))
 def test_the_edit_is_ramped_in_after_the_start(start, time_s, later_s):
     options = EditOptions(emotion="happy", start=start)
-    now, later = (_range_weight(t, options) for t in (time_s, time_s + later_s))
+    now, later = (range_weight(t, options) for t in (time_s, time_s + later_s))
     assert 0 <= now <= later <= 1
     if time_s <= start:
         assert now == 0
@@ -154,14 +154,14 @@ def test_the_edit_is_ramped_in_after_the_start(start, time_s, later_s):
 
 @given(SECONDS, st.floats(-1, 61))
 def test_out_is_the_mirror_image_of_in(end, before_s):
-    out = _range_weight(float(end) - before_s, EditOptions(emotion="happy", end=end))
-    into = _range_weight(before_s, EditOptions(emotion="happy", start=Fraction(0)))
+    out = range_weight(float(end) - before_s, EditOptions(emotion="happy", end=end))
+    into = range_weight(before_s, EditOptions(emotion="happy", start=Fraction(0)))
     assert out == pytest.approx(into, abs=1e-6)
 
 
 def test_a_range_too_short_for_its_ramps_stays_below_full():
     options = EditOptions(emotion="happy", start=Fraction(1), end=Fraction(11, 10))
-    assert _range_weight(1.05, options) == pytest.approx(0.25)
+    assert range_weight(1.05, options) == pytest.approx(0.25)
 
 
 def test_the_mark_says_what_was_done_and_not_with_whom():

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Int32, UInt8
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.index import Clip
-from cdrl_cli.editing import EditOptions, FaceEditor, read_conditions
+from cdrl_cli.editing import EditOptions, read_conditions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.evaluation import belief
@@ -21,6 +21,7 @@ from cdrl_cli.evaluation.perceptual import Perception
 from cdrl_cli.evaluation.plan import take_in_turn
 from cdrl_cli.evaluation.protocol import Protocol, name_take, without_crops
 from cdrl_cli.face.stream import Sighting, open_faces
+from cdrl_cli.face_editor import FaceEditor
 
 REAL_PHOTOS = 24
 """Photos of each emotion that edited frames are compared with, at most."""

@@ -11,13 +11,14 @@ from jaxtyping import Bool, Float
 
 import cdrl_cli
 from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.editing import EditOptions, FaceEditor, edit_video, read_conditions
+from cdrl_cli.editing import EditOptions, edit_video, read_conditions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.fingerprint import fingerprint
 from cdrl_cli.evaluation.plan import Task
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import Rendering
 from cdrl_cli.face.stream import open_faces
+from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.generator.renderer import OPEN, Renderer
 from cdrl_cli.geometry.warp import resample
 
