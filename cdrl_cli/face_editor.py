@@ -21,7 +21,7 @@ from cdrl_cli.generator.motion import Window, spare_blinks
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.representation.evidence import Evidence
 
-__all__ = ["FaceEditor", "range_weight"]
+__all__ = ["FaceEditor", "average_reading", "range_weight"]
 
 
 class FaceEditor:
@@ -37,7 +37,7 @@ class FaceEditor:
         self._selector = FaceSelector(options.face)
         self._strongest = max(conditions.conditions, key=lambda one: one.strength)
         self._known: dict[int, _KnownFace] = {}
-        self.reading = _average_reading(conditions)
+        self.reading = average_reading(conditions)
         self._began_s = None if options.start is None else float(options.start)
         self._last_s = 0.0
         self.frames = 0
@@ -147,7 +147,7 @@ def _meet(
     return _KnownFace(rest, models.fitter.fit(crop, condition.difference, own=own))
 
 
-def _average_reading(conditions: ConditionTrack) -> dict[Emotion, float]:
+def average_reading(conditions: ConditionTrack) -> dict[Emotion, float]:
     """How likely each emotion is over a track."""
     shares = np.mean([one.reading for one in conditions.conditions], axis=0)
     return dict(zip(Emotion, shares.tolist(), strict=True))

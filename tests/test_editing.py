@@ -13,7 +13,6 @@ from PIL import Image
 import sample_clips
 from cdrl_cli.editing import (
     EditOptions,
-    _average_reading,
     _doubt,
     _mark,
     _same_file,
@@ -22,7 +21,7 @@ from cdrl_cli.editing import (
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
 from cdrl_cli.face.tracking import RAMP_S
-from cdrl_cli.face_editor import range_weight
+from cdrl_cli.face_editor import average_reading, range_weight
 from cdrl_cli.media.credentials import SigningIdentity
 from cdrl_cli.reference import Reference, read_reference
 from pictures import read_pictures
@@ -184,7 +183,7 @@ def test_a_file_is_itself_by_every_name(tmp_path):
 @pytest.mark.weights
 def test_what_is_read_from_a_reference_adds_up(models, clips):
     reference = Reference(clips / "grief.mp4", follow=True)
-    reading = _average_reading(read_reference(reference, models))
+    reading = average_reading(read_reference(reference, models))
     assert list(reading) == list(Emotion)
     assert sum(reading.values()) == pytest.approx(1)
 

@@ -27,7 +27,7 @@ CHROMA_REACH_PX = 2
 a colour may change although no sample there did."""
 
 _CODE_OF_AN_EDIT = (
-    "editing.py", "reference.py", "checkpoints", "face", "generator", "geometry", "media", "nn",
+    "editing.py", "face_editor.py", "reference.py", "checkpoints", "face", "generator", "geometry", "media", "nn",
     "representation",
 )  # fmt: skip
 
