@@ -90,6 +90,11 @@ class Clock:
         self._shifts = [-self.origin]  # what to add to that clock in each part
         self._end = first - self.origin  # by our clock
 
+    @property
+    def may_restart(self) -> bool:
+        """Whether this is a kind of file whose own clock may begin anywhere, and start anew."""
+        return self._is_loose
+
     def follow(self, packets: Iterable[AnyPacket]) -> Iterator[AnyPacket]:
         """The same packets in the same order, their times on our clock.
 

@@ -308,6 +308,12 @@ class DecodedFrame:
             duration=self._duration,
         )
 
+    def numbered(self, index: int) -> "DecodedFrame":
+        """The same frame at another position."""
+        return DecodedFrame(
+            self._planes, self._development, index=index, time=self._time, duration=self._duration
+        )
+
     def for_encoder(self) -> av.VideoFrame:
         """The planes in a frame that the writer may stamp; they share the decoder's memory."""
         return self._development.copied(self._planes)

@@ -1,6 +1,6 @@
 """Frames of a file in the order they are seen, one at a time, each with its exact time."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
@@ -12,21 +12,24 @@ import av
 from av.sidedata.sidedata import Type as SideDataType
 
 from cdrl_cli.errors import UnreadableInputError, raise_if_memory
-from cdrl_cli.media import color
-from cdrl_cli.media.clock import LATE_S, Clock
+from cdrl_cli.media.clock import LATE_S, AnyPacket, Clock
 from cdrl_cli.media.cropping import Cropper, join_tiles
 from cdrl_cli.media.declared import Declared, Grid, read_declarations
-from cdrl_cli.media.frames import ColorTags, VideoInfo
+from cdrl_cli.media.frames import VideoInfo
 from cdrl_cli.media.input import open_container, undecodable
+from cdrl_cli.media.normalising import Normaliser
 from cdrl_cli.media.orientation import Orientation
 from cdrl_cli.media.picture import DecodedFrame, Development
-from cdrl_cli.media.planes import TRANSPARENT, editable_format, is_floating
+from cdrl_cli.media.planes import TRANSPARENT, editable_format
 from cdrl_cli.media.probe import declared_of, describe_video, main_video_stream, tagged_end
 from cdrl_cli.media.sidedata import side_data_kinds
 from cdrl_cli.media.timebase import next_ticks, seconds_from_ticks, ticks_from_seconds
 
 COLOURLESS_PROFILE: Final = 5
 """Profile of Dolby Vision whose pictures, without Dolby's metadata, have the wrong colours."""
+
+SEEK_MARGINS_S: Final = (0, 1, 10)
+"""How much before a time a key frame is sought for it, seconds, one after the other."""
 
 
 def probe_video(path: Path, *, stream: int | None = None) -> VideoInfo:
@@ -75,6 +78,7 @@ class VideoReader:
         self, path: Path, *, threads: int | None = None, stream: int | None = None
     ) -> None:
         self._container = open_container(path)
+        self._chosen_stream = stream
         try:
             self._stream = main_video_stream(self._container, path, stream)
             declared = declared_of(path, self._container, self._stream)
@@ -87,6 +91,7 @@ class VideoReader:
             self._is_read = False
             self._lost_frames = 0
             self._undecodable_packets = 0
+            self._resized = 0
             self._warnings: list[str] = []
             self._side_data: frozenset[SideDataType] = frozenset()
             self._pictures = self._decode()
@@ -150,6 +155,51 @@ class VideoReader:
         self._is_read = True
         return self._frames()
 
+    def frames_from(self, time: Fraction) -> Iterator[DecodedFrame]:
+        """Frames shown at or after a time; may be asked for again and again, with any time.
+
+        Decodes from the last key frame before it. The frames and their times are those of a
+        reading from the beginning; their indices count from the first frame given. A file is read
+        from its beginning where that alone says what time it is (transport streams, whose clock may
+        start anew) and where nothing in it can be sought. Losses are not counted.
+
+        Args:
+            time: Seconds on the container's clock.
+        """
+        self._is_read = True
+        if not self._seek(time):
+            with VideoReader(self._info.path, stream=self._chosen_stream) as again:
+                yield from _numbered(frame for frame in again if frame.time >= time)
+            return
+        self._pictures = self._decode(needed_from=ticks_from_seconds(time, self._info.time_base))
+        frames = self._developed(self._pictures)
+        yield from _numbered(frame for frame in frames if frame.time >= time)
+
+    def _seek(self, time: Fraction) -> bool:
+        """Go to a key frame shown at or before a time; False where there is no way to one."""
+        if self._grid is not None or self._clock.may_restart:
+            return False
+        target = ticks_from_seconds(time, self._info.time_base)
+        # Containers find key frames by when they are decoded, which may be before the time asked
+        # for although they are shown after it.
+        for margin_s in SEEK_MARGINS_S:
+            if self._go_to(time - margin_s):
+                shown = next((p.pts for p in self._packets() if p.pts is not None), None)
+                if shown is not None and shown <= target:
+                    return self._go_to(time - margin_s)
+        return False
+
+    def _go_to(self, time: Fraction) -> bool:
+        self._pictures.close()
+        ticks = ticks_from_seconds(time + self._clock.origin, self._info.time_base)
+        try:
+            self._container.seek(ticks, stream=self._stream, backward=True)
+        except (av.error.FFmpegError, OSError) as error:
+            raise_if_memory(error)
+            return False
+        self._clock = Clock(self._container, self._stream)
+        return True
+
     def _first_picture(self, path: Path) -> av.VideoFrame:
         first = next(self._pictures, None)
         if first is None:
@@ -157,10 +207,6 @@ class VideoReader:
         return first
 
     def _frames(self) -> Iterator[DecodedFrame]:
-        time_base = self._info.time_base
-        period = (
-            ticks_from_seconds(1 / self._info.frame_rate, time_base) if self._info.frame_rate else 1
-        )
         editable = editable_format(self._info.pixel_format)
         has_alpha = self._info.declared.has_alpha or self._stream.metadata.get("alpha_mode") == "1"
         loss = editable.loss or (TRANSPARENT if has_alpha else None)
@@ -168,7 +214,19 @@ class VideoReader:
             self._warnings.append(f"the video {loss} ({self._info.pixel_format})")
         if self._cropper is not None and self._cropper.cuts:
             self._warnings.append("the borders that the file hides are cut off")
-        normalise = _Normaliser(editable.format.name, self._first, self._info.color)
+        index, end = 0, Fraction(0)
+        for frame in self._developed(chain((self._first,), self._pictures)):
+            index, end = frame.index, frame.time + (frame.duration or self._period)
+            yield frame
+        self._note_losses(index + 1, end)
+        self._note_clock()
+        if self._resized:
+            self._warnings.append(f"{self._resized} frames change size and were scaled")
+
+    def _developed(self, pictures: Iterable[av.VideoFrame]) -> Iterator[DecodedFrame]:
+        """Decoded pictures as frames, each with its time."""
+        editable = editable_format(self._info.pixel_format)
+        normalise = Normaliser(editable.format.name, self._first, self._info.color)
         orientation = Orientation(self._info.rotation_deg, self._info.mirrored)
         aspect = self._info.sample_aspect
         development = Development(
@@ -178,23 +236,31 @@ class VideoReader:
             orientation=orientation,
             sample_aspect=1 / aspect if orientation.swaps_axes else aspect,
         )
-        index, ticks = 0, None
-        end = Fraction(0)
-        for index, picture in enumerate(chain((self._first,), self._pictures)):
+        time_base = self._info.time_base
+        period = ticks_from_seconds(self._period, time_base)
+        ticks = None
+        for index, picture in enumerate(pictures):
             ticks = next_ticks(picture.pts, ticks, period)
             time = seconds_from_ticks(ticks, time_base)
             duration = seconds_from_ticks(picture.duration, time_base)
-            end = time + (duration or seconds_from_ticks(period, time_base))
             yield DecodedFrame(
                 normalise(picture), development, index=index, time=time, duration=duration
             )
-        self._note_losses(index + 1, end)
-        self._note_clock()
-        if normalise.resized:
-            self._warnings.append(f"{normalise.resized} frames change size and were scaled")
+            self._resized = normalise.resized
 
-    def _decode(self) -> Generator[av.VideoFrame, None, None]:
-        pictures = self._decode_stream() if self._grid is None else self._decode_tiles(self._grid)
+    @property
+    def _period(self) -> Fraction:
+        """Usual distance of two pictures, seconds."""
+        rate, time_base = self._info.frame_rate, self._info.time_base
+        ticks = ticks_from_seconds(1 / rate, time_base) if rate else 1
+        return seconds_from_ticks(ticks, time_base)
+
+    def _decode(self, *, needed_from: int | None = None) -> Generator[av.VideoFrame, None, None]:
+        pictures = (
+            self._decode_stream(needed_from)
+            if self._grid is None
+            else self._decode_tiles(self._grid)
+        )
         for index, picture in enumerate(pictures):
             # Seldom, and ever more so: PyAV's view of them ties a frame into a cycle of references,
             # which keeps its memory for long.
@@ -214,7 +280,8 @@ class VideoReader:
         if wanted <= tiles.keys():
             yield join_tiles([tiles[each] for each in grid.tiles], grid)
 
-    def _decode_stream(self) -> Generator[av.VideoFrame, None, None]:
+    def _packets(self) -> Iterator[AnyPacket]:
+        """The stream's packets, their times on our clock."""
         # All streams: the clock looks at each.
         packets = self._clock.follow(self._container.demux())
         while True:
@@ -226,8 +293,20 @@ class VideoReader:
                 raise_if_memory(error)
                 self._warnings.append("the file is damaged: reading stopped before its end")
                 return
-            if packet.stream.index != self._stream.index:  # an empty one has no other index
-                continue
+            if packet.stream.index == self._stream.index:  # an empty one has no other index
+                yield packet
+
+    def _decode_stream(self, needed_from: int | None) -> Generator[av.VideoFrame, None, None]:
+        """Pictures of the stream.
+
+        Args:
+            needed_from: Time in ticks of the first one that somebody wants: what is shown before
+                is decoded only where others are predicted from it.
+        """
+        for packet in self._packets():
+            if needed_from is not None and packet.pts is not None:
+                is_early = packet.pts < needed_from
+                self._stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
             try:
                 pictures = self._stream.decode(packet)
             except av.error.FFmpegError as error:
@@ -281,40 +360,6 @@ def _check_colours(declared: Declared, path: Path) -> None:
         )
 
 
-class _Normaliser:
-    """Brings frames to one pixel format and size; returns them as they are when they have it."""
-
-    def __init__(self, pixel_format: str, first: av.VideoFrame, tags: ColorTags) -> None:
-        self._target = (pixel_format, first.width, first.height)
-        self._matrix = color.SWS_MATRICES[color.working_matrix(tags, first.width, first.height)]
-        self._range = color.working_range(tags)
-        self._is_linear = first.color_trc == color.LINEAR
-        self.resized = 0
-
-    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
-        try:
-            return self._normalised(picture)
-        except (av.error.FFmpegError, OSError) as error:
-            raise_if_memory(error)
-            raise UnreadableInputError(
-                f"pictures of the format {picture.format.name} cannot be edited"
-            ) from error
-
-    def _normalised(self, picture: av.VideoFrame) -> av.VideoFrame:
-        pixel_format, width, height = self._target
-        if is_floating(picture.format.name):
-            picture = color.srgb_from_floating(picture, is_linear=self._is_linear)
-        if (picture.format.name, picture.width, picture.height) == self._target:
-            return picture
-        if (picture.width, picture.height) != (width, height):
-            self.resized += 1
-        if picture.format.is_rgb or picture.format.has_palette:
-            return picture.reformat(
-                width,
-                height,
-                pixel_format,
-                dst_colorspace=self._matrix,
-                dst_color_range=self._range,
-                threads=1,
-            )
-        return picture.reformat(width, height, pixel_format, threads=1)
+def _numbered(frames: Iterable[DecodedFrame]) -> Iterator[DecodedFrame]:
+    """The same frames, counted from 0."""
+    return (frame.numbered(index) for index, frame in enumerate(frames))

@@ -192,3 +192,37 @@ def test_gif_is_converted_and_says_so(tmp_path: Path) -> None:
         frames = list(video)
     assert len(frames) == 3
     assert "RGB" in video.warnings[0]
+
+
+CLOSED = {"preset": "ultrafast", "bf": "2", "g": "10"}
+OPEN = {"preset": "veryfast", "bf": "3", "g": "12", "x264-params": "open-gop=1:b-pyramid=normal"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "clip"),
+    [
+        (".mp4", Clip(options=CLOSED, frames=50)),
+        (".mp4", Clip(options=OPEN, frames=50)),
+        (".mkv", Clip(options=OPEN, frames=50, start=F(3, 5))),
+        (".mp4", Clip(options=CLOSED, frames=50, start=F(-1, 5))),  # an edit list hides some
+        (".mp4", Clip(codec="libx265", options={"x265-params": "log-level=error:keyint=12"})),
+        (".ts", Clip(options=CLOSED, frames=50)),
+        (".h264", Clip(audio=(), options={"preset": "ultrafast", "bf": "0", "g": "10"})),
+        (".avi", Clip(codec="mpeg4", audio=(), options={"g": "10"}, frames=50)),
+    ],
+    ids="closed open late hidden hevc ts bare avi".split(),
+)
+def test_frames_from_a_time_are_those_of_a_reading_from_the_beginning(tmp_path, suffix, clip):
+    path = make_clip(tmp_path / f"a{suffix}", clip)
+    with open_video(path) as video:
+        whole = [(frame.time, copy_planes(frame.for_encoder())) for frame in video]
+    with open_video(path) as video:
+        for time in (F(1), F(13, 10), F(0), F(1, 3), whole[-1][0], F(99)):
+            expected = [one for one in whole if one[0] >= time][:6]
+            frames = video.frames_from(time)
+            got = [frame for frame, _ in zip(frames, range(6), strict=False)]
+            assert [frame.index for frame in got] == list(range(len(got)))
+            assert [frame.time for frame in got] == [one[0] for one in expected]
+            for frame, (_, planes) in zip(got, expected, strict=True):
+                for ours, theirs in zip(copy_planes(frame.for_encoder()), planes, strict=True):
+                    np.testing.assert_array_equal(ours, theirs)
