@@ -1,12 +1,15 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type test faults fate coverage e2e bench golden docs wheels packaging optional-weights check
+.PHONY: help setup demo fmt lint type test test-train faults fate coverage e2e bench golden docs wheels packaging optional-weights check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DIST := dist
+TRAIN_VENV := .venv-train
+TRAIN_BIN := $(TRAIN_VENV)/bin
+TRAIN_STAMP := $(TRAIN_VENV)/.installed
 # What setup installs beside the project: make setup EXTRAS=dev,ray
 EXTRAS ?= dev,docs
 DEMO := demo
@@ -21,6 +24,11 @@ $(STAMP): pyproject.toml weights/research/pyproject.toml constraints.txt
 	  { echo "spfem needs Python 3.11 or newer; name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]" -e weights/research
+	@touch $@
+
+$(TRAIN_STAMP): pyproject.toml constraints-train.txt
+	test -x $(TRAIN_BIN)/python || "$(PYTHON)" -m venv $(TRAIN_VENV)
+	$(TRAIN_BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-train.txt -e ".[train,train-test]"
 	@touch $@
 
 demo: $(STAMP) ## edit real clips and draw before above after, into demo/
@@ -45,7 +53,10 @@ type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
 test: $(STAMP) ## unit, property and contract tests, doctests; no network
-	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/distribution -m "not slow"
+	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/distribution --ignore=tests/paper -m "not slow"
+
+test-train: $(TRAIN_STAMP) ## the paper's parts at full size, in an environment of their own: .venv-train
+	$(TRAIN_BIN)/python -m pytest tests/paper --durations=5
 
 faults: $(STAMP) ## everything that may go wrong, long form: kills, full disks, damaged files, a lost Ray node
 	$(BIN)/pytest tests/faults tests/batch -s

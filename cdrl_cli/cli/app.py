@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import cdrl_cli
-from cdrl_cli.cli import batch, doctor, download_weights, edit, embed, evaluate, probe, train
+from cdrl_cli.cli import batch, data, doctor, download_weights, edit, embed, evaluate, probe, train
 from cdrl_cli.cli.console import print_json, report
 from cdrl_cli.cli.settings import read_config
 from cdrl_cli.errors import (
@@ -59,6 +59,7 @@ app.command(epilog=probe.EXAMPLES)(probe.probe)
 app.command(epilog=embed.EXAMPLES)(embed.embed)
 app.command(epilog=download_weights.EXAMPLES)(download_weights.download_weights)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+app.add_typer(data.app)
 app.add_typer(train.app)
 app.add_typer(evaluate.app)
 

@@ -1,6 +1,6 @@
 """Clips and pictures to learn from or to test on: who is seen, with which emotion and licence.
 
-A folder's ``index.csv`` has one row a clip. Columns: ``path``, ``audio`` (a wav beside the clip),
+A folder's ``index.csv`` has one row a clip. Columns: ``path``, ``audio`` (sound beside the clip),
 ``dataset``, ``licence_class``, ``identity``, ``emotion``, ``label_certain`` (0 or 1), ``sentence``,
 ``split`` (``train`` or ``val``), and optionally ``roles`` (:class:`Role`, separated by spaces),
 which says of a row what a recipe otherwise says by name. Other columns are ignored. What a row
@@ -8,54 +8,24 @@ leaves empty, its data set may say (:mod:`cdrl_cli.data.datasets`).
 """
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from cdrl_cli.data.clips import Clip, Role
 from cdrl_cli.data.datasets import DATASET_FACTS
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 
+__all__ = ["Clip", "Role", "StillSet", "read_index", "write_index"]
 
-class Role(StrEnum):
-    """What a clip may be used for, beside learning."""
+SOUND_SUFFIXES = frozenset({".wav", ".m4a", ".flac", ".mp3", ".aac", ".ogg", ".opus"})
+"""Of files of sound beside a clip; anything else in the column says that there is none."""
 
-    REFRAMED = "reframed"
-    """Shows a take that another row shows too, in another framing: neither learned from as a clip
-    of its own, nor validated on; it may be edited."""
-    VALIDATION = "validation"
-    """Never learned from; says when training ends."""
-    HELD_OUT = "held_out"
-    """Never learned from, nor looked at while anything is trained."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """One clip or picture, and what is known of it."""
-
-    path: Path
-    """The video or picture."""
-    audio: Path | None
-    """The wav beside the clip; None if the sound is in the clip itself, or there is none."""
-    dataset: str
-    """Name of the data set."""
-    licence_class: str
-    """``permissive``: weights may be used freely; ``research``: they are research-only."""
-    identity: str
-    """Who is seen; equal names are one person."""
-    emotion: Emotion | None
-    """What is shown; None where it is not known, or none of the seven."""
-    label_certain: bool
-    """False where the emotion was judged by file name and eye."""
-    sentence: str | None
-    """What is said: equal texts are one sentence; None where it is not known."""
-    split: str
-    """``train`` or ``val``."""
-    roles: frozenset[Role] = frozenset()
-    """What the index says of its use; a recipe may say more."""
-
+_COLUMNS = (
+    "path", "audio", "dataset", "licence_class", "identity", "emotion", "label_certain",
+    "sentence", "split", "roles",
+)  # fmt: skip
 
 StillSet = Literal["london", "photos"]
 """Name of a data set of pictures; also of its folder beside ``index.csv``."""
@@ -82,6 +52,48 @@ def read_index(root: Path) -> list[Clip]:
         raise UnreadableInputError(f"{index}: {error}", hint=f"roles are: {known}") from error
 
 
+def write_index(root: Path, clips: Iterable[Clip]) -> Path:
+    """Write clips as an ``index.csv`` that :func:`read_index` reads; it appears when whole.
+
+    Args:
+        root: Folder of the index; paths below it are written relative to it, others in full.
+        clips: In the order of the rows.
+
+    Returns:
+        The file.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    part, index = root / "index.csv.part", root / "index.csv"
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, _COLUMNS)
+        writer.writeheader()
+        writer.writerows(_row(root.absolute(), clip) for clip in clips)
+    part.replace(index)
+    return index
+
+
+def _row(root: Path, clip: Clip) -> dict[str, str]:
+    def place(path: Path | None) -> str:
+        if path is None:
+            return ""
+        path = path.absolute()
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+    values = (
+        place(clip.path),
+        place(clip.audio),
+        clip.dataset,
+        clip.licence_class,
+        clip.identity,
+        clip.emotion or "",
+        str(int(clip.label_certain)),
+        clip.sentence or "",
+        clip.split,
+        " ".join(sorted(clip.roles)),
+    )
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
 def _clip(root: Path, row: Mapping[str, str]) -> Clip:
     facts = DATASET_FACTS.get(row["dataset"])
     emotion = Emotion.parse(row["emotion"])
@@ -92,7 +104,7 @@ def _clip(root: Path, row: Mapping[str, str]) -> Clip:
         roles = facts.roles if facts is not None else ""
     return Clip(
         path=root / row["path"],
-        audio=root / row["audio"] if row["audio"].endswith(".wav") else None,
+        audio=root / row["audio"] if Path(row["audio"]).suffix in SOUND_SUFFIXES else None,
         dataset=row["dataset"],
         licence_class=row["licence_class"],
         # A clip whose speaker nobody named shares its identity with no other.
