@@ -126,8 +126,11 @@ def edit_video(
     ):
         video = stream.video
         editor = FaceEditor(models, options, conditions, stream)
+        # Numbers count a clip's faces from its beginning.
+        start = None if isinstance(options.face, int) else options.start
+        followed = stream.tracked(start=start, end=options.end)
         # Three threads: one follows faces, one renders, this one encodes.
-        with prefetch(stream.tracked()) as tracked, prefetch(map(editor.edit, tracked)) as edited:
+        with prefetch(followed) as tracked, prefetch(map(editor.edit, tracked)) as edited:
             for frame in edited:
                 writer.write(frame)
                 if progress:

@@ -102,9 +102,11 @@ class FaceEditor:
                 f"{source}: its last frame is at {self._last_s:g} s, and the edit was to start at "
                 f"{float(start):g} s"
             )
+        limited = self._options.start is not None or self._options.end is not None
         if not self.numbers_seen:
+            looked_at = "the time asked for" if limited else f"any of its {self.frames} frames"
             raise NoFaceError(
-                f"{source}: no face in any of its {self.frames} frames",
+                f"{source}: no face in {looked_at}",
                 hint="the face must be at least an eighth of the picture and turned to the camera",
             )
         seen = ", ".join(map(str, sorted(self.numbers_seen)))
@@ -113,7 +115,6 @@ class FaceEditor:
                 f"{source}: no face has the number {self._options.face}; there are {seen}",
                 hint=f"spfem probe {source} shows which is which",
             )
-        limited = self._options.start is not None or self._options.end is not None
         where = " in the time asked for" if limited else ""
         raise NoFaceError(
             f"{source}: faces were seen, but none large and frontal enough to be edited{where}",

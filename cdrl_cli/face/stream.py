@@ -17,11 +17,12 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 from cdrl_cli.face.alignment import FaceCrop, crop_face
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.landmarks import Face, Landmarker
-from cdrl_cli.face.tracking import DETECTION_SIDE_PX, TrackedFrame, find_faces, track_faces
+from cdrl_cli.face.tracking import DETECTION_SIDE_PX, TrackedFrame, find_faces, track_faces_between
 from cdrl_cli.geometry.similarity import Similarity
 from cdrl_cli.media import open_video
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.media.reader import VideoReader
+from cdrl_cli.media.timeline import Part
 
 FACE_SIDE = 112
 """Side of the face crops that are kept of a clip, pixels: the aligned crop, shrunk."""
@@ -64,10 +65,28 @@ class FaceStream:
         self._landmarker = landmarker
         self._head = head
 
-    def tracked(self) -> Iterator[TrackedFrame]:
-        """Every frame, with its faces followed from frame to frame and smoothed."""
-        aspect = self.video.info.sample_aspect
-        return track_faces(self.video, self._landmarker, sample_aspect=aspect)
+    def tracked(
+        self,
+        *,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        part: Part | None = None,
+    ) -> Iterator[TrackedFrame]:
+        """Every frame, with its faces followed from frame to frame and smoothed.
+
+        Args:
+            start: Time from which on faces are wanted, seconds; None for the first frame. Frames
+                before have none, but for the last ones, over which tracking gets going.
+            end: Time up to which they are wanted; None for the last frame.
+            part: What to read of the clip; None for all.
+        """
+        return track_faces_between(
+            self.video if part is None else self.video.frames_of(part),
+            self._landmarker,
+            start=start,
+            end=end,
+            sample_aspect=self.video.info.sample_aspect,
+        )
 
     def sampled(
         self, *, step_s: Fraction, length_s: int
@@ -96,7 +115,11 @@ class FaceStream:
 
 @contextmanager
 def open_faces(
-    path: Path, models: FaceFinder, *, max_faces: int = 4, video_stream: int | None = None
+    path: Path,
+    models: FaceFinder,
+    *,
+    max_faces: int = 4,
+    video_stream: int | None = None,
 ) -> Iterator[FaceStream]:
     """Open a clip or an image to read its faces.
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from math import hypot
 
 import cv2
@@ -37,6 +38,13 @@ is from frame to frame; lips move in 80 ms or more."""
 EXPRESSION_WINDOW_S = 2.25
 """Time over which a face's expressions are kept for the motion model, seconds: the 1.9 s that it
 looks back, and the frames held back."""
+
+WARM_UP_S = Fraction(9, 4)
+"""Time for which faces are followed before a stretch of a clip that is edited, seconds: as much as
+:data:`EXPRESSION_WINDOW_S` keeps of them."""
+
+LOOK_AHEAD_S = Fraction(1, 4)
+"""Time for which faces are followed behind such a stretch, seconds: :data:`LOOKAHEAD_S`."""
 
 EXPRESSION_WINDOW_FRAMES = 256
 """Most frames whose expressions are kept for the motion model, whatever the frame rate."""
@@ -101,6 +109,49 @@ def track_faces(
         _forget(window, len(waiting))
     while waiting:
         yield _conclude(window, waiting.popleft(), len(waiting), at_end=True)
+
+
+def track_faces_between(
+    frames: Iterable[VideoFrame],
+    landmarker: Landmarker,
+    *,
+    start: Fraction | None,
+    end: Fraction | None,
+    sample_aspect: Fraction = Fraction(1),
+) -> Iterator[TrackedFrame]:
+    """Follow the faces of a stretch of a clip; none are sought in the frames outside of it.
+
+    Tracking begins :data:`WARM_UP_S` before the stretch and ends when it has looked ahead of it.
+
+    Args:
+        frames: In order of presentation.
+        landmarker: Fresh for this clip.
+        start: Where the stretch begins, seconds; None for the first frame.
+        end: Where it ends, exclusive; None behind the last frame.
+        sample_aspect: Of the video: width of a pixel by its height.
+
+    Yields:
+        Every frame once, in order.
+    """
+    rest = iter(frames)
+    first: list[VideoFrame] = []
+    for frame in rest:
+        if start is None or frame.time >= start - WARM_UP_S:
+            first.append(frame)
+            break
+        yield TrackedFrame(frame, (), starts_shot=False)
+    near = _up_to(chain(first, rest), None if end is None else end + LOOK_AHEAD_S)
+    yield from track_faces(near, landmarker, sample_aspect=sample_aspect)
+    for frame in rest:
+        yield TrackedFrame(frame, (), starts_shot=False)
+
+
+def _up_to(frames: Iterable[VideoFrame], end: Fraction | None) -> Iterator[VideoFrame]:
+    """Frames up to the first one at or behind a time, that one included."""
+    for frame in frames:
+        yield frame
+        if end is not None and frame.time >= end:
+            return
 
 
 def find_faces(

@@ -24,6 +24,7 @@ from cdrl_cli.media.planes import TRANSPARENT, editable_format
 from cdrl_cli.media.probe import declared_of, describe_video, main_video_stream, tagged_end
 from cdrl_cli.media.sidedata import side_data_kinds
 from cdrl_cli.media.timebase import next_ticks, seconds_from_ticks, ticks_from_seconds
+from cdrl_cli.media.timeline import Part, packets_of
 
 COLOURLESS_PROFILE: Final = 5
 """Profile of Dolby Vision whose pictures, without Dolby's metadata, have the wrong colours."""
@@ -175,6 +176,27 @@ class VideoReader:
         frames = self._developed(self._pictures)
         yield from _numbered(frame for frame in frames if frame.time >= time)
 
+    def frames_of(self, part: Part) -> Iterator[DecodedFrame]:
+        """Frames of a part of the video, bit for bit those of a reading from the beginning.
+
+        Their indices are those of that reading, too, where no packet of the file is damaged. Losses
+        are those of the part alone.
+
+        Args:
+            part: By the file's :func:`~cdrl_cli.media.timeline.read_timeline`.
+        """
+        self._is_read = True
+        self._pictures.close()
+        packets = packets_of(part, self._container, self._stream)
+        self._pictures = self._look_at(chain.from_iterable(map(self._decode_packet, packets)))
+        shown = (each for each in self._pictures if (each.pts or 0) >= part.entry.shown)
+        for frame in self._developed(shown):
+            if part.end is not None and frame.time >= part.end:
+                break
+            if frame.time >= part.begin:
+                yield frame.numbered(part.entry.number + frame.index)
+        self._lost_frames = self._undecodable_packets
+
     def _seek(self, time: Fraction) -> bool:
         """Go to a key frame shown at or before a time; False where there is no way to one."""
         if self._grid is not None or self._clock.may_restart:
@@ -261,6 +283,10 @@ class VideoReader:
             if self._grid is None
             else self._decode_tiles(self._grid)
         )
+        yield from self._look_at(pictures)
+
+    def _look_at(self, pictures: Iterable[av.VideoFrame]) -> Generator[av.VideoFrame, None, None]:
+        """Note what side data pictures have, and cut off the borders that the file hides."""
         for index, picture in enumerate(pictures):
             # Seldom, and ever more so: PyAV's view of them ties a frame into a cycle of references,
             # which keeps its memory for long.
@@ -307,13 +333,15 @@ class VideoReader:
             if needed_from is not None and packet.pts is not None:
                 is_early = packet.pts < needed_from
                 self._stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
-            try:
-                pictures = self._stream.decode(packet)
-            except av.error.FFmpegError as error:
-                raise_if_memory(error)
-                self._undecodable_packets += 1
-                continue
-            yield from pictures
+            yield from self._decode_packet(packet)
+
+    def _decode_packet(self, packet: AnyPacket) -> list[av.VideoFrame]:
+        try:
+            return self._stream.decode(packet)
+        except av.error.FFmpegError as error:
+            raise_if_memory(error)
+            self._undecodable_packets += 1
+            return []
 
     def _note_losses(self, frames: int, end: Fraction) -> None:
         """Compare what was decoded with what the container announced.

@@ -21,6 +21,7 @@ from cdrl_cli.face.tracking import (
     LOOKAHEAD_S,
     RAMP_S,
     track_faces,
+    track_faces_between,
 )
 from heads import coefficients, pose, toy_head
 from pictures import ArrayFrame
@@ -426,3 +427,21 @@ def test_landmarks_are_in_square_pixels():
     np.testing.assert_allclose(
         face.landmarks_xyz[:, 1], seen.landmarks_xyz[:, 1] * 576 / searched.shape[0], rtol=1e-4
     )
+
+
+def test_outside_of_a_stretch_no_face_is_sought():
+    times = [Fraction(n, 25) for n in range(250)]
+    clip = Clip(times, [[face_at()]] * 250, [GREY] * 250)
+    start, end = Fraction(5), Fraction(6)
+    near = list(
+        track_faces_between(clip.frames(), ScriptedLandmarker(clip.faces), start=start, end=end)
+    )
+    assert [one.frame.index for one in near] == list(range(250))
+    tracked = [one.frame.time for one in near if one.faces]
+    assert (tracked[0], tracked[-1]) == (Fraction(69, 25), Fraction(157, 25))
+    whole = list(clip.track())
+    for one, other in zip(near, whole, strict=True):
+        if start <= one.frame.time < end:
+            (face,), (same,) = one.faces, other.faces
+            assert face.presence == same.presence == 1
+            np.testing.assert_array_equal(face.offsets_s, same.offsets_s)
