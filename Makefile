@@ -72,8 +72,8 @@ coverage: $(STAMP) ## branches of media/ and batch/ that tests take; what is lef
 e2e: $(STAMP) ## the command on real clips, on a Ray cluster, and from the wheels installed elsewhere
 	$(BIN)/pytest tests/e2e tests/batch/test_ray.py
 
-bench: $(STAMP) ## time and memory of an edit beside a mere re-encode, as Markdown
-	$(BIN)/python benchmarks/speed.py
+bench: $(STAMP) ## time, work and memory of an edit beside a mere re-encode, and by stage; QUICK=1 is one size, short
+	$(BIN)/python benchmarks/speed.py $(if $(QUICK),--quick)
 
 golden: $(STAMP) ## record anew what edits do to real pixels, and show what changed
 	$(BIN)/python tests/golden/record.py

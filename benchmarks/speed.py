@@ -1,21 +1,25 @@
-"""Time and memory of an edit beside a mere re-encode of the same clip, as a Markdown table.
+"""Time, work and memory of an edit beside a mere re-encode of the same clip, as Markdown.
 
-    python benchmarks/speed.py
+    python benchmarks/speed.py --sizes 360p 1080p --seconds 10 --repeat 5
 
-Each run is a process of its own, so that its peak memory is its own. Times are those of the call,
-from opening the source to the finished file; they include loading the networks and reading the
-reference, not starting Python. The best of several runs counts: the others measure the neighbours.
+The clip is ten seconds of an actress (640x360, 24 frames a second, with sound), enlarged for the
+other sizes and repeated for other lengths. Each run is a process of its own, so that its peak
+memory is its own; edit and re-encode take turns, so that what else the machine does meets both.
+Numbers are medians. ``benchmarks/results/`` keeps the tables.
 """
 
 import argparse
 import json
+import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,20 +27,35 @@ ROOT = Path(__file__).resolve().parents[1]
 CLIPS = ROOT / ".cache" / "clips"
 
 START, END = Fraction(8), Fraction(18)
-"""The ten seconds of the actress's clip (640x360, with audio) in which no hand hides her face."""
+"""The ten seconds of the actress's clip in which no hand hides her face."""
+
+HEIGHTS = {"360p": 360, "720p": 720, "1080p": 1080, "2160p": 2160}
+"""Lines of a picture, by the name of its size."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """One run."""
+class Run:
+    """One edit or re-encode, in a process of its own."""
 
     frames: int
     elapsed_s: float
+    """From opening the source to the finished file, with loading the networks and reading the
+    reference; without starting Python."""
+    first_frame_s: float
+    """From starting the process to the first frame in the encoder."""
+    tail_s: float
+    """From the first frame in the encoder to the finished file."""
+    cpu_s: float
+    """Of all threads, from starting the process to its end."""
     peak_mib: float
     """Largest resident set of the process."""
 
 
-def reencode(source: Path, output: Path) -> int:
+Sink = Callable[[object], None]
+"""Called after each frame that is written."""
+
+
+def reencode(source: Path, output: Path, written: Sink, _: argparse.Namespace) -> int:
     """Decode and encode every frame, copy the rest; the least that any edit costs."""
     from cdrl_cli.media.reader import open_video
     from cdrl_cli.media.writer import VideoWriter
@@ -49,76 +68,158 @@ def reencode(source: Path, output: Path) -> int:
         for frame in video:
             writer.write(frame)
             frames += 1
+            written(None)
     return frames
 
 
-def edit(source: Path, output: Path) -> int:
+def edit(source: Path, output: Path, written: Sink, options: argparse.Namespace) -> int:
     """What ``spfem edit`` does."""
+    from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.editing import EditOptions, edit_video
 
-    return edit_video(source, output, EditOptions(reference=CLIPS / "grief.mp4")).frames
+    asked = (
+        EditOptions(emotion=options.emotion)
+        if options.emotion
+        else EditOptions(reference=CLIPS / "grief.mp4")
+    )
+    models = load_models(options.weights)
+    return edit_video(source, output, asked, progress=written, models=models).frames
 
 
-ROWS = {"decode and re-encode": reencode, "edit": edit}
+RUNS = {"re-encode": reencode, "edit": edit}
 
 
-def _measure_here(row: str, source: Path, output: Path) -> Measurement:
-    start_s = time.perf_counter()
-    frames = ROWS[row](source, output)
-    elapsed_s = time.perf_counter() - start_s
+def run_here(name: str, source: Path, output: Path, options: argparse.Namespace) -> Run:
+    """One run, in this process, which was started for it."""
+    began_s = time.perf_counter()
+    first: list[float] = []
+
+    def written(_: object) -> None:
+        if not first:
+            first.append(time.time())
+
+    frames = RUNS[name](source, output, written, options)
+    ended = time.time()
+    used = resource.getrusage(resource.RUSAGE_SELF)
     # Linux counts ru_maxrss in KiB, macOS in bytes.
     unit = 1024**2 if sys.platform == "darwin" else 1024
-    return Measurement(frames, elapsed_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+    return Run(
+        frames=frames,
+        elapsed_s=time.perf_counter() - began_s,
+        first_frame_s=first[0] - options.started,
+        tail_s=ended - first[0],
+        cpu_s=used.ru_utime + used.ru_stime,
+        peak_mib=used.ru_maxrss / unit,
+    )
 
 
-def measure(row: str, source: Path, *, repeat: int) -> Measurement:
-    """The best of several runs, each in a process of its own."""
-    runs = []
-    for _ in range(repeat):
-        with tempfile.TemporaryDirectory() as folder:
-            output = str(Path(folder, "out.mp4"))
-            command = [sys.executable, __file__, "--row", row, str(source), output]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
-        runs.append(Measurement(**json.loads(done.stdout.splitlines()[-1])))
-    return min(runs, key=lambda run: run.elapsed_s)
+def run_elsewhere(name: str, source: Path, options: argparse.Namespace) -> Run:
+    """One run, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, "--run", name, str(source), f"{folder}/out.mp4"]
+        command += ["--weights", options.weights, "--started", str(time.time())]
+        command += ["--emotion", options.emotion] if options.emotion else []
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    return Run(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def print_table(source: Path, *, repeat: int) -> None:
-    """Measure every row and print the table."""
-    baseline: Measurement | None = None
-    print(f"{source.name}, {platform.machine()}, best of {repeat}\n")
-    print("| run | frames | time | frames/s | times re-encode | peak memory |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for row in ROWS:
-        run = measure(row, source, repeat=repeat)
-        baseline = baseline or run
+def compare(source: Path, options: argparse.Namespace) -> dict[str, list[Run]]:
+    """Several runs of each kind, taking turns."""
+    runs: dict[str, list[Run]] = {name: [] for name in RUNS}
+    for _ in range(options.repeat):
+        for name, done in runs.items():
+            done.append(run_elsewhere(name, source, options))
+    return runs
+
+
+HEADER = """\
+| size | run | frames/s | of it after the first frame | CPU s per s of video | times re-encode \
+| peak memory | start to first frame |
+|---|---|---:|---:|---:|---:|---:|---:|"""
+
+
+def print_rows(size: str, seconds: int, runs: dict[str, list[Run]]) -> None:
+    """The lines of the table for one clip."""
+    least = statistics.median(run.elapsed_s for run in runs["re-encode"])
+    clip = f"{size}, {seconds} s"
+    for name, done in runs.items():
+
+        def middle(read: Callable[[Run], float], done: list[Run] = done) -> float:
+            return statistics.median(map(read, done))
+
         print(
-            f"| {row} | {run.frames} | {run.elapsed_s:.2f} s | {run.frames / run.elapsed_s:.1f} "
-            f"| {run.elapsed_s / baseline.elapsed_s:.2f} | {run.peak_mib:.0f} MiB |",
+            f"| {clip} | {name} | {middle(lambda run: run.frames / run.elapsed_s):.1f} "
+            f"| {middle(lambda run: (run.frames - 1) / run.tail_s):.1f} "
+            f"| {middle(lambda run: run.cpu_s) / seconds:.2f} "
+            f"| {middle(lambda run: run.elapsed_s) / least:.2f} "
+            f"| {middle(lambda run: run.peak_mib):.0f} MiB "
+            f"| {middle(lambda run: run.first_frame_s):.2f} s |",
             flush=True,
         )
 
 
-def main() -> None:
-    """Without arguments: the table, for ten seconds at 640x360."""
-    parser = argparse.ArgumentParser(description="Time and memory of an edit, as Markdown.")
-    parser.add_argument("--source", type=Path, help="another clip")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--row", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-    if options.row:
-        row, source, output = options.row
-        run = _measure_here(row, Path(source), Path(output))
-        print(json.dumps({name: getattr(run, name) for name in Measurement.__slots__}))
-        return
+def describe_machine() -> str:
+    """Processor and cores, in words."""
+    model = platform.processor() or platform.machine()
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        lines = facts.read_text().splitlines()
+        model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), model)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model} ({platform.machine()}), {cores} cores, {platform.system()}, no GPU used"
+
+
+def find_clip(size: str, seconds: int) -> Path:
+    """The clip of a size and length; made once."""
     import sample_clips
 
     sample_clips.fetch_clips(CLIPS)
-    source = options.source or CLIPS / "ten_seconds.mp4"
-    if not source.exists():
-        sample_clips.cut_clip(CLIPS / sample_clips.ACTRESS, source, start=START, end=END)
-    print_table(source, repeat=options.repeat)
+    ten = CLIPS / "ten_seconds.mp4"
+    if not ten.exists():
+        sample_clips.cut_clip(CLIPS / sample_clips.ACTRESS, ten, start=START, end=END)
+    lines = HEIGHTS[size]
+    clip = CLIPS / f"speed_{size}_{seconds}s.mp4"
+    if not clip.exists():
+        part = clip.with_suffix(".part.mp4")
+        command = ["ffmpeg", "-y", "-loglevel", "error", "-stream_loop", str(seconds // 10)]
+        command += ["-i", str(ten), "-t", str(seconds), "-c:a", "copy"]
+        command += ["-vf", f"scale=-2:{lines}:flags=lanczos", "-c:v", "libx264", "-crf", "18"]
+        subprocess.run([*command, str(part)], check=True)
+        part.replace(clip)
+    return clip
+
+
+def main() -> None:
+    """Print the tables: end to end for each size and length, then where the time goes."""
+    parser = argparse.ArgumentParser(description="Time, work and memory of an edit, as Markdown.")
+    parser.add_argument("--sizes", nargs="+", choices=HEIGHTS, default=[*HEIGHTS])
+    parser.add_argument("--seconds", nargs="+", type=int, default=[10, 60], metavar="S")
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="360p, 10 s, three runs")
+    parser.add_argument("--weights", default="permissive", choices=["permissive", "research"])
+    parser.add_argument("--emotion", help="ask by a label; without it by a reference")
+    parser.add_argument("--no-stages", action="store_true", help="end to end only")
+    parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--started", type=float, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
+    if options.run:
+        name, source, output = options.run
+        print(json.dumps(asdict(run_here(name, Path(source), Path(output), options))))
+        return
+    if options.quick:
+        options.sizes, options.seconds, options.repeat = ["360p"], [10], 3
+    print(f"{describe_machine()}; {options.weights} weights; medians of {options.repeat}\n")
+    print(HEADER, flush=True)
+    for seconds in options.seconds:
+        for size in options.sizes:
+            print_rows(size, seconds, compare(find_clip(size, seconds), options))
+    if not options.no_stages:
+        import stages
+
+        for size in options.sizes:
+            print(flush=True)
+            stages.print_table(size, find_clip(size, min(options.seconds)), options)
 
 
 if __name__ == "__main__":
