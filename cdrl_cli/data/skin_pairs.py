@@ -1,7 +1,8 @@
 """Two photographs of one person, one moved to the other's landmarks: what is left is skin.
 
 The logarithm of the ratio of their brightness (expression ratio image, Liu et al. 2001), seen in
-the window of :mod:`cdrl_cli.generator.skin`.
+the window of :mod:`cdrl_cli.generator.skin`, and brought onto the first photograph moved as an edit
+moves it: less far than the actor moved, and with the mouth at rest.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int8, UInt8
 
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
+from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.renderer import RING_REACH, ring_positions
 from cdrl_cli.generator.skin import (
     RATIO_REACH,
@@ -23,7 +26,7 @@ from cdrl_cli.generator.skin import (
     SkinMasks,
     read_map,
 )
-from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate
+from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate, unfold
 
 RATIO_UNIT = 0.8 / 127
 """Of the stored logarithm of a ratio."""
@@ -39,6 +42,19 @@ DENOISE_PX = 0.8
 
 _CLEARLY, _LEAST_PIXELS = 0.9, 100
 """Mask from which a pixel shows what colour the skin has, and how many such there must be."""
+
+FLOW_SOFTNESS_PX = 2.0
+"""Blur of the flow, window pixels: about the renderer's, seen in the window."""
+
+OPENED = (0.08, 0.25)
+"""Change of the coefficient of the jaw from which skin about the mouth begins to count less, and
+from which it counts nothing: an edit leaves the jaw where it is."""
+
+LOWER_FACE = (0.45, 0.65)
+"""Where the part of the face begins that the jaw stretches, and where it counts in full; y in head
+space."""
+
+_JAW_OPEN = EXPRESSION_NAMES.index("jawOpen")
 
 MOST_TURN_DEG = 10.0
 """Heads of a pair may be turned by so much against each other."""
@@ -65,10 +81,9 @@ class SkinPairs:
     """What a network sees of each pair, and what it shall answer."""
 
     seen: UInt8[np.ndarray, "pairs 128 128 3"]
-    """The first photograph, moved to the second's landmarks; sRGB."""
-    flow: Float32[np.ndarray, "pairs 64 64 4"]
-    """Where each pixel came from (x, y) for its expression alone, head space times 100: by the
-    landmarks, then by what the coefficients would have moved. float16."""
+    """The first photograph, moved as an edit moves it; sRGB."""
+    flow: Float32[np.ndarray, "pairs 64 64 2"]
+    """Where each pixel came from (x, y), head space times 100. float16."""
     position: Float32[np.ndarray, "pairs 64 64 3"]
     """On the canonical face, head space. float16."""
     mask: UInt8[np.ndarray, "pairs 128 128"]
@@ -76,13 +91,14 @@ class SkinPairs:
     ratio: Int8[np.ndarray, "pairs 256 256"]
     """Logarithm of the ratio, in :data:`RATIO_UNIT`."""
     trust: UInt8[np.ndarray, "pairs 128 128"]
-    """How far a pixel is skin in both photographs, 0..255."""
+    """How far a pixel is skin in both photographs, and not about a mouth that opened; 0..255."""
     flat: Int8[np.ndarray, "pairs 208 208"]
     """The ratio times the trust on the canonical face, over
     :data:`~cdrl_cli.generator.skin.RATIO_REACH`; in :data:`RATIO_UNIT`."""
     source: Float32[np.ndarray, "pairs 52"]
     """Coefficients of the first photograph."""
     change: Float32[np.ndarray, "pairs 52"]
+    """That an edit asks of it."""
     emotion: Float32[np.ndarray, "pairs 7"]
     """Shares of the second photograph's emotions."""
     first: Float32[np.ndarray, " pairs"]
@@ -118,40 +134,82 @@ class PairMaker:
         self._x, self._y = np.meshgrid(grid, grid)
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
-    def make(self, faces: FacePhotos, first: int, second: int) -> dict[str, Any]:
-        """The pair that takes the first photograph to the second; fields of :class:`SkinPairs`."""
-        source, target = faces.landmarks_xyz[first], faces.landmarks_xyz[second]
-        change = faces.expression[second] - faces.expression[first]
-        points = [
-            add_ring(one[:MESH_LANDMARKS, :2].astype(float), self._mesh.oval, reach=RING_REACH)
-            for one in (source, target)
-        ]
-        moves = points[1] - points[0]
-        pose, other = faces.window_from_head[first], faces.window_from_head[second]
-        # What the second expression would look like on the first head: no turn, no nod.
-        in_head = np.linalg.solve(
-            other[:, :3].astype(float), (target - other[:, 3]).T.astype(float)
+    def make(
+        self,
+        faces: FacePhotos,
+        first: int,
+        second: int,
+        change: Float[np.ndarray, " 52"],
+    ) -> dict[str, Any]:
+        """The pair that takes the first photograph to the second; fields of :class:`SkinPairs`.
+
+        Args:
+            faces: All photographs.
+            first: Place of the one that is edited.
+            second: Place of the one that shows what its skin shall look like.
+            change: Of the coefficients, by which an edit moves the first.
+        """
+        source, target = (
+            add_ring(
+                faces.landmarks_xyz[one, :MESH_LANDMARKS, :2].astype(float),
+                self._mesh.oval,
+                reach=RING_REACH,
+            )
+            for one in (first, second)
         )
-        expressive = ((pose[:, :3] @ in_head).T + pose[:, 3] - source)[:MESH_LANDMARKS, :2]
-        modelled = np.tensordot(change, self._basis, axes=1) @ pose[:, :3].T
-        modelled = modelled[:MESH_LANDMARKS, :2]
-        still = np.zeros((len(moves) - MESH_LANDMARKS, 2))
-        told = [np.concatenate([one, still]) for one in (expressive, modelled)]
-        depth = np.concatenate(
-            [target[:MESH_LANDMARKS, 2], np.full(len(still), target[:MESH_LANDMARKS, 2].max())]
+        ratio, trust = self._compare(faces, first, second, target - source)
+        flat = self._flatten(ratio * trust, faces.landmarks_xyz[second])
+        moves = self._move(faces, first, source, change)
+        edited = source + moves
+        depth = _depth(faces.landmarks_xyz[first], len(edited))
+        values = np.concatenate([-moves, target - edited, self._positions], axis=1)
+        spread, _ = interpolate(edited, values, self._triangles, depth, size=WINDOW_SIZE)
+        flow = cv2.GaussianBlur(spread[..., :2], (0, 0), FLOW_SOFTNESS_PX)
+        seen = self._fetch(faces.image[first], flow)
+        onward = cv2.GaussianBlur(spread[..., 2:4], (0, 0), FLOW_SOFTNESS_PX)
+        ratio, trust = (self._fetch(one, onward, cv2.INTER_LINEAR) for one in (ratio, trust))
+        position = spread[..., 4:]
+        opened = faces.expression[second, _JAW_OPEN] - faces.expression[first, _JAW_OPEN]
+        trust = trust * (1 - _about_an_open_mouth(position, float(opened)))
+        half = (SEEN_SIZE, SEEN_SIZE)
+        quarter = (SEEN_SIZE // 2, SEEN_SIZE // 2)
+        area = cv2.INTER_AREA
+        told = flow * np.float32(100 / WINDOW_EYE_DISTANCE_PX)
+        mask = read_map(self._mask, position)
+        return {
+            "seen": cv2.resize(seen, half, interpolation=area),
+            "flow": cv2.resize(told, quarter, interpolation=area).astype(np.float16),
+            "position": cv2.resize(position, quarter, interpolation=area).astype(np.float16),
+            "mask": _to_bytes(cv2.resize(mask, half, interpolation=area)),
+            "ratio": _to_units(ratio),
+            "trust": _to_bytes(cv2.resize(trust, half, interpolation=area)),
+            "flat": _to_units(flat),
+            "source": faces.expression[first],
+            "change": change.astype(np.float32),
+            "first": np.float32(first),
+            "second": np.float32(second),
+        }
+
+    def _compare(
+        self,
+        faces: FacePhotos,
+        first: int,
+        second: int,
+        moves: Float[np.ndarray, "points 2"],
+    ) -> tuple[Float32[np.ndarray, "256 256"], Float32[np.ndarray, "256 256"]]:
+        """The ratio on the second photograph, and how far a pixel is skin in both, 0..1."""
+        target = faces.landmarks_xyz[second]
+        arrived = add_ring(
+            target[:MESH_LANDMARKS, :2].astype(float), self._mesh.oval, reach=RING_REACH
         )
-        values = np.concatenate(
-            [-moves, self._positions, *(-one * 100 / WINDOW_EYE_DISTANCE_PX for one in told)],
-            axis=1,
-        )
-        spread, _ = interpolate(points[1], values, self._triangles, depth, size=WINDOW_SIZE)
-        flow = cv2.GaussianBlur(spread[..., :2], (0, 0), 2.0)
+        values = np.concatenate([-moves, self._positions], axis=1)
+        depth = _depth(target, len(arrived))
+        spread, _ = interpolate(arrived, values, self._triangles, depth, size=WINDOW_SIZE)
+        flow = cv2.GaussianBlur(spread[..., :2], (0, 0), FLOW_SOFTNESS_PX)
         wanted = faces.image[second]
         moved = self._fetch(faces.image[first], flow)
-        flow = flow + self._refine(moved, wanted)
-        moved = self._fetch(faces.image[first], flow)
-        position = spread[..., 2:5]
-        mask = read_map(self._mask, position)
+        moved = self._fetch(faces.image[first], flow + self._refine(moved, wanted))
+        mask = read_map(self._mask, spread[..., 2:])
         # A deep crease is darker than skin; where there was skin before it is forgiven to be.
         before = cv2.erode(skin_likelihood(moved, mask), np.ones((5, 5)))
         after = cv2.erode(skin_likelihood(wanted, mask, forgiving=1.9), np.ones((3, 3)))
@@ -159,29 +217,29 @@ class PairMaker:
         one, two = (_brightness(image) for image in (moved, wanted))
         ratio = cv2.GaussianBlur(np.log(two + DARK) - np.log(one + DARK), (0, 0), DENOISE_PX)
         weight = mask * trust
-        ratio = ratio - (ratio * weight).sum() / max(float(weight.sum()), 1.0)
-        half = (SEEN_SIZE, SEEN_SIZE)
-        quarter = (SEEN_SIZE // 2, SEEN_SIZE // 2)
-        area = cv2.INTER_AREA
-        soft = cv2.GaussianBlur(spread[..., 5:], (0, 0), 2.0)
-        return {
-            "seen": cv2.resize(moved, half, interpolation=area),
-            "flow": cv2.resize(soft, quarter, interpolation=area).astype(np.float16),
-            "position": cv2.resize(position, quarter, interpolation=area).astype(np.float16),
-            "mask": _to_bytes(cv2.resize(mask, half, interpolation=area)),
-            "ratio": _to_units(ratio),
-            "trust": _to_bytes(cv2.resize(trust, half, interpolation=area)),
-            "flat": _to_units(self._flatten(ratio * trust, target)),
-            "source": faces.expression[first],
-            "change": change,
-            "first": np.float32(first),
-            "second": np.float32(second),
-        }
+        return ratio - (ratio * weight).sum() / max(float(weight.sum()), 1.0), trust
 
-    def _fetch(self, image: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    def _move(
+        self,
+        faces: FacePhotos,
+        first: int,
+        points: Float[np.ndarray, "points 2"],
+        change: Float[np.ndarray, " 52"],
+    ) -> Float[np.ndarray, "points 2"]:
+        """Where an edit moves the points of a photograph; window pixels."""
+        turned = faces.window_from_head[first, :, :3].astype(float)
+        in_window = np.tensordot(change, self._basis, axes=1) @ turned.T
+        kept = keep_aperture(faces.landmarks_xyz[first].astype(float), in_window)
+        still = np.zeros((len(points) - MESH_LANDMARKS, 2))
+        moves = np.concatenate([kept[:MESH_LANDMARKS, :2], still])
+        return unfold(points, moves, self._triangles)
+
+    def _fetch(
+        self, image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_CUBIC
+    ) -> np.ndarray:
         return cv2.remap(
             image, self._x + flow[..., 0], self._y + flow[..., 1],
-            cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
+            interpolation, borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
 
     def _flatten(
@@ -212,6 +270,23 @@ def turn_deg(faces: FacePhotos, first: int, second: int) -> float:
     one, two = (faces.window_from_head[i, 2, :3] for i in (first, second))
     cosine = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _depth(
+    landmarks_xyz: Float32[np.ndarray, "478 3"], points: int
+) -> Float[np.ndarray, " points"]:
+    """Of the mesh's points; the ring's lie behind."""
+    depth = landmarks_xyz[:MESH_LANDMARKS, 2].astype(float)
+    return np.concatenate([depth, np.full(points - MESH_LANDMARKS, depth.max())])
+
+
+def _about_an_open_mouth(
+    position: Float32[np.ndarray, "256 256 3"], opened: float
+) -> Float32[np.ndarray, "256 256"]:
+    """1 on the lower face of somebody whose mouth opened, where skin stretched by the jaw."""
+    share = np.clip((abs(opened) - OPENED[0]) / (OPENED[1] - OPENED[0]), 0, 1)
+    low = np.clip((position[..., 1] - LOWER_FACE[0]) / (LOWER_FACE[1] - LOWER_FACE[0]), 0, 1)
+    return np.asarray(share * low, np.float32)
 
 
 def _to_units(ratio: Float32[np.ndarray, "height width"]) -> Int8[np.ndarray, "height width"]:

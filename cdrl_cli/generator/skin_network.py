@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS
-from cdrl_cli.generator.skin import RATIO_REACH, SEEN_SIZE, WINDOW_MIDDLE_Y
+from cdrl_cli.generator.skin import RATIO_REACH, WINDOW_MIDDLE_Y
 
 CONDITION = 2 * COEFFICIENTS + len(Emotion)
 """Length of the condition: the source's coefficients, their change, the emotion."""
@@ -41,15 +41,17 @@ TOLD = 64
 class SkinNetConfig:
     """Size of the network."""
 
-    widths: tuple[int, ...] = (16, 24, 48, 80, 112)
-    """Channels at 128, 64, ... pixels; multiples of 8."""
+    widths: tuple[int, ...] = (32, 48, 80, 112)
+    """Channels at 64, 32, ... pixels; multiples of 8."""
 
 
 class SkinNet(nn.Module):
     """U-Net with two ends: coarse light at 64 px, creases at 256 px.
 
-    Light has mean 0 over the face, so face and neck stay of one light. All is times a gate that is
-    0 where nothing is asked for.
+    It works at 64 px, where each place holds four pixels of what is seen and answers sixteen of the
+    creases: two thirds of the multiplications, and half of the memory moved, of one that works at
+    128 px. Light has mean 0 over the face, so face and neck stay of one light. All is times a gate
+    that is 0 where nothing is asked for.
     """
 
     def __init__(self, config: SkinNetConfig | None = None) -> None:
@@ -57,17 +59,17 @@ class SkinNet(nn.Module):
         self.config = config or SkinNetConfig()
         widths = self.config.widths
         self.condition = nn.Sequential(nn.Linear(CONDITION, TOLD), nn.SiLU(), nn.Linear(TOLD, TOLD))
-        self.first = _Block(CHANNELS, widths[0])
+        self.first = _Block(4 * CHANNELS, widths[0])
         self.halve = nn.ModuleList(_Block(into, out, stride=2) for into, out in pairwise(widths))
         self.refine = nn.ModuleList(_Block(width, width) for width in widths[1:])
         self.narrow = nn.ModuleList(
             nn.Conv2d(widths[k], widths[k - 1], 1) for k in range(len(widths) - 1, 0, -1)
         )
         self.up = nn.ModuleList(
-            _Block(2 * widths[k - 1], widths[k - 1]) for k in range(len(widths) - 1, 0, -1)
+            _Block(widths[k - 1], widths[k - 1]) for k in range(len(widths) - 1, 0, -1)
         )
-        self.light = nn.Conv2d(widths[1], 1, 3, 1, 1)
-        self.crease = nn.Conv2d(widths[0], 4, 3, 1, 1)
+        self.light = nn.Conv2d(widths[0], 1, 3, 1, 1)
+        self.crease = nn.Conv2d(widths[0], 16, 3, 1, 1)
         for end in (self.light, self.crease):
             nn.init.zeros_(end.weight)
             assert end.bias is not None
@@ -89,25 +91,22 @@ class SkinNet(nn.Module):
             Light, of which the masked mean is 0; creases.
         """
         told = self.condition(condition)
-        x = self.first(picture, told)
+        x = self.first(functional.pixel_unshuffle(picture, 2), told)
         kept = [x]
         for halve, refine in zip(self.halve, self.refine, strict=True):
             x = refine(halve(x, told), told)
             kept.append(x)
         x = kept.pop()
-        light = x
         for narrow, block in zip(self.narrow, self.up, strict=True):
-            if x.shape[2] == SEEN_SIZE // 2:
-                light = x
-            x = block(torch.cat([_double(narrow(x)), kept.pop()], dim=1), told)
+            x = block(_double(narrow(x)) + kept.pop(), told)
         change = condition[:, COEFFICIENTS:]
         gate = 1 - torch.exp(-(change.square().sum(dim=1) + 1e-12).sqrt() / FULL_GATE)
         gate = gate.view(-1, 1, 1, 1)
         mask = functional.avg_pool2d(picture[:, 5:6], 2)
-        shade = MAX_LIGHT * torch.tanh(self.light(light))
+        shade = MAX_LIGHT * torch.tanh(self.light(x))
         mean = (shade * mask).sum(dim=(2, 3), keepdim=True)
         shade = shade - mean / (mask.sum(dim=(2, 3), keepdim=True) + 1e-3)
-        crease = functional.pixel_shuffle(self.crease(x), 2)
+        crease = functional.pixel_shuffle(self.crease(x), 4)
         return gate * shade, gate * MAX_CREASE * torch.tanh(crease)
 
 

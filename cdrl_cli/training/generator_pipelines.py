@@ -5,8 +5,10 @@ made of; what they share stands in :mod:`cdrl_cli.training.pipelines`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from cdrl_cli.checkpoints.files import open_motion
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import GENERATOR_FILES, load_models
 from cdrl_cli.checkpoints.trained import (
@@ -205,7 +207,12 @@ def make_skin(
     """
     recipe = read_config(config, SkinConfig, changes=changes)
     open_device(options.device)
-    models = load_models(recipe.data.weight_set, core=True)
+    weight_set = recipe.data.weight_set
+    # Not its renderer: that may be waiting for the file that is being made.
+    models = replace(
+        load_models(weight_set, core=True),
+        motion=open_motion(find_weights(weight_set.entry("motion"))),
+    )
     with stages("looking at photographs") as progress:
         pairs = read_skin_data(recipe.data, data, cache, models, progress=progress)
     with stages("training") as progress:

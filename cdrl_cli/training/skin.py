@@ -176,7 +176,6 @@ class SkinTask(Task):
             batch = read_batch(
                 self._proof,
                 rows,
-                modelled=rows % 2 == 1,
                 strength=whole,
                 condition=read_condition(self._proof, rows, whole),
                 maps=self._expectation,

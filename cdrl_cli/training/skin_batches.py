@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,8 +27,12 @@ TREMBLE = 0.03
 WHOLE_ODDS, NONE_ODDS = 0.65, 0.04
 """Share of the pairs that are shown in full, and of those in which nothing is asked for."""
 
-UNTOLD_ODDS, UNREAD_ODDS = 0.15, 0.1
-"""Share of the pairs of which the emotion is not told, and the coefficients hardly."""
+LEAST_SHOWN, MOST_SHOWN = 0.2, 1.3
+"""Bounds of how much of a pair's ratio is shown where it is not in full, and of how much of its
+emotion is told: skin follows what is asked for, however far the face moves for it."""
+
+UNTOLD_ODDS = 0.1
+"""Share of the pairs of which the emotion is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +87,15 @@ class PairSampler:
     def draw(self, count: int, rng: np.random.Generator) -> SkinBatch:
         """A batch to learn from."""
         rows = rng.choice(len(self._share), count, p=self._share)
-        strength = np.where(rng.random(count) < WHOLE_ODDS, 1.0, rng.uniform(0.15, 1.0, count))
+        part = rng.uniform(LEAST_SHOWN, MOST_SHOWN, count)
+        strength = np.where(rng.random(count) < WHOLE_ODDS, 1.0, part)
         strength[rng.random(count) < NONE_ODDS] = 0.0
-        asked = torch.from_numpy(strength).float()
-        told = read_condition(self._pairs, rows, asked)
+        shown = torch.from_numpy(strength).float()
+        told = read_condition(self._pairs, rows, shown)
         tremble = torch.from_numpy(rng.normal(size=(count, 2 * COEFFICIENTS))).float()
-        told[:, : 2 * COEFFICIENTS] += TREMBLE * asked[:, None] * tremble
-        lot = rng.random(count)
-        told[torch.from_numpy(lot < UNTOLD_ODDS), 2 * COEFFICIENTS :] = 0
-        told[torch.from_numpy(lot > 1 - UNREAD_ODDS), : 2 * COEFFICIENTS] *= 0.3
-        modelled = rng.integers(2, size=count) == 1
-        batch = read_batch(
-            self._pairs, rows, modelled=modelled, strength=asked, condition=told, maps=self._maps
-        )
+        told[:, : 2 * COEFFICIENTS] += TREMBLE * (shown[:, None] > 0) * tremble
+        told[torch.from_numpy(rng.random(count) < UNTOLD_ODDS), 2 * COEFFICIENTS :] = 0
+        batch = read_batch(self._pairs, rows, strength=shown, condition=told, maps=self._maps)
         batch.picture[:, :3] = _vary_light(batch.picture[:, :3], rng)
         stretch = rng.uniform(0.85, 1.15, (count, 1, 1, 1))
         batch.picture[:, 3:5] *= torch.from_numpy(stretch).float()
@@ -107,19 +107,24 @@ def read_condition(
     rows: Int[np.ndarray, " batch"],
     strength: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch 111"]:
-    """What is asked for, so much of the whole way."""
+    """What is asked for.
+
+    Args:
+        pairs: Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs`.
+        rows: Which.
+        strength: So much of the emotion; where it is 0 no change is told either.
+    """
     source, change, emotion = (
         torch.from_numpy(pairs[name][rows]).float() for name in ("source", "change", "emotion")
     )
     part = strength[:, None]
-    return torch.cat([source, change * part, emotion * part], dim=1)
+    return torch.cat([source, change * (part > 0), emotion * part], dim=1)
 
 
 def read_batch(
     pairs: Mapping[str, np.ndarray],
     rows: Int[np.ndarray, " batch"],
     *,
-    modelled: Bool[np.ndarray, " batch"],
     strength: Float[Tensor, " batch"],
     condition: Float[Tensor, "batch 111"],
     maps: Expectation,
@@ -129,8 +134,7 @@ def read_batch(
     Args:
         pairs: Fields of :class:`~cdrl_cli.data.skin_pairs.SkinPairs`.
         rows: Which.
-        modelled: Where the flow told is that of the coefficients, not of the landmarks.
-        strength: So much of the whole way is shown.
+        strength: So much of the ratio is shown.
         condition: What is asked for.
         maps: What is expected of everybody.
     """
@@ -142,10 +146,8 @@ def read_batch(
         return torch.from_numpy(np.asarray(pairs[name][rows])).float()[:, None]
 
     part = strength.view(-1, 1, 1, 1)
-    flows, position = planes("flow") / 10, planes("position")
-    chosen = torch.from_numpy(modelled).view(-1, 1, 1, 1)
-    flow = torch.where(chosen, flows[:, 2:], flows[:, :2]) * part
-    small = torch.cat([flow, position], dim=1)
+    flow = planes("flow") / 10 * (part > 0)
+    small = torch.cat([flow, planes("position")], dim=1)
     small = functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
     mask, trust = plane("mask") / 255, plane("trust") / 255
     expected = maps(small[:, 2:], condition)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import cv2
@@ -17,17 +17,26 @@ from cdrl_cli.data.skin_pairs import MOST_TURN_DEG, FacePhotos, PairMaker, turn_
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.face.blendshapes import CEILINGS, SHARES
 from cdrl_cli.face.landmarks import Landmarker
 from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
+from cdrl_cli.generator.motion import Window
 from cdrl_cli.generator.skin import WINDOW_EYE_DISTANCE_PX, WINDOW_SIZE, window_from_crop
 from cdrl_cli.media import open_video
+from cdrl_cli.reference import condition_of_label
 from cdrl_cli.training.config import DataConfig
 from cdrl_cli.weight_set import WeightSet
 
 PHOTOS_A_LANDMARKER = 200
 """A landmarker that has seen some 700 stills finds no face any more."""
 
-LEAST_TRUST = 0.45
+ASKED_STRENGTHS = (0.7, 1.5)
+"""Between which times the usual change the first photograph of a pair is moved."""
+
+BY_REFERENCE_ODDS = 0.35
+"""Share of the pairs that are moved by the second photograph's own change."""
+
+LEAST_TRUST = 0.4
 """Share of the face that must be skin in both photographs of a pair."""
 
 COMPOUND_SHARE, BETWEEN_SHARE, LONDON_SHARE = 0.5, 0.35, 0.5
@@ -62,11 +71,12 @@ def read_skin_data(
     """The pairs of a folder of photographs that a recipe may learn from.
 
     Args:
-        data: Which.
+        data: Which; its ``validation_identities`` are not learned from. People of the split ``val``
+            say nothing: edits are measured on them.
         root: Folder with ``photos/`` and ``london/``.
         cache: What was found is kept there, a file a set of photographs.
-        models: Landmarker, head model, mesh, basis.
-        progress: Called with (photographs done, photographs in all).
+        models: Landmarker, head model, mesh, basis, motion editor.
+        progress: Called with (photographs done, photographs in all), then with pairs.
 
     Raises:
         UsageError: If there is no pair to learn from.
@@ -89,18 +99,25 @@ def read_skin_data(
     chosen = list(choose_pairs(faces, shown))
     if not chosen:
         raise UsageError(f"{root}: no two photographs of one person to learn from")
-    made = [maker.make(faces, first, second) for first, second in chosen]
+    made, ends = [], []
+    for done, (first, second) in enumerate(chosen):
+        if shown[first].split != "val":
+            rng = np.random.default_rng(done)
+            change = ask_for(faces.expression[[first, second]], shown[second].emotions, models, rng)
+            made.append(maker.make(faces, first, second, change))
+            ends.append((shown[first], shown[second]))
+        if progress:
+            progress(done + 1, len(chosen))
     pairs = {name: np.stack([one[name] for one in made]) for name in made[0]}
-    ends = [(shown[first], shown[second]) for first, second in chosen]
     pairs["emotion"] = np.stack([emotion_shares(second.emotions) for _, second in ends])
     share = np.array([how_often(*one) for one in ends], np.float32)
     share[_trusted_part(pairs) < LEAST_TRUST] = 0
-    asked = np.array([first.split == "val" for first, _ in ends])
+    asked = np.array([first.identity in data.validation_identities for first, _ in ends])
     plain = np.array([_is_neutral(first) and not second.is_compound for first, second in ends])
     return SkinData(
         pairs=_rows(pairs, ~asked & (share > 0)),
         share=share[~asked & (share > 0)],
-        proof=_rows(pairs, asked & plain),
+        proof=_rows(pairs, asked & plain & (share > 0)),
     )
 
 
@@ -149,6 +166,40 @@ def choose_pairs(faces: FacePhotos, shown: Sequence[Photo]) -> Iterator[tuple[in
             for first in dict.fromkeys(begins):
                 if turn_deg(faces, first, row) <= MOST_TURN_DEG:
                     yield first, row
+
+
+def ask_for(
+    expressions: Float32[np.ndarray, "2 52"],
+    emotions: Sequence[Emotion],
+    models: Models,
+    rng: np.random.Generator,
+) -> Float32[np.ndarray, " 52"]:
+    """The change of a photograph's coefficients by which an edit shows another's emotion.
+
+    Asked for by the emotion's name, more often, or by the other photograph as a reference; a little
+    more or less, so that light and creases follow the emotion and not how far a face moves.
+
+    Args:
+        expressions: Of the photograph that is edited, and of the other.
+        emotions: What the other is called.
+        models: Motion editor, CERL.
+        rng: Draws which.
+    """
+    source, shown = expressions.astype(float)
+    strength = rng.uniform(*ASKED_STRENGTHS)
+    if rng.random() < BY_REFERENCE_ODDS:
+        change = strength * SHARES * (shown - source)
+        return np.asarray((source + change).clip(0.0, CEILINGS) - source, np.float32)
+    named = [condition_of_label(emotion, models) for emotion in emotions]
+    embedding = np.mean([one.embedding for one in named], axis=0)
+    likelihood = np.mean([one.likelihood for one in named], axis=0)
+    condition = replace(
+        named[0], embedding=embedding / np.linalg.norm(embedding), likelihood=likelihood
+    )
+    # A photograph may begin in an emotion: its person rests elsewhere, and nobody knows where.
+    window = Window(np.zeros(1), source[None], rest=source)
+    asked = models.motion(source, window, condition, intensity=strength)
+    return np.asarray(asked - source, np.float32)
 
 
 def how_often(first: Photo, second: Photo) -> float:

@@ -34,7 +34,7 @@ def toy_pairs(count=6):
     part = emotion[:, 0, None, None]
     return {
         "seen": rng.integers(90, 160, (*size, 3)).astype(np.uint8),
-        "flow": rng.normal(0, 1, (count, 64, 64, 4)).astype(np.float16),
+        "flow": rng.normal(0, 1, (count, 64, 64, 2)).astype(np.float16),
         "position": position.astype(np.float16),
         "mask": np.full(size, 255, np.uint8),
         "trust": np.full(size, 255, np.uint8),
@@ -64,8 +64,7 @@ def data():
 def batch_of(pairs, rows, maps):
     whole, rows = torch.ones(len(rows)), np.array(rows)
     told = read_condition(pairs, rows, whole)
-    modelled = np.zeros(len(rows), bool)
-    return read_batch(pairs, rows, modelled=modelled, strength=whole, condition=told, maps=maps)
+    return read_batch(pairs, rows, strength=whole, condition=told, maps=maps)
 
 
 def test_the_closed_form_finds_what_all_have_in_common():
