@@ -15,9 +15,10 @@ from cdrl_cli.data.index import read_index
 from cdrl_cli.data.performances import find_neutrals, read_performances
 from cdrl_cli.evaluation.cerl import measure_accuracy, measure_leaks, unknown_performances
 from cdrl_cli.preparation import prepare_clips
-from cdrl_cli.training.cerl import read_wording, train_cerl
+from cdrl_cli.training.cerl import train_cerl
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.recipes import CerlConfig
+from cdrl_cli.training.wording import read_wording
 
 LEAKS = ("person", "sentence")
 

@@ -1,6 +1,6 @@
 """Weights of losses that follow from the run: gradients of one length, and a price of likeness."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ class GradientBalance:
     def __init__(self) -> None:
         self._steps = 0
         self._lengths: dict[str, float] = {}
+        self._heard: dict[str, list[float]] = {}
 
     def weigh(
         self, losses: Sequence[Loss], image: Float[Tensor, "batch 3 height width"]
@@ -42,15 +43,26 @@ class GradientBalance:
             losses: Each a function of the picture.
             image: The picture, not detached.
         """
-        if self._steps < CALIBRATION_STEPS:
+        lengths, steps = dict(self._lengths), self._steps
+        if steps < CALIBRATION_STEPS:
             for loss in losses:
                 (slope,) = torch.autograd.grad(loss.value, image, retain_graph=True)
-                self._lengths[loss.name] = self._lengths.get(loss.name, 0.0) + float(slope.norm())
-            self._steps += 1
+                length = float(slope.norm())
+                self._heard.setdefault(loss.name, []).append(length)
+                lengths[loss.name] = lengths.get(loss.name, 0.0) + length
+            steps += 1
         return [
-            replace(loss, weight=loss.weight / max(self._lengths[loss.name] / self._steps, 1e-8))
+            replace(loss, weight=loss.weight / max(lengths[loss.name] / steps, 1e-8))
             for loss in losses
         ]
+
+    def settle(self, mean: Callable[[Sequence[float]], float]) -> None:
+        """Count the step that ends, by the mean length over its parts."""
+        if self._heard:
+            for name, lengths in self._heard.items():
+                self._lengths[name] = self._lengths.get(name, 0.0) + mean(lengths)
+            self._steps += 1
+            self._heard = {}
 
     def state_dict(self) -> dict[str, Any]:
         """Lengths, added up, and over how many steps."""
@@ -66,14 +78,22 @@ class LikenessPrice:
 
     def __init__(self) -> None:
         self.value = FIRST_PRICE
+        self._missing: list[float] = []
 
     def follow(self, missing: float) -> None:
-        """Adapt to a step.
+        """Hear what a part of a step lacks; the price adapts when the step ends.
 
         Args:
             missing: Cosine that edits lack, on average; negative where there is some to spare.
         """
-        self.value = float(np.clip(self.value * np.exp(PRICE_RATE * missing), *PRICES))
+        self._missing.append(missing)
+
+    def settle(self, mean: Callable[[Sequence[float]], float]) -> None:
+        """Adapt to the step that ends, by the mean over its parts."""
+        if self._missing:
+            step = np.exp(PRICE_RATE * mean(self._missing))
+            self.value = float(np.clip(self.value * step, *PRICES))
+            self._missing = []
 
     def state_dict(self) -> dict[str, Any]:
         """The price."""

@@ -19,7 +19,7 @@ from cdrl_cli.representation.ccrl import VIEWS, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.losses import symmetric_info_nce
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
-from cdrl_cli.training.optimiser import Optimiser
+from cdrl_cli.training.optimiser import MovingAverage, Optimiser, kept_network
 from cdrl_cli.training.recipes import CcrlConfig, ContentLossConfig
 from cdrl_cli.training.split import is_learned_from, is_validation
 
@@ -56,6 +56,25 @@ class CcrlResult:
     """For the weight file."""
 
 
+class CcrlNetworks(nn.Module):
+    """Everything that CCRL learns: both encoders, and the temperature of their contrast.
+
+    Args:
+        content: Of mouths.
+        speech: Of voices.
+        learns_temperature: Else it stays at :data:`FIRST_TEMPERATURE`.
+    """
+
+    def __init__(
+        self, content: ContentEncoder, speech: SpeechEncoder, *, learns_temperature: bool
+    ) -> None:
+        super().__init__()
+        self.content, self.speech = content, speech
+        self.log_temperature = nn.Parameter(
+            torch.tensor(FIRST_TEMPERATURE).log(), learns_temperature
+        )
+
+
 class CcrlTask(Task):
     """Both encoders and the temperature of their losses.
 
@@ -65,6 +84,8 @@ class CcrlTask(Task):
         validation: Takes of people to validate on.
         device: Where networks and batches are.
     """
+
+    has_parts = True
 
     def __init__(
         self,
@@ -80,17 +101,16 @@ class CcrlTask(Task):
         self._pairs = pair_takes(learning) if config.sampling.emotion_aware else []
         self.generator = torch.Generator().manual_seed(schedule.seed)
         self.content, self.speech = _new_encoders(config, learning)
-        log_temperature = nn.Parameter(
-            torch.tensor(FIRST_TEMPERATURE).log(), config.loss.learned_temperature
-        )
-        self._temperature = nn.ParameterDict({"log": log_temperature})
-        self._networks = nn.ModuleList([self.content, self.speech, self._temperature]).to(device)
+        self._networks = CcrlNetworks(
+            self.content, self.speech, learns_temperature=config.loss.learned_temperature
+        ).to(device)
         self._optimiser = Optimiser(
             self._networks,
             learning_rate=schedule.learning_rate,
             steps=schedule.steps,
             weight_decay=schedule.weight_decay,
         )
+        self._average = MovingAverage.of_schedule(self._networks, schedule.average_decay)
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -98,9 +118,16 @@ class CcrlTask(Task):
         return {"networks": self._networks, "optimiser": self._optimiser}
 
     @property
-    def product(self) -> nn.Module:
-        """Both encoders, and the temperature."""
-        return self._networks
+    def averages(self) -> dict[str, MovingAverage]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        return self._average
+
+    @property
+    def product(self) -> CcrlNetworks:
+        """Both encoders, and the temperature; averaged over the steps where the recipe says so."""
+        product = kept_network(self._networks, self._average)
+        assert isinstance(product, CcrlNetworks)
+        return product
 
     def updates(self, step: int) -> Iterator[Update]:  # noqa: ARG002 - every step is alike
         """See :class:`~cdrl_cli.training.loop.Task`."""
@@ -120,7 +147,7 @@ class CcrlTask(Task):
             speech_scale=self.speech.scale.cpu(),
             generator=self.generator,
         ).to(self._device)
-        temperature = self._temperature["log"].exp().clamp(min=LOWEST_TEMPERATURE)
+        temperature = self._networks.log_temperature.exp().clamp(min=LOWEST_TEMPERATURE)
         losses = ccrl_losses(
             encode_windows(self.content, windows, self.generator),
             self.speech(windows.speech),
@@ -132,7 +159,8 @@ class CcrlTask(Task):
 
     def validate(self) -> Validation:
         """See :class:`~cdrl_cli.training.loop.Task`."""
-        accuracies = measure_accuracy(self.content, self.speech, self._validation)
+        kept = self.product
+        accuracies = measure_accuracy(kept.content, kept.speech, self._validation)
         return Validation(float(np.mean(list(accuracies.values()))), accuracies)
 
 
@@ -167,9 +195,10 @@ def train_ccrl(
     task = CcrlTask(config, learning, validation, device=open_device(device))
     facts = run_facts(config, digest_data(_arrays(learning)))
     outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
+    kept = task.product.cpu()
     return CcrlResult(
-        content=task.content.cpu(),
-        speech=task.speech.cpu(),
+        content=kept.content,
+        speech=kept.speech,
         steps=outcome.steps,
         best_step=outcome.best_step,
         score=outcome.score,

@@ -22,12 +22,12 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.representation.cerl import EmotionEncoder, PromptTower
 from cdrl_cli.representation.losses import class_info_nce, direction_loss
-from cdrl_cli.representation.text_prior import Phrase, SentenceEncoder, make_phrases
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
-from cdrl_cli.training.optimiser import Optimiser
+from cdrl_cli.training.optimiser import MovingAverage, Optimiser, kept_network
 from cdrl_cli.training.recipes import CerlConfig
 from cdrl_cli.training.split import is_learned_from, is_validation
+from cdrl_cli.training.wording import Wording
 
 OWN_NEUTRAL_SHARE = 0.7
 """Share of the windows measured from the person's own neutral face; the others are measured from
@@ -38,29 +38,6 @@ STRENGTH_SPREAD = 0.3
 
 NOISE = 0.05
 """Standard deviation of the noise that augmentation adds to a window's coefficients."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """Every way to name an emotion, as the sentence encoder reads it."""
-
-    phrases: tuple[Phrase, ...]
-    features: Float32[np.ndarray, "phrases 384"]
-
-    def label_features(self) -> Float[Tensor, "7 384"]:
-        """Mean over the plain phrases of each emotion, of unit length."""
-        plain = [
-            np.mean(
-                [
-                    features
-                    for phrase, features in zip(self.phrases, self.features, strict=True)
-                    if phrase.emotion is emotion and phrase.strength == 1
-                ],
-                axis=0,
-            )
-            for emotion in Emotion
-        ]
-        return functional.normalize(torch.from_numpy(np.stack(plain)), dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +82,8 @@ class CerlTask(Task):
         device: Where networks and batches are.
     """
 
+    has_parts = True
+
     def __init__(
         self,
         config: CerlConfig,
@@ -133,6 +112,12 @@ class CerlTask(Task):
             steps=schedule.steps,
             weight_decay=schedule.weight_decay,
         )
+        self._average = MovingAverage.of_schedule(self.networks, schedule.average_decay)
+
+    @property
+    def averages(self) -> dict[str, MovingAverage]:
+        """See :class:`~cdrl_cli.training.loop.Task`."""
+        return self._average
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -141,8 +126,10 @@ class CerlTask(Task):
 
     @property
     def product(self) -> "CerlNetworks":
-        """Encoder, tower and free labels."""
-        return self.networks
+        """Encoder, tower and free labels; averaged over the steps where the recipe says so."""
+        product = kept_network(self.networks, self._average)
+        assert isinstance(product, CerlNetworks)
+        return product
 
     def updates(self, step: int) -> Iterator[Update]:  # noqa: ARG002 - every step is alike
         """See :class:`~cdrl_cli.training.loop.Task`."""
@@ -159,9 +146,9 @@ class CerlTask(Task):
 
     def validate(self) -> Validation:
         """See :class:`~cdrl_cli.training.loop.Task`."""
-        self.networks.eval()
-        labels = self.networks.labels(self._label_features, self._config).detach()
-        share = accuracy(self.networks.encoder, labels, self._validation, self._neutrals)
+        networks = self.product.eval()
+        labels = networks.labels(self._label_features, self._config).detach()
+        share = accuracy(networks.encoder, labels, self._validation, self._neutrals)
         return Validation(share, {"accuracy": share})
 
 
@@ -203,7 +190,7 @@ def train_cerl(
     task = CerlTask(config, learning, validation, neutrals, wording, device=open_device(device))
     facts = run_facts(config, digest_data(one.expression for one in learning))
     outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
-    networks = task.networks.cpu()
+    networks = task.product.cpu()
     return CerlResult(
         models=_models(networks, wording, neutrals, learning, config),
         steps=outcome.steps,
@@ -216,12 +203,6 @@ def train_cerl(
             "people": str(len({one.clip.identity for one in learning})),
         },
     )
-
-
-def read_wording(encoder: SentenceEncoder) -> Wording:
-    """Every phrase of the language prior, read."""
-    phrases = make_phrases()
-    return Wording(phrases, encoder.encode([phrase.text for phrase in phrases]))
 
 
 def _models(

@@ -135,9 +135,9 @@ def _set_global_state(state: Mapping[str, Any]) -> None:
     np.random.set_state(numbers)  # noqa: NPY002 - see RandomState
 
 
-def step_rng(seed: int, step: int) -> np.random.Generator:
-    """Numpy's randomness of one step, of the step alone: a resumed run draws the same."""
-    return np.random.default_rng((seed, step))
+def step_rng(seed: int, step: int, part: int = 0) -> np.random.Generator:
+    """Numpy's randomness of a part of a step, of these alone: a resumed run draws the same."""
+    return np.random.default_rng((seed, step, part) if part else (seed, step))
 
 
 def save_checkpoint(

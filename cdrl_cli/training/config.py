@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -64,11 +64,22 @@ class ScheduleConfig:
     """Of first weights, batches and augmentation."""
     threads: int = 1
     """Of the CPU; part of the recipe, because the last bits of a sum depend on them."""
+    parts: int = 1
+    """Batches, as ``[sampling]`` has them, whose mean gradient is one step: shared out among
+    processes, and accumulated where a process has several
+    (:mod:`cdrl_cli.training.processes`)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """In which losses are computed; weights and their changes are always ``float32``."""
+    average_decay: float = 0.0
+    """Share of a moving average of the weights that a step keeps; 0: no average, the last weights
+    are validated and kept."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "learning_rate", "validate_every", "patience"):
+        for name in ("steps", "learning_rate", "validate_every", "patience", "parts"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.average_decay < 1:
+            raise UsageError(f"average_decay must be 0 or more and below 1: {self.average_decay}")
 
 
 def read_config(path: Path, recipe: type[Recipe], *, changes: Sequence[str] = ()) -> Recipe:

@@ -12,9 +12,8 @@ torn open for surprise.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.generator.motion_network import MotionEditor
 from cdrl_cli.generator.unet import RendererNet
 from cdrl_cli.training.balance import GradientBalance, LikenessPrice
-from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts, step_rng
+from cdrl_cli.training.checkpoint import Stateful, step_rng
 from cdrl_cli.training.differentiable import Chain
 from cdrl_cli.training.image_losses import (
     Discriminator,
@@ -42,7 +41,7 @@ from cdrl_cli.training.image_losses import (
     roughness,
     sum_abs,
 )
-from cdrl_cli.training.loop import Loss, Task, Trainer, Update, open_device
+from cdrl_cli.training.loop import Loss, Task, Update
 from cdrl_cli.training.motion_losses import part_closed_lips
 from cdrl_cli.training.optimiser import MovingAverage, Optimiser
 from cdrl_cli.training.recipes import GeneratorConfig
@@ -65,16 +64,6 @@ TREMBLE = 0.03
 """Standard deviation of the noise on the coefficients that the renderer is told in training."""
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratorResult:
-    """What a run brought."""
-
-    renderer: RendererNet
-    editor: MotionEditor
-    steps: int
-    facts: dict[str, str]
-
-
 class GeneratorTask(Task):
     """The renderer, the discriminator it learns against, and the motion editor, fine-tuned.
 
@@ -86,6 +75,8 @@ class GeneratorTask(Task):
         supervision: Frozen encoders.
         device: Where networks and pictures are.
     """
+
+    has_parts = True
 
     def __init__(
         self,
@@ -173,7 +164,17 @@ class GeneratorTask(Task):
 
     def updates(self, step: int) -> Iterator[Update]:
         """See :class:`~cdrl_cli.training.loop.Task`."""
-        self.rng = self.sampler.rng = step_rng(self.config.schedule.seed, step)
+        rng = step_rng(self.config.schedule.seed, step, self.part)
+        updates = self._draw_updates(step)
+        while True:
+            # Other parts of the step draw between two updates of this one.
+            self.rng = self.sampler.rng = rng
+            update = next(updates, None)
+            if update is None:
+                return
+            yield update
+
+    def _draw_updates(self, step: int) -> Iterator[Update]:
         edits = step >= self._editing_from
         pairs = self.config.sampling.pairs // (1 + edits)
         yield from self._render_updates(pairs, ramp=self._ramp(step, since=0))
@@ -358,43 +359,3 @@ def _shown(clip: FaceClip) -> Float[Tensor, " 7"]:
     if emotion not in (None, Emotion.NEUTRAL) and clip.clip.label_certain:
         asked[emotion.class_index] = 1.0
     return asked
-
-
-def train_generator(
-    config: GeneratorConfig,
-    faces: Sequence[FaceClip],
-    chain: Chain,
-    editor: MotionEditor,
-    supervision: Supervision,
-    *,
-    run: Path,
-    resume: bool = False,
-    device: str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
-) -> GeneratorResult:
-    """Train the renderer, and fine-tune the motion editor through it.
-
-    Args:
-        config: The recipe.
-        faces: Learned from.
-        chain: The differentiable generator.
-        editor: A trained motion editor.
-        supervision: Frozen encoders.
-        run: Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``).
-        resume: Continue from the checkpoint there.
-        device: ``cpu`` or ``cuda``.
-        progress: Called with (steps done, steps in all).
-
-    Raises:
-        UsageError: If there is no such device.
-    """
-    torch.set_num_threads(config.schedule.threads)
-    task = GeneratorTask(config, faces, chain, editor, supervision, device=open_device(device))
-    facts = run_facts(config, digest_data(one.expression for one in faces))
-    outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
-    return GeneratorResult(
-        renderer=task.average.cpu().eval(),
-        editor=task.editor.cpu().eval(),
-        steps=outcome.steps,
-        facts=facts.describe("spfem train renderer") | {"steps": str(outcome.steps)},
-    )

@@ -26,11 +26,12 @@ from cdrl_cli.preparation import prepare_clips
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.differentiable import Chain
-from cdrl_cli.training.generator import train_generator
 from cdrl_cli.training.generator_data import gather_faces, unpack_faces
+from cdrl_cli.training.generator_run import train_generator
 from cdrl_cli.training.loop import open_device
 from cdrl_cli.training.motion import train_motion
 from cdrl_cli.training.pipelines import Made, RunOptions, Stages, no_stages
+from cdrl_cli.training.processes import open_processes
 from cdrl_cli.training.recipes import GeneratorConfig, MotionTrainingConfig, SkinConfig
 from cdrl_cli.training.skin import train_skin
 from cdrl_cli.training.skin_data import read_skin_data
@@ -67,7 +68,7 @@ def make_motion(
     open_device(options.device)
     weight_set = recipe.data.weight_set
     models = load_models(weight_set, core=True)
-    with stages("preparing clips") as progress:
+    with stages("preparing clips") as progress, open_processes().first_before_others():
         prepared = prepare_clips(read_index(data), models, cache, progress=progress)
         takes = read_motion_takes(prepared)
     with stages("training") as progress:
@@ -83,7 +84,8 @@ def make_motion(
             begin=None if begin is None else read_motion(begin),
             progress=progress,
         )
-    write_motion(output, result.editor, facts=result.facts)
+    if open_processes().is_first:
+        write_motion(output, result.editor, facts=result.facts)
     return Made(output, f"step {result.best_step} of {result.steps}, score {result.score:.3f}")
 
 
@@ -107,7 +109,7 @@ def make_pack(
         stages: Shows progress.
     """
     recipe = read_config(config, GeneratorConfig, changes=changes)
-    with stages("preparing clips") as progress:
+    with stages("preparing clips") as progress, open_processes().first_before_others():
         faces = gather_faces(recipe.data, data, cache, progress=progress)
     write_pack(output, faces)
     crops, megabytes = sum(len(one.place) for one in faces), output.stat().st_size / 1e6
@@ -140,7 +142,7 @@ def make_generator(
     recipe = read_config(config, GeneratorConfig, changes=changes)
     editor = read_motion(motion)
     open_device(options.device)
-    with stages("preparing clips") as progress:
+    with stages("preparing clips") as progress, open_processes().first_before_others():
         if source.is_dir():
             faces = gather_faces(recipe.data, source, cache, progress=progress)
         else:
@@ -179,8 +181,9 @@ def make_generator(
             progress=progress,
         )
     expression, picture = (output / name for name in GENERATOR_FILES)
-    write_motion(expression, result.editor, facts=result.facts)
-    write_renderer(picture, result.renderer, facts=result.facts)
+    if open_processes().is_first:
+        write_motion(expression, result.editor, facts=result.facts)
+        write_renderer(picture, result.renderer, facts=result.facts)
     return Made(output, f"{result.steps} steps")
 
 
@@ -224,5 +227,6 @@ def make_skin(
             device=options.device,
             progress=progress,
         )
-    write_skin(output, result.model, facts=result.facts)
+    if open_processes().is_first:
+        write_skin(output, result.model, facts=result.facts)
     return Made(output, f"step {result.best_step} of {result.steps}, {len(pairs.share)} pairs")

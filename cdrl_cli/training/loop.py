@@ -10,13 +10,14 @@ import abc
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdrl_cli.errors import UsageError
@@ -29,50 +30,21 @@ from cdrl_cli.training.checkpoint import (
 )
 from cdrl_cli.training.config import ScheduleConfig
 from cdrl_cli.training.log import Log
-from cdrl_cli.training.optimiser import MovingAverage, Optimiser
+from cdrl_cli.training.optimiser import MovingAverage
+from cdrl_cli.training.processes import Processes, open_processes
+from cdrl_cli.training.run_card import write_card
+from cdrl_cli.training.steps import Loss, Settling, Update, sum_losses, take_parts
 
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """One term of what a step minimises: logged unweighted by its name, added up by its weight."""
-
-    name: str
-    """Unique within a step; the key in the log."""
-    value: Float[Tensor, ""]
-    weight: float = 1.0
-    """Factor in the sum; 0 only logs the value."""
-
-
-def sum_losses(losses: Sequence[Loss]) -> Float[Tensor, ""]:
-    """The weighted sum of all terms: the only place where losses are added up.
-
-    Raises:
-        ValueError: If there is no term, or two have one name.
-    """
-    names = [loss.name for loss in losses]
-    if len(set(names)) != len(names) or not names:
-        raise ValueError(f"losses need names of their own, got {names}")
-    return torch.stack([loss.weight * loss.value for loss in losses]).sum()
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """One change of the weights: losses, and the optimisers that follow their gradient."""
-
-    losses: Sequence[Loss]
-    optimisers: Sequence[Optimiser]
-    measures: Mapping[str, float | Tensor] = field(default_factory=dict)
-    """What else is logged, by name: not minimised, or no loss at all."""
-
-    def apply(self) -> Float[Tensor, ""]:
-        """Take the step, and return the sum of the losses."""
-        total = sum_losses(self.losses)
-        for optimiser in self.optimisers:
-            optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        for optimiser in self.optimisers:
-            optimiser.step()
-        return total.detach()
+__all__ = [
+    "Loss",
+    "Outcome",
+    "Task",
+    "Trainer",
+    "Update",
+    "Validation",
+    "open_device",
+    "sum_losses",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +66,11 @@ class Task(abc.ABC):
 
     generator: torch.Generator
     """Source of the loop's draws (CPU); kept in the checkpoint."""
+    part: int = 0
+    """Part of the step's batch that is drawn now, from 0; set before updates are asked for."""
+    has_parts: ClassVar[bool] = False
+    """Whether a step's batch may be drawn in parts: updates draw from nothing but ``generator``,
+    the global sources, and numpy's randomness of step and part (:func:`step_rng`)."""
 
     @property
     @abc.abstractmethod
@@ -193,6 +170,7 @@ class Trainer:
         facts: Recipe, data and code of this run; a checkpoint of other ones is refused.
         resume: Continue from the checkpoint.
         progress: Called with (steps done, steps in all) after each step.
+        processes: Who share the steps; None for those that this process belongs to.
 
     Raises:
         UnreadableInputError: If there is no readable checkpoint to resume from.
@@ -208,18 +186,24 @@ class Trainer:
         *,
         resume: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.step = 0
         """Steps done."""
         self._task, self._schedule, self._facts = task, schedule, facts
-        self._progress = progress
+        self._processes = processes or open_processes()
+        self._processes.own_parts(schedule.parts)
+        if schedule.parts > 1 and not task.has_parts:
+            raise UsageError("this recipe is not learned in parts", hint="schedule.parts=1")
+        self._progress = progress if self._processes.is_first else None
+        self._run = run
         self._checkpoint = run / "last.pt"
         self._best = copy.deepcopy(task.product)
         self._standing, self._losses, self._measures = _Standing(), _Means(), _Means()
         self._random = RandomState(task.generator, seed=schedule.seed)
         if resume:
             self.step = restore_checkpoint(self._checkpoint, facts, self._parts())
-        self._log = Log(run / "log.jsonl", since=self.step)
+        self._log = Log(run / "log.jsonl", since=self.step) if self._processes.is_first else None
 
     def fit(self, *, until: int | None = None) -> Outcome:
         """Take steps until all are done, or validation has not improved for too long.
@@ -240,7 +224,7 @@ class Trainer:
                 self._take_step()
                 if self._is_row_due:
                     self._write_row()
-                if time.monotonic() - saved_s > self._schedule.save_every_s:
+                if self._is_save_due(time.monotonic() - saved_s):
                     self._save()
                     saved_s = time.monotonic()
                 if self._progress:
@@ -250,6 +234,8 @@ class Trainer:
             self._task.product.load_state_dict(self._best.state_dict())
             self._task.product.eval()
         best_step = self._standing.best_step or self.step
+        if self._processes.is_first:
+            write_card(self._run, self._facts, step=self.step, processes=self._processes.count)
         return Outcome(self.step, best_step, self._standing.score)
 
     @property
@@ -261,16 +247,54 @@ class Trainer:
     def _is_row_due(self) -> bool:
         return self.step % self._schedule.validate_every == 0 or self.step == self._schedule.steps
 
+    def _is_save_due(self, since_s: float) -> bool:
+        due = since_s > self._schedule.save_every_s
+        return due if self._processes.count == 1 else bool(self._processes.agree(float(due)))
+
     def _take_step(self) -> None:
         totals = []
-        for update in self._task.updates(self.step):
-            totals.append(update.apply())
+        for update, total in self._updates():
+            totals.append(total)
             self._losses.add({loss.name: loss.value for loss in update.losses})
             self._measures.add(update.measures)
-        self._losses.add({"total": torch.stack(totals).sum()})
+        self._losses.add({"total": torch.stack(totals).sum() / len(self._own_parts)})
+        for part in self._task.parts.values():
+            if isinstance(part, Settling):
+                part.settle(partial(self._processes.mean, of=self._schedule.parts))
         for one in self._task.averages.values():
             one.average.update_parameters(one.source)
         self.step += 1
+
+    @property
+    def _own_parts(self) -> range:
+        return self._processes.own_parts(self._schedule.parts)
+
+    def _updates(self) -> Iterator[tuple[Update, Tensor]]:
+        """The changes of a step, each with the sum of its losses."""
+        if self._schedule.parts > 1:
+            yield from take_parts(
+                self._task,
+                self.step,
+                parts=self._schedule.parts,
+                seed=self._schedule.seed,
+                processes=self._processes,
+                watch=self._precision,
+            )
+            return
+        updates = self._task.updates(self.step)
+        while True:
+            with self._precision():
+                update = next(updates, None)
+            if update is None:
+                return
+            yield update, update.apply()
+
+    def _precision(self) -> AbstractContextManager[None]:
+        """Around what computes losses."""
+        if self._schedule.precision == "float32":
+            return nullcontext()
+        device = next(self._task.product.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16)
 
     def _write_row(self) -> None:
         losses = self._losses.take()
@@ -284,15 +308,20 @@ class Trainer:
             row["measures"] = measures
         found = self._task.validate()
         if found is not None:
-            row |= {"score": found.score, "validation": dict(found.measures)}
+            # The last bits of a sum may differ between two machines; where to stop may not.
+            score = self._processes.agree(found.score) if self._schedule.parts > 1 else found.score
+            row |= {"score": score, "validation": dict(found.measures)}
             self._standing.validations_without_better += 1
-            if found.score > self._standing.score:
+            if score > self._standing.score:
                 self._best.load_state_dict(self._task.product.state_dict())
-                self._standing = _Standing(found.score, self.step)
-        self._log.write(row)
+                self._standing = _Standing(score, self.step)
+        if self._log is not None:
+            self._log.write(row)
 
     def _save(self) -> None:
-        save_checkpoint(self._checkpoint, self._facts, self._parts(), step=self.step)
+        if self._processes.is_first:
+            save_checkpoint(self._checkpoint, self._facts, self._parts(), step=self.step)
+        self._processes.wait()
 
     def _parts(self) -> dict[str, Stateful]:
         averages: dict[str, Stateful] = {
@@ -312,11 +341,14 @@ def open_device(name: str) -> torch.device:
     """Where a run may be.
 
     Args:
-        name: ``cpu`` or ``cuda``.
+        name: ``cpu`` or ``cuda``; of several processes on a machine each has a GPU of its own.
 
     Raises:
         UsageError: If torch finds no such device.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("torch finds no GPU here", hint="--device cpu; spfem doctor says more")
+    own = open_processes()
+    if name == "cuda" and own.count > 1:
+        return torch.device(name, own.local_index)
     return torch.device(name)

@@ -62,6 +62,8 @@ class MotionTask(Task):
         begin: An editor that is learned already: only its pace is, with references alone.
     """
 
+    has_parts = True
+
     def __init__(
         self,
         config: MotionTrainingConfig,

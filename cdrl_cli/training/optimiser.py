@@ -1,5 +1,6 @@
 """What changes weights: an optimiser with its learning rate, and the average over its steps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,11 @@ class Optimiser:
         """Forget the gradient."""
         self._adam.zero_grad()
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """All that it changes."""
+        return self._parameters
+
     def step(self) -> None:
         """Change the parameters along their gradient."""
         if self._clip is not None:
@@ -102,3 +108,14 @@ class MovingAverage:
 
         average = AveragedModel(network, avg_fn=mix)
         return cls(network, average.requires_grad_(requires_grad=False))
+
+    @classmethod
+    def of_schedule(cls, network: nn.Module, decay: float) -> "dict[str, MovingAverage]":
+        """The averages of a task with one network: none where the decay is 0."""
+        return {"networks": cls.of(network, decay=decay)} if decay else {}
+
+
+def kept_network(network: nn.Module, averages: Mapping[str, MovingAverage]) -> nn.Module:
+    """What a task with one network validates and keeps: its average, where there is one."""
+    average = averages.get("networks")
+    return network if average is None else average.average.module

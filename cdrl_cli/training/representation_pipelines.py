@@ -29,14 +29,16 @@ from cdrl_cli.preparation import prepare_clips, read_takes
 from cdrl_cli.representation.evidence import ARRAYS
 from cdrl_cli.training.appearance import make_appearance
 from cdrl_cli.training.ccrl import train_ccrl
-from cdrl_cli.training.cerl import read_wording, train_cerl
+from cdrl_cli.training.cerl import train_cerl
 from cdrl_cli.training.checkpoint import code_commit
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.evidence import EvidenceRecipe, fit_evidence, see
 from cdrl_cli.training.loop import open_device
 from cdrl_cli.training.pipelines import Made, RunOptions, Stages, no_stages
+from cdrl_cli.training.processes import open_processes
 from cdrl_cli.training.recipes import CcrlConfig, CerlConfig
 from cdrl_cli.training.split import find_clips, is_learned_from, is_validation
+from cdrl_cli.training.wording import read_wording
 
 
 def make_ccrl(
@@ -68,7 +70,7 @@ def make_ccrl(
         for clip in read_index(data)
         if is_learned_from(clip, recipe.data) or is_validation(clip, recipe.data)
     ]
-    with stages("listening to clips") as progress:
+    with stages("listening to clips") as progress, open_processes().first_before_others():
         prepared = prepare_clips(clips, load_models(core=True), cache, progress=progress)
         takes = list(
             read_takes(
@@ -91,7 +93,8 @@ def make_ccrl(
     models = ContentModels(
         result.content, result.speech, prior.name, result.identities, result.sentences
     )
-    write_content(output, models, facts=result.facts)
+    if open_processes().is_first:
+        write_content(output, models, facts=result.facts)
     summary = f"step {result.best_step} of {result.steps}, top-1 {result.score:.3f}"
     return Made(output, summary)
 
@@ -111,7 +114,7 @@ def make_cerl(
     open_device(options.device)
     models = load_models(recipe.data.weight_set, core=True)
     clips = find_clips(data, stills=recipe.data.stills)
-    with stages("preparing clips") as progress:
+    with stages("preparing clips") as progress, open_processes().first_before_others():
         prepared = prepare_clips(clips, models, cache, progress=progress)
         performances = read_performances(prepared)
     with stages("training") as progress:
@@ -125,7 +128,8 @@ def make_cerl(
             device=options.device,
             progress=progress,
         )
-    write_emotion(output, result.models, facts=result.facts)
+    if open_processes().is_first:
+        write_emotion(output, result.models, facts=result.facts)
     summary = f"step {result.best_step} of {result.steps}, accuracy {result.score:.3f}"
     return Made(output, summary)
 

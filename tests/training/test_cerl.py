@@ -16,9 +16,10 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.representation.cerl import EmotionConfig
 from cdrl_cli.representation.text_prior import make_phrases
-from cdrl_cli.training.cerl import Wording, accuracy, train_cerl
+from cdrl_cli.training.cerl import accuracy, train_cerl
 from cdrl_cli.training.config import DataConfig, ScheduleConfig
 from cdrl_cli.training.recipes import CerlConfig, EmotionSamplingConfig
+from cdrl_cli.training.wording import Wording
 
 PEOPLE = ("a", "b", "c", "J05")
 

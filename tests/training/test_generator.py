@@ -169,6 +169,7 @@ def test_likeness_costs_more_while_it_is_missed_and_less_while_it_is_not(faces, 
     task, _ = new_trainer(faces, tmp_path, steps=4)
     was = task.price.value
     values = losses_of(task.updates(1))
+    task.price.settle(np.mean)
     assert (task.price.value > was) == (values["alike"] < task.config.editing.alike)
     assert task.price.value != was
 

@@ -1,0 +1,77 @@
+"""Several processes learn what one learns, to rounding; also where they were cut in between."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cdrl_cli.training.log import read_log
+
+PROGRAM = Path(__file__).with_name("toy_run.py")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def launch(folder, *, processes, parts, until=None, check=True):
+    words = [sys.executable]
+    if processes > 1:
+        words += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+        words += ["--master-port", str(free_port())]
+    words += [PROGRAM, folder, str(parts), *([] if until is None else [str(until)])]
+    root = Path(__file__).parents[2]
+    paths = os.pathsep.join((str(root), str(root / "tests")))
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [str(word) for word in words],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def weights(folder, index=0):
+    kept = torch.load(folder / f"weights-{index}.pt", weights_only=True)
+    return {
+        f"{part}.{name}": value for part, state in kept.items() for name, value in state.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    launch(folder, processes=1, parts=2)
+    return folder
+
+
+def test_two_processes_learn_what_one_learns(alone, tmp_path):
+    launch(tmp_path, processes=2, parts=2)
+    for index in (0, 1):
+        for name, value in weights(tmp_path, index).items():
+            torch.testing.assert_close(value, weights(alone)[name], rtol=1e-5, atol=1e-6)
+    steps = [[row["step"] for row in read_log(one / "log.jsonl")] for one in (alone, tmp_path)]
+    assert steps[0] == steps[1]
+    assert "| processes | 2 |" in (tmp_path / "card.md").read_text()
+
+
+def test_one_process_goes_on_where_two_were_cut(alone, tmp_path):
+    launch(tmp_path, processes=2, parts=2, until=7)
+    launch(tmp_path, processes=1, parts=2)
+    for name, value in weights(tmp_path).items():
+        torch.testing.assert_close(value, weights(alone)[name], rtol=1e-5, atol=1e-6)
+
+
+def test_parts_that_cannot_be_shared_are_refused_by_all(tmp_path):
+    done = launch(tmp_path, processes=2, parts=3, check=False)
+    assert done.returncode != 0
+    assert "3 parts of a batch cannot be shared by 2 processes" in done.stderr
