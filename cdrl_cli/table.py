@@ -1,0 +1,226 @@
+"""Tables that people write by hand or by program: CSV with a header, or JSONL, read row by row."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
+from cdrl_cli.notation import parse_face
+from cdrl_cli.streams import is_pipe
+
+Columns = Mapping[str, Callable[[str], object]]
+"""Every column, and how its cells are read; a reader raises ValueError with what it wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row as it stands in the file."""
+
+    line: int
+    """Line of the file where it begins, from 1."""
+    cells: Mapping[str, object] = field(default_factory=dict)
+    problem: str | None = None
+    """Why it could not be read at all."""
+
+
+def read_table(
+    table: Path | TextIO, columns: Columns, required: Sequence[str] = ()
+) -> tuple[str, list[Record]]:
+    """The name of a table and its rows, as they stand there.
+
+    Args:
+        table: The file, or an open stream of text.
+        columns: What it may have.
+        required: What it must have.
+
+    Raises:
+        UsageError: If it is no such table, or has no rows.
+        UnreadableInputError: If the file cannot be read.
+    """
+    name, text = _read_text(table)
+    suffix = table.suffix.lower() if isinstance(table, Path) else ""
+    is_jsonl = suffix in (".jsonl", ".ndjson") or (
+        suffix != ".csv" and text.lstrip().startswith("{")
+    )
+    records = list(_read_jsonl(text) if is_jsonl else _read_csv(text, name, columns, required))
+    if not records:
+        raise UsageError(f"{name}: holds no rows")
+    return name, records
+
+
+def read_cells(
+    record: Record, columns: Columns, required: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[SpfemError]]:
+    """What the cells of a row say that are not empty, and all that is wrong with them."""
+    faults: list[SpfemError] = []
+    given: dict[str, Any] = {}
+    if unknown := [column for column in record.cells if column not in columns]:
+        faults.append(UsageError(_unknown(unknown)))
+    for column in record.cells.keys() & columns.keys():
+        try:
+            given[column] = _read_cell(column, record.cells[column], columns)
+        except SpfemError as error:
+            faults.append(error)
+    missing = [column for column in required if record.cells.get(column) in (None, "")]
+    faults.extend(UsageError(f"no {column}") for column in missing)
+    return {column: value for column, value in given.items() if value is not None}, faults
+
+
+def _read_text(table: Path | TextIO) -> tuple[str, str]:
+    name = str(table) if isinstance(table, Path) else "stdin"
+    try:
+        if isinstance(table, Path):
+            if is_pipe(table):  # opening it would wait for somebody who writes
+                raise UnreadableInputError(
+                    f"{name}: is a pipe, not a file", hint="spfem batch - reads standard input"
+                )
+            return name, table.read_bytes().decode("utf-8-sig")
+        return name, table.read().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name}: is not UTF-8 (byte {error.start})") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadableInputError(f"{name}: cannot be read ({reason})") from error
+
+
+def _read_csv(
+    text: str, name: str, columns: Columns, required: Sequence[str]
+) -> Iterator[Record]:
+    # Without this, a quote that is never closed swallows the rows after it without a word.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    begins = 1
+    try:
+        for cells in reader:
+            line, begins = begins, reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not header:
+                header = [cell.strip() for cell in cells]
+                _check_header(header, name, columns, required)
+            elif len(cells) != len(header):
+                problem = f"has {len(cells)} cells, the header has {len(header)}"
+                yield Record(line, problem=problem)
+            else:
+                yield Record(line, dict(zip(header, cells, strict=True)))
+    except csv.Error as error:
+        raise UsageError(f"{name}, line {begins}: is no CSV ({error})") from error
+
+
+def _check_header(
+    header: Sequence[str], name: str, columns: Columns, required: Sequence[str]
+) -> None:
+    if unknown := [column for column in header if column not in columns]:
+        raise UsageError(f"{name}: {_unknown(unknown)}", hint=f"columns: {', '.join(columns)}")
+    if len(set(header)) < len(header):
+        raise UsageError(f"{name}: a column appears twice")
+    if missing := [column for column in required if column not in header]:
+        raise UsageError(f"{name}: no column {' and '.join(missing)}")
+
+
+def _read_jsonl(text: str) -> Iterator[Record]:
+    # Not splitlines: U+2028 may stand in a JSON string.
+    for line, written in enumerate(text.split("\n"), start=1):
+        if not written.strip():
+            continue
+        try:
+            cells = json.loads(written, object_pairs_hook=_without_doubles)
+        except (ValueError, RecursionError) as error:
+            yield Record(line, problem=f"is no JSON ({error})")
+            continue
+        if isinstance(cells, dict):
+            yield Record(line, cells)
+        else:
+            yield Record(line, problem="is no JSON object")
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    cells = dict(pairs)
+    if len(cells) < len(pairs):
+        raise ValueError("a key appears twice")
+    return cells
+
+
+def _read_cell(column: str, cell: object, columns: Columns) -> Any:
+    """The value of a cell, or None if it is empty.
+
+    Raises:
+        UsageError: If it is of another kind.
+    """
+    if cell is None or cell == "":
+        return None
+    if not isinstance(cell, str | int | float):
+        raise UsageError(f"{column} is neither text nor a number: {json.dumps(cell)[:40]}")
+    if isinstance(cell, bool) and columns[column] is not read_switch:
+        raise UsageError(f"{column} cannot be {str(cell).lower()}")
+    try:
+        return columns[column](str(cell))
+    except UsageError as error:
+        raise UsageError(f"{column}: {error}", hint=error.hint) from error
+    except ValueError as error:
+        raise UsageError(f"{column}: {str(cell)[:40]!r} is not {error}") from error
+
+
+def read_name(cell: str) -> str:
+    """The name of a file."""
+    if "\0" in cell:
+        raise ValueError("a name: it holds a zero byte")
+    try:
+        os.fsencode(cell)
+    except UnicodeEncodeError as error:
+        raise ValueError("a name: it holds half a character") from error
+    return cell
+
+
+def read_word(cell: str) -> str:
+    """Text without the white space around it."""
+    return cell.strip()
+
+
+def read_number(cell: str) -> float:
+    """A number."""
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise ValueError("a number") from error
+
+
+def read_whole(cell: str) -> int:
+    """A whole number."""
+    try:
+        return int(cell)
+    except ValueError as error:
+        raise ValueError("a whole number") from error
+
+
+def read_stream(cell: str) -> int:
+    """The index of a stream of a file, from 0."""
+    number = read_whole(cell)
+    if number < 0:
+        raise ValueError("a stream's number")
+    return number
+
+
+def read_switch(cell: str) -> bool:
+    """Yes or no."""
+    match cell.strip().lower():
+        case "true" | "yes" | "1":
+            return True
+        case "false" | "no" | "0":
+            return False
+    raise ValueError("true or false")
+
+
+def read_face(cell: str) -> str | int:
+    """Whose face, as ``--face`` says it."""
+    return parse_face(cell.strip())
+
+
+def _unknown(columns: Iterable[str]) -> str:
+    names = ", ".join(repr(column[:40]) for column in columns)
+    return f"unknown column {names}"
