@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from cdrl_cli.checkpoints.models import Models, load_models
     from cdrl_cli.edit_options import EditOptions
-    from cdrl_cli.editing import EditResult, Progress, edit_video
+    from cdrl_cli.editing import EditedRow, EditResult, Progress, edit_video
     from cdrl_cli.embedding import ClipEmotion, EmotionAt, embed_clip
     from cdrl_cli.emotion import Emotion
     from cdrl_cli.errors import (
@@ -39,18 +39,22 @@ if TYPE_CHECKING:
         UsageError,
         WeightsError,
     )
+    from cdrl_cli.generator.adjust import Adjustment
     from cdrl_cli.inspection import FaceSpan, Inspection, inspect_video
     from cdrl_cli.media.credentials import SigningIdentity
     from cdrl_cli.media.frames import VideoInfo
     from cdrl_cli.media.reader import probe_video
+    from cdrl_cli.schedule import Schedule, ScheduleRow, read_schedule
 
 __all__ = [
+    "Adjustment",
     "BatchError",
     "BatchRow",
     "BatchSummary",
     "ClipEmotion",
     "EditOptions",
     "EditResult",
+    "EditedRow",
     "Emotion",
     "EmotionAt",
     "FaceSpan",
@@ -64,6 +68,8 @@ __all__ = [
     "Progress",
     "RowDefaults",
     "RowResult",
+    "Schedule",
+    "ScheduleRow",
     "SigningIdentity",
     "SpfemError",
     "UnreadableInputError",
@@ -76,6 +82,7 @@ __all__ = [
     "load_models",
     "probe_video",
     "read_manifest",
+    "read_schedule",
     "run_batch",
 ]
 
@@ -90,13 +97,15 @@ _HOMES = {
     },
     "cdrl_cli.checkpoints.models": {"Models", "load_models"},
     "cdrl_cli.edit_options": {"EditOptions"},
-    "cdrl_cli.editing": {"EditResult", "Progress", "edit_video"},
+    "cdrl_cli.editing": {"EditResult", "EditedRow", "Progress", "edit_video"},
     "cdrl_cli.embedding": {"ClipEmotion", "EmotionAt", "embed_clip"},
     "cdrl_cli.emotion": {"Emotion"},
+    "cdrl_cli.generator.adjust": {"Adjustment"},
     "cdrl_cli.inspection": {"FaceSpan", "Inspection", "inspect_video"},
     "cdrl_cli.media.credentials": {"SigningIdentity"},
     "cdrl_cli.media.frames": {"VideoInfo"},
     "cdrl_cli.media.reader": {"probe_video"},
+    "cdrl_cli.schedule": {"Schedule", "ScheduleRow", "read_schedule"},
 }
 
 

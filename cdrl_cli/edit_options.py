@@ -1,14 +1,14 @@
 """What an edit is asked for: the options of ``spfem edit``, checked as a whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 
-from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.selection import FaceChoice
-from cdrl_cli.generator.motion import MAX_INTENSITY
+from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media.credentials import SigningIdentity
+from cdrl_cli.schedule import Schedule, ScheduleRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,20 @@ class EditOptions:
     edit."""
     intensity: float = 1.0
     """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
+    target_emotion: float | None = None
+    """Likelihood, 0..1, that the emotion is to be read with from the edited face, by our own
+    reader: the intensity is found by measurement on some frames, and ``intensity`` says nothing."""
+    adjust: Adjustment = Adjustment()  # noqa: RUF009 - it is frozen
+    """Fine controls, added to the emotion or to none, at their own strength."""
+    neutralise: bool = False
+    """Take away first what the source's face shows itself."""
     face: FaceChoice = "largest"
+    who: Path | None = None
+    """Photo of the person to edit, wherever in the clip they are seen, instead of ``face``; needs
+    the optional weights ``identity``."""
+    schedule: Schedule | None = None
+    """Several rows instead of one: then all fields above and ``start`` and ``end`` say nothing and
+    must be left as they are."""
     start: Fraction | None = None
     """Seconds on the clip's clock where the edit begins; it is ramped in."""
     end: Fraction | None = None
@@ -55,46 +68,32 @@ class EditOptions:
     """Who signs what was done (C2PA), if anybody does; MP4 and QuickTime hold it."""
 
     def __post_init__(self) -> None:
-        if self.reference is None:
-            self._refuse_reference_options()
-        if self.emotion is not None:
-            label = Emotion.parse(self.emotion)
-            words = label.value if label else " ".join(self.emotion.split())
-            if not words:
-                raise UsageError(
-                    "the emotion is empty", hint=f"one of {', '.join(Emotion)}, or words"
-                )
-            object.__setattr__(self, "emotion", words)
-        if not 0 <= self.intensity <= MAX_INTENSITY:
-            raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
-        if self.reference_face < 1:
-            raise UsageError(f"the reference's face {self.reference_face} is not 1 or more")
-        _check_order("the start", self.start, "the end", self.end)
-        _check_order("the reference's start", self.reference_start, "its end", self.reference_end)
+        if self.schedule is None:
+            # A row checks itself, and knows labels by their common names.
+            object.__setattr__(self, "emotion", self._row().emotion)
+            return
+        given = [
+            name
+            for name, of_row in ((one.name, one.default) for one in fields(ScheduleRow))
+            if getattr(self, name, of_row) != of_row
+        ]
+        if given:
+            raise UsageError(
+                f"the schedule says what is shown and when: {', '.join(given)} beside it",
+                hint="say it in the rows of the schedule",
+            )
+
+    @property
+    def plan(self) -> Schedule:
+        """What is to be shown, by whom and when: the schedule, or one row of the fields here."""
+        return self.schedule or Schedule((self._row(),))
 
     @property
     def reference_files(self) -> tuple[Path, ...]:
-        """What the emotion is read from: the reference and its neutral picture, if they are."""
-        return tuple(one for one in (self.reference, self.reference_neutral) if one is not None)
+        """What is read beside the source: references, neutral pictures, photos of persons."""
+        return self.plan.files
 
-    def _refuse_reference_options(self) -> None:
-        """Refuse what only makes sense with a reference."""
-        if self.emotion is None:
-            raise UsageError("give the emotion by a reference, by a label or words, or by both")
-        if self.follow_reference:
-            raise UsageError("there is no reference to follow: the emotion is given in words")
-        given = {
-            "neutral face": self.reference_neutral is not None,
-            "face": self.reference_face != 1,
-            "start": self.reference_start is not None,
-            "end": self.reference_end is not None,
-            "typical strength": self.normalize,
-        }
-        for what in (what for what, is_given in given.items() if is_given):
-            raise UsageError(f"the reference's {what} is asked for, and there is no reference")
-
-
-def _check_order(one: str, start: Fraction | None, other: str, end: Fraction | None) -> None:
-    """Refuse a part of a clip that ends before it begins."""
-    if start is not None and end is not None and start >= end:
-        raise UsageError(f"{one}, {float(start):g} s, is not before {other}, {float(end):g} s")
+    def _row(self) -> ScheduleRow:
+        own = {one.name for one in fields(self)}
+        names = [one.name for one in fields(ScheduleRow) if one.name in own]
+        return ScheduleRow(**{name: getattr(self, name) for name in names})

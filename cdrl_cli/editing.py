@@ -8,24 +8,24 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
-import numpy as np
-
 from cdrl_cli import __version__
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import PolicyError
 from cdrl_cli.face.stream import open_faces
-from cdrl_cli.face_editor import FaceEditor
+from cdrl_cli.face_editor import Conditions, EditedRow, FaceEditor, mean_strength
 from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.media import VideoWriter, check_input, check_output
 from cdrl_cli.media.credentials import CredentialSigner, check_signable
 from cdrl_cli.prefetch import prefetch
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
+from cdrl_cli.schedule import Schedule, ScheduleRow
 
 __all__ = [
     "EditOptions",
     "EditResult",
+    "EditedRow",
     "Progress",
     "ProgressCallable",
     "edit_video",
@@ -60,18 +60,22 @@ class EditResult:
     faces: int
     """Different faces that were edited."""
     emotion: str | None
-    """Label or words that the emotion was asked for by; None where a reference alone was given."""
+    """Label or words that the emotion was asked for by; None where a reference alone was given, or
+    a schedule."""
     reading: Mapping[Emotion, float]
     """How likely what was asked for reads as each emotion, 0..1 and 1 in all; over a reference that
-    is followed the mean."""
+    is followed, and over the rows of a schedule, the mean."""
     strength: float
     """Length (L2) of the change of the coefficients that is asked for at intensity 1; strong actors
-    reach 0.6 to 1.3. Over a reference that is followed the mean."""
+    reach 0.6 to 1.3. Over a reference that is followed, and over a schedule, the mean."""
     reference_neutral: Literal["given", "estimated"] | None
-    """Where the neutral face of the reference's person comes from; None without a reference."""
+    """Where the neutral face of the reference's person comes from; None without a reference. Of
+    several references ``given`` where all are."""
     duration_s: float
     elapsed_s: float
     warnings: tuple[str, ...]
+    schedule: tuple[EditedRow, ...] = ()
+    """What each row of the schedule did; one row where none was given."""
 
 
 ProgressCallable = Callable[[Progress], None]
@@ -127,8 +131,8 @@ def edit_video(
         video = stream.video
         editor = FaceEditor(models, options, conditions, stream)
         # Numbers count a clip's faces from its beginning.
-        start = None if isinstance(options.face, int) else options.start
-        followed = stream.tracked(start=start, end=options.end)
+        start, end = options.plan.span
+        followed = stream.tracked(start=None if options.plan.names_numbers else start, end=end)
         # Three threads: one follows faces, one renders, this one encodes.
         with prefetch(followed) as tracked, prefetch(map(editor.edit, tracked)) as edited:
             for frame in edited:
@@ -137,7 +141,12 @@ def edit_video(
                     progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
         editor.check_found(source)
         writer.note_side_data(video.side_data)
-        warnings = (*_doubt(options, editor.reading), *video.warnings, *writer.warnings)
+        doubts = dict.fromkeys(
+            line
+            for row, done in zip(options.plan.rows, editor.rows, strict=True)
+            for line in _doubt(row, done.reading)
+        )
+        warnings = (*doubts, *editor.warnings, *video.warnings, *writer.warnings)
     return EditResult(
         output=output,
         frames=editor.frames,
@@ -146,68 +155,96 @@ def edit_video(
         faces=len(editor.numbers_edited),
         emotion=options.emotion,
         reading=editor.reading,
-        strength=float(np.mean([one.strength for one in conditions.conditions])),
-        reference_neutral=_neutral_source(options),
+        strength=mean_strength(conditions),
+        reference_neutral=_neutral_source(options.plan),
         duration_s=float(video.info.duration or 0),
         elapsed_s=perf_counter() - began,
         warnings=warnings,
+        schedule=editor.rows,
     )
 
 
-def read_conditions(options: EditOptions, models: Models) -> ConditionTrack:
-    """The emotion that some options ask for, by whatever they name it.
+def read_conditions(options: EditOptions, models: Models) -> Conditions:
+    """What each row of the plan asks for, by whatever it names it; None where it only adjusts.
 
     Raises:
-        NoFaceError: If the reference shows no face.
-        UnreadableInputError: If the reference cannot be decoded.
-        WeightsError: If it is named by words and the sentence encoder is missing.
+        NoFaceError: If a reference shows no face.
+        UnreadableInputError: If a reference cannot be decoded.
+        WeightsError: If an emotion is named by words and the sentence encoder is missing.
     """
-    if options.reference is not None:
-        reference = Reference(
-            options.reference,
-            neutral=options.reference_neutral,
-            face=options.reference_face,
-            start=options.reference_start,
-            end=options.reference_end,
-            follow=options.follow_reference,
-            named=options.emotion,
-            normalise=options.normalize,
-        )
-        return read_reference(reference, models)
-    assert options.emotion is not None  # EditOptions has checked it
-    return read_named_emotion(options.emotion, models)
+    # A schedule comes back to the same emotion or reference again and again.
+    read: dict[Reference | str, ConditionTrack] = {}
+
+    def once(key: Reference | str) -> ConditionTrack:
+        if key not in read:
+            read[key] = (
+                read_named_emotion(key, models)
+                if isinstance(key, str)
+                else read_reference(key, models)
+            )
+        return read[key]
+
+    asked = [_request(row) for row in options.plan.rows]
+    return tuple(None if one is None else once(one) for one in asked)
 
 
-def _neutral_source(options: EditOptions) -> Literal["given", "estimated"] | None:
-    if options.reference is None:
+def _request(row: ScheduleRow) -> Reference | str | None:
+    """What a row names its emotion by."""
+    if row.reference is None:
+        return row.emotion
+    return Reference(
+        row.reference,
+        neutral=row.reference_neutral,
+        face=row.reference_face,
+        start=row.reference_start,
+        end=row.reference_end,
+        follow=row.follow_reference,
+        named=row.emotion,
+        normalise=row.normalize,
+    )
+
+
+def _neutral_source(plan: Schedule) -> Literal["given", "estimated"] | None:
+    references = [row for row in plan.rows if row.reference is not None]
+    if not references:
         return None
-    return "estimated" if options.reference_neutral is None else "given"
+    is_estimated = any(row.reference_neutral is None for row in references)
+    return "estimated" if is_estimated else "given"
 
 
-def _doubt(options: EditOptions, reading: Mapping[Emotion, float]) -> Iterator[str]:
+def _doubt(row: ScheduleRow, reading: Mapping[Emotion, float] | None) -> Iterator[str]:
     """A warning where a reference shows hardly anything, or reads as two emotions alike."""
-    if options.reference is None or options.emotion is not None:
+    if row.reference is None or row.emotion is not None or reading is None:
         return
     (first, most), (second, less) = sorted(reading.items(), key=lambda one: -one[1])[:2]
     if first is Emotion.NEUTRAL:
         yield (
-            f"{options.reference}: reads as neutral ({most:.0%}): the edit is as slight as what it "
+            f"{row.reference}: reads as neutral ({most:.0%}): the edit is as slight as what it "
             "shows; --normalize strengthens it, --emotion beside --ref says what it is"
         )
     elif most - less < DOUBT:
         yield (
-            f"{options.reference}: reads as {first} ({most:.0%}) or {second} ({less:.0%}); "
+            f"{row.reference}: reads as {first} ({most:.0%}) or {second} ({less:.0%}); "
             f"--emotion {first} or --emotion {second} beside --ref settles it"
         )
 
 
 def _mark(options: EditOptions) -> str:
     """What the output says of itself: that, with what and how it was edited, not with whom."""
-    what = options.emotion if options.reference is None else "as in a reference"
-    return (
-        f"AI-edited: facial expression changed with spfem {__version__} "
-        f"(emotion: {what}, intensity: {options.intensity:g})"
-    )
+    what = "; ".join(dict.fromkeys(map(_describe_row, options.plan.rows)))
+    return f"AI-edited: facial expression changed with spfem {__version__} ({what})"
+
+
+def _describe_row(row: ScheduleRow) -> str:
+    said = []
+    if row.names_emotion:
+        what = row.emotion if row.reference is None else "as in a reference"
+        said += [f"emotion: {what}", f"intensity: {row.intensity:g}"]
+    if row.adjust:
+        said.append(f"adjusted: {row.adjust}")
+    if row.neutralise:
+        said.append("own emotion taken away")
+    return ", ".join(said)
 
 
 def _find_signer(

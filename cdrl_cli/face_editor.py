@@ -1,6 +1,8 @@
 """Edits the chosen faces of successive frames: what is rendered, and pasted, frame by frame."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,39 +13,86 @@ from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.alignment import FaceCrop
+from cdrl_cli.face.blendshapes import CEILINGS, SHARES
 from cdrl_cli.face.compositing import paste_face
-from cdrl_cli.face.selection import FaceSelector, editability
+from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability
 from cdrl_cli.face.stream import FaceStream, Sighting
-from cdrl_cli.face.tracking import RAMP_S, TrackedFace, TrackedFrame
+from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.fitting import FittedChange
-from cdrl_cli.generator.motion import Window, spare_blinks
+from cdrl_cli.generator.motion import MAX_SHIFT, Window, bound_change, spare_blinks
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.representation.evidence import Evidence
+from cdrl_cli.schedule import ActiveRow, ScheduleRow, Whose
 
-__all__ = ["FaceEditor", "average_reading", "range_weight"]
+__all__ = ["Conditions", "EditedRow", "FaceEditor", "average_reading", "mean_strength"]
+
+Conditions = tuple[ConditionTrack | None, ...]
+"""What each row of a schedule asks for; None where it only adjusts."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditedRow:
+    """What a row of the schedule did; an edit without a schedule has one row."""
+
+    start: Fraction | None
+    """Seconds on the clip's clock; None from the beginning."""
+    end: Fraction | None
+    """Seconds on the clip's clock; None to the end."""
+    face: FaceChoice | None
+    """Whose face; None where a photo says who."""
+    emotion: str | None
+    """Label or words; None where a reference alone was given, or nothing but adjustments."""
+    intensity: float
+    """As asked for, or as it was found for a target."""
+    reading: Mapping[Emotion, float] | None
+    """How likely what was asked for reads as each emotion; None where it only adjusts."""
+    strength: float
+    """Length (L2) of the change of the coefficients that is asked for at intensity 1."""
+    edited_frames: int
+    """Frames in which it changed at least one face."""
 
 
 class FaceEditor:
-    """Edits the chosen faces of successive frames, and counts."""
+    """Edits the chosen faces of successive frames, and counts.
+
+    Args:
+        models: What renders.
+        options: What to do.
+        conditions: What each row of its plan asks for.
+        stream: The open clip.
+    """
 
     def __init__(
-        self, models: Models, options: EditOptions, conditions: ConditionTrack, stream: FaceStream
+        self, models: Models, options: EditOptions, conditions: Conditions, stream: FaceStream
     ) -> None:
         self._models = models
-        self._options = options
-        self._conditions = conditions
+        self._plan = options.plan
+        self._rows = [
+            _RowEditor(row, conditions=track, models=models, stream=stream)
+            for row, track in zip(self._plan.rows, conditions, strict=True)
+        ]
         self._stream = stream
-        self._selector = FaceSelector(options.face)
-        self._strongest = max(conditions.conditions, key=lambda one: one.strength)
-        self._known: dict[int, _KnownFace] = {}
+        self._selectors = {choice: _selector(choice) for choice in self._plan.choices}
         self.reading = average_reading(conditions)
-        self._began_s = None if options.start is None else float(options.start)
+        self._began_s: float | None = None
         self._last_s = 0.0
         self.frames = 0
         self.edited_frames = 0
         self.numbers_seen: set[int] = set()
         self.numbers_edited: set[int] = set()
+
+    @property
+    def rows(self) -> tuple[EditedRow, ...]:
+        """What each row has done so far."""
+        return tuple(row.summary() for row in self._rows)
+
+    @property
+    def warnings(self) -> Iterator[str]:
+        """Rows of a longer schedule that met no face, a line each."""
+        for place, row in enumerate(self._rows):
+            if not row.edited_frames and row.asks and len(self._rows) > 1:
+                yield f"{self._plan.describe(place)}: no face of {row.row.whose} could be edited"
 
     def edit(self, tracked: TrackedFrame) -> VideoFrame:
         """The frame with its chosen faces edited; the frame itself where there is none."""
@@ -53,56 +102,77 @@ class FaceEditor:
         time_s = self._last_s = float(frame.time)
         if self._began_s is None:
             self._began_s = time_s
-        condition = self._conditions.at(time_s - self._began_s)
-        in_range = range_weight(time_s, self._options)
-        for face in self._selector.choose(tracked) if in_range else ():
-            frame = self._edit_face(frame, face, condition, face.presence * in_range)
+        taken: set[int] = set()
+        touched: set[int] = set()
+        for choice, selector in self._selectors.items():
+            active = self._plan.at(choice, time_s)
+            for face in selector.choose(tracked) if active else ():
+                if face.number not in taken:
+                    taken.add(face.number)
+                    frame = self._edit_face(frame, face, active, touched)
         self.edited_frames += frame is not tracked.frame
+        for place in touched:
+            self._rows[place].edited_frames += 1
         return frame
 
     def _edit_face(
-        self, frame: VideoFrame, tracked: TrackedFace, condition: Condition, weight: float
+        self,
+        frame: VideoFrame,
+        tracked: TrackedFace,
+        active: Sequence[ActiveRow],
+        touched: set[int],
     ) -> VideoFrame:
-        face, models = tracked.face, self._models
-        intensity = self._options.intensity * weight * editability(self._stream.locate(face))
-        if intensity == 0:
+        """Edit a face by the rows that count for it; notes those that changed it."""
+        face = tracked.face
+        able = editability(self._stream.locate(face))
+        weights = [one.weight * tracked.presence * able for one in active]
+        counted = [
+            (one, weight)
+            for one, weight in zip(active, weights, strict=True)
+            if weight > 0 and self._rows[one.index].asks
+        ]
+        if not counted:
             return frame
-        crop = self._stream.crop(Sighting(frame, face))
-        known = self._know(tracked, crop)
-        window = Window(tracked.offsets_s, tracked.expressions, known.rest)
-        expression = models.motion(face.expression, window, condition, intensity=intensity)
         self.numbers_edited.add(tracked.number)
+        crop = self._stream.crop(Sighting(frame, face))
+        window = Window(tracked.offsets_s, tracked.expressions)
         eyes = window.eyes(face.expression)
-        if known.fitted is not None:
-            expression = expression + intensity * spare_blinks(known.fitted.at(condition), eyes)
-        rendering = models.renderer(crop, expression, intensity * condition.likelihood, eyes)
-        return paste_face(frame, crop, rendering)
-
-    def _know(self, tracked: TrackedFace, crop: FaceCrop) -> "_KnownFace":
-        """What is found out about a face when it is first edited."""
-        if tracked.number not in self._known:
-            self._known[tracked.number] = (
-                _meet(tracked, crop, self._strongest, self._models, self._stream)
-                if self._strongest.observed
-                else _KnownFace()
+        assert self._began_s is not None  # a frame has been seen
+        asked = [
+            self._rows[one.index].ask(
+                tracked, crop, window, eyes, weight=weight, since_s=self._began_s, frame=frame
             )
-        return self._known[tracked.number]
+            for one, weight in counted
+        ]
+        touched.update(one.index for one, _ in counted)
+        if len(asked) == 1 and counted[0][0].share == 1:
+            expression, likelihood = asked[0]
+        else:
+            # Each row's change by its share: one that asks for nothing leaves the rest as it is.
+            shares = [one.share for one, _ in counted]
+            pairs = list(zip(shares, asked, strict=True))
+            shift = sum((share * (one[0] - face.expression) for share, one in pairs), np.zeros(1))
+            expression = face.expression + shift
+            likelihood = sum((share * one[1] for share, one in pairs), np.zeros(1))
+        rendering = self._models.renderer(crop, expression, likelihood, eyes)
+        return paste_face(frame, crop, rendering)
 
     def check_found(self, source: Path) -> None:
         """Refuse an edit that changed nothing although it was asked to.
 
         Raises:
-            NoFaceError: If no face was edited at an intensity above 0.
+            NoFaceError: If no face was edited by any row that asks for a change.
         """
-        if self.numbers_edited or (self._options.intensity == 0 and self.numbers_seen):
+        if self.numbers_edited or (self.numbers_seen and not any(row.asks for row in self._rows)):
             return
-        start = self._options.start
-        if start is not None and self._last_s <= start:
+        rows = self._plan.rows
+        starts = [row.start for row in rows if row.start is not None]
+        if len(starts) == len(rows) and self._last_s <= min(starts):
             raise NoFaceError(
                 f"{source}: its last frame is at {self._last_s:g} s, and the edit was to start at "
-                f"{float(start):g} s"
+                f"{float(min(starts)):g} s"
             )
-        limited = self._options.start is not None or self._options.end is not None
+        limited = any(row.start is not None or row.end is not None for row in rows)
         if not self.numbers_seen:
             looked_at = "the time asked for" if limited else f"any of its {self.frames} frames"
             raise NoFaceError(
@@ -110,9 +180,11 @@ class FaceEditor:
                 hint="the face must be at least an eighth of the picture and turned to the camera",
             )
         seen = ", ".join(map(str, sorted(self.numbers_seen)))
-        if isinstance(self._options.face, int) and self._options.face not in self.numbers_seen:
+        numbers = [row.face for row in rows if isinstance(row.face, int)]
+        if len(numbers) == len(rows) and not self.numbers_seen.intersection(numbers):
+            which = " or ".join(map(str, dict.fromkeys(numbers)))
             raise NoFaceError(
-                f"{source}: no face has the number {self._options.face}; there are {seen}",
+                f"{source}: no face has the number {which}; there are {seen}",
                 hint=f"spfem probe {source} shows which is which",
             )
         where = " in the time asked for" if limited else ""
@@ -122,20 +194,137 @@ class FaceEditor:
         )
 
 
+class _RowEditor:
+    """What one row asks of each face that it is shown on."""
+
+    def __init__(
+        self,
+        row: ScheduleRow,
+        *,
+        conditions: ConditionTrack | None,
+        models: Models,
+        stream: FaceStream,
+    ) -> None:
+        self.row = row
+        self._conditions = conditions
+        self._strongest = (
+            max(conditions.conditions, key=lambda one: one.strength) if conditions else None
+        )
+        self._models = models
+        self._stream = stream
+        self._known: dict[int, _KnownFace] = {}
+        self.edited_frames = 0
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for any change."""
+        row = self.row
+        return (
+            (self._conditions is not None and row.intensity > 0)
+            or bool(row.adjust)
+            or (row.neutralise)
+        )
+
+    def summary(self) -> EditedRow:
+        """What it has done so far."""
+        row, track = self.row, self._conditions
+        return EditedRow(
+            start=row.start,
+            end=row.end,
+            face=row.face if row.who is None else None,
+            emotion=row.emotion,
+            intensity=row.intensity,
+            reading=average_reading((track,)) if track else None,
+            strength=mean_strength((track,)),
+            edited_frames=self.edited_frames,
+        )
+
+    def ask(
+        self,
+        tracked: TrackedFace,
+        crop: FaceCrop,
+        window: Window,
+        eyes: Float[np.ndarray, " 2"],
+        *,
+        weight: float,
+        since_s: float,
+        frame: VideoFrame,
+    ) -> tuple[Float[np.ndarray, " 52"], Float[np.ndarray, " 7"]]:
+        """The coefficients that a face should have, and how much of each emotion is asked for.
+
+        Args:
+            tracked: The face.
+            crop: It, aligned.
+            window: What it showed around now.
+            eyes: How open they are.
+            weight: Factor of all that the row asks for, 0..1.
+            since_s: Time of the clip's first frame, seconds.
+            frame: The frame.
+        """
+        row, seen = self.row, tracked.face.expression
+        known = self._know(tracked, crop)
+        window = replace(window, rest=known.rest if self._shows_observed else None)
+        base = seen
+        if row.neutralise:
+            own = weight * known.own(window)
+            base = np.clip(seen - own, 0.0, CEILINGS)
+            window = replace(window, expressions=window.expressions - own)
+        expression, likelihood = base, np.zeros(len(Emotion))
+        intensity = weight * row.intensity
+        if self._conditions is not None and intensity > 0:
+            began_s = since_s if row.start is None else float(row.start)
+            condition = self._conditions.at(float(frame.time) - began_s)
+            expression = self._models.motion(base, window, condition, intensity=intensity)
+            if known.fitted is not None:
+                fitted = spare_blinks(known.fitted.at(condition), eyes)
+                expression = expression + intensity * fitted
+            likelihood = intensity * condition.likelihood
+        if row.adjust or row.neutralise:
+            # Together they are bounded as an emotion is.
+            change = expression - seen + weight * spare_blinks(row.adjust.change, eyes)
+            bounded = bound_change(change, MAX_SHIFT * max(1.0, row.intensity))
+            expression = np.clip(seen + bounded, 0.0, CEILINGS)
+        return expression, likelihood
+
+    @property
+    def _shows_observed(self) -> bool:
+        return self._strongest is not None and self._strongest.observed > 0
+
+    def _know(self, tracked: TrackedFace, crop: FaceCrop) -> "_KnownFace":
+        """What is found out about a face when it is first edited."""
+        if tracked.number not in self._known:
+            self._known[tracked.number] = (
+                _meet(tracked, crop, self._strongest, self._models, self._stream)
+                if self._shows_observed or self.row.neutralise
+                else _KnownFace()
+            )
+        return self._known[tracked.number]
+
+
 @dataclass(frozen=True, slots=True)
 class _KnownFace:
-    """What is found out about a face, to show a reference's change on it."""
+    """What is found out about a face, to show a reference's change on it, or to calm it first."""
 
     rest: Float[np.ndarray, " 52"] | None = None
     """Coefficients above which its own emotion begins; None leaves what is usual."""
+    calm: Float[np.ndarray, " 52"] | None = None
+    """Coefficients below which it shows something too."""
     fitted: FittedChange | None = None
     """How this face is made to show the change; None where a name asks."""
+
+    def own(self, window: Window) -> Float[np.ndarray, " 52"]:
+        """The face's own emotion: what its last seconds show beyond how it rests."""
+        assert self.rest is not None
+        assert self.calm is not None
+        usual = window.expressions.mean(axis=0)
+        own: Float[np.ndarray, " 52"] = SHARES * (usual - np.clip(usual, self.calm, self.rest))
+        return own
 
 
 def _meet(
     tracked: TrackedFace,
     crop: FaceCrop,
-    condition: Condition,
+    condition: Condition | None,
     models: Models,
     stream: FaceStream,
 ) -> _KnownFace:
@@ -143,19 +332,28 @@ def _meet(
     shape = stream.locate(tracked.face).inverse().apply(tracked.face.landmarks_xyz.astype(float))
     usual = tracked.expressions.mean(axis=0, dtype=float)
     neutral = models.evidence.estimate_neutral(Evidence(usual, shape, None))
-    rest = neutral + models.neutral.high - models.neutral.mean
+    spread = models.neutral.high - models.neutral.mean
+    rest = neutral + spread
+    if condition is None or not condition.observed:
+        return _KnownFace(rest, neutral - spread)
     own = np.maximum(tracked.face.expression - rest, 0.0)
-    return _KnownFace(rest, models.fitter.fit(crop, condition.difference, own=own))
+    fitted = models.fitter.fit(crop, condition.difference, own=own)
+    return _KnownFace(rest, neutral - spread, fitted)
 
 
-def average_reading(conditions: ConditionTrack) -> dict[Emotion, float]:
-    """How likely each emotion is over a track."""
-    shares = np.mean([one.reading for one in conditions.conditions], axis=0)
+def _selector(choice: Whose) -> FaceSelector:
+    assert not isinstance(choice, Path)
+    return FaceSelector(choice)
+
+
+def average_reading(conditions: Conditions) -> dict[Emotion, float]:
+    """How likely each emotion is over what all rows ask for; neutral where they only adjust."""
+    asked = [one.reading for track in conditions if track for one in track.conditions]
+    shares = np.mean(asked, axis=0) if asked else np.eye(len(Emotion))[Emotion.NEUTRAL.class_index]
     return dict(zip(Emotion, shares.tolist(), strict=True))
 
 
-def range_weight(time_s: float, options: EditOptions) -> float:
-    """0..1: ramps in after the start asked for and out before the end."""
-    since = RAMP_S if options.start is None else time_s - float(options.start)
-    until = RAMP_S if options.end is None else float(options.end) - time_s
-    return min(max(min(since, until) / RAMP_S, 0.0), 1.0)
+def mean_strength(conditions: Conditions) -> float:
+    """Length of the change asked for at intensity 1, over the moments of all rows in the mean."""
+    strengths = [one.strength for track in conditions if track for one in track.conditions]
+    return float(np.mean(strengths)) if strengths else 0.0

@@ -70,3 +70,15 @@ def read_pictures(path: Path, count: int):
     with av.open(path) as container:
         frames = container.decode(video=0)
         return [next(frames).to_ndarray(format="rgb24") for _ in range(count)]
+
+
+def write_pictures(path: Path, pictures, *, rate: int = 25) -> None:
+    """A clip of RGB pictures, lossless but for the rounding of its colours."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("ffv1", rate=rate)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv444p"
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))

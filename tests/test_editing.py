@@ -2,6 +2,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from c2pa import Reader
@@ -20,11 +21,14 @@ from cdrl_cli.editing import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
-from cdrl_cli.face.tracking import RAMP_S
-from cdrl_cli.face_editor import average_reading, range_weight
+from cdrl_cli.face.blendshapes import channels
+from cdrl_cli.face.stream import open_faces
+from cdrl_cli.face_editor import average_reading
+from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media.credentials import SigningIdentity
 from cdrl_cli.reference import Reference, read_reference
-from pictures import read_pictures
+from cdrl_cli.schedule import Schedule, ScheduleRow
+from pictures import read_pictures, write_pictures
 
 SECONDS = st.fractions(0, 60, max_denominator=1000)
 
@@ -134,35 +138,6 @@ def test_the_start_is_before_the_end(start, end):
             EditOptions(emotion="happy", start=start, end=end)
 
 
-@given(st.floats(-5, 100))
-def test_without_a_range_the_edit_is_there_throughout(time_s):
-    assert range_weight(time_s, EditOptions(emotion="happy")) == 1.0
-
-
-@given(SECONDS, st.floats(-1, 61), st.floats(0, 1))
-def test_the_edit_is_ramped_in_after_the_start(start, time_s, later_s):
-    options = EditOptions(emotion="happy", start=start)
-    now, later = (range_weight(t, options) for t in (time_s, time_s + later_s))
-    assert 0 <= now <= later <= 1
-    if time_s <= start:
-        assert now == 0
-    if time_s >= start + RAMP_S + 1e-6:
-        assert now == 1
-    assert later - now <= later_s / RAMP_S + 1e-9
-
-
-@given(SECONDS, st.floats(-1, 61))
-def test_out_is_the_mirror_image_of_in(end, before_s):
-    out = range_weight(float(end) - before_s, EditOptions(emotion="happy", end=end))
-    into = range_weight(before_s, EditOptions(emotion="happy", start=Fraction(0)))
-    assert out == pytest.approx(into, abs=1e-6)
-
-
-def test_a_range_too_short_for_its_ramps_stays_below_full():
-    options = EditOptions(emotion="happy", start=Fraction(1), end=Fraction(11, 10))
-    assert range_weight(1.05, options) == pytest.approx(0.25)
-
-
 def test_the_mark_says_what_was_done_and_not_with_whom():
     mark = _mark(EditOptions(reference=Path("secret/jane.mp4"), intensity=0.5))
     assert mark.startswith("AI-edited")
@@ -183,7 +158,7 @@ def test_a_file_is_itself_by_every_name(tmp_path):
 @pytest.mark.weights
 def test_what_is_read_from_a_reference_adds_up(models, clips):
     reference = Reference(clips / "grief.mp4", follow=True)
-    reading = average_reading(read_reference(reference, models))
+    reading = average_reading((read_reference(reference, models),))
     assert list(reading) == list(Emotion)
     assert sum(reading.values()) == pytest.approx(1)
 
@@ -191,23 +166,23 @@ def test_what_is_read_from_a_reference_adds_up(models, clips):
 def test_a_reference_that_reads_as_neutral_is_doubted():
     calm = dict.fromkeys(Emotion, 0.05) | {Emotion.NEUTRAL: 0.7}
     glad = dict.fromkeys(Emotion, 0.05) | {Emotion.HAPPY: 0.7}
-    (line,) = _doubt(EditOptions(reference=Path("calm.mp4")), calm)
+    (line,) = _doubt(ScheduleRow(reference=Path("calm.mp4")), calm)
     assert line.startswith("calm.mp4: reads as neutral (70%)")
     assert "--normalize" in line
-    assert not list(_doubt(EditOptions(reference=Path("glad.mp4")), glad))
-    assert not list(_doubt(EditOptions(emotion="neutral"), calm))
-    assert not list(_doubt(EditOptions(reference=Path("calm.mp4"), emotion="sad"), calm))
+    assert not list(_doubt(ScheduleRow(reference=Path("glad.mp4")), glad))
+    assert not list(_doubt(ScheduleRow(emotion="neutral"), calm))
+    assert not list(_doubt(ScheduleRow(reference=Path("calm.mp4"), emotion="sad"), calm))
 
 
 @pytest.mark.parametrize(("sad", "doubted"), [(0.35, True), (0.15, False)])
 def test_two_readings_within_twenty_points_are_both_named(sad, doubted):
     reading = dict.fromkeys(Emotion, 0.02) | {Emotion.ANGRY: 0.45, Emotion.SAD: sad}
-    lines = list(_doubt(EditOptions(reference=Path("hm.mp4")), reading))
+    lines = list(_doubt(ScheduleRow(reference=Path("hm.mp4")), reading))
     assert len(lines) == doubted
     for line in lines:
         assert "reads as angry (45%) or sad (35%)" in line
         assert "--emotion angry or --emotion sad beside --ref" in line
-    assert not list(_doubt(EditOptions(reference=Path("hm.mp4"), emotion="sad"), reading))
+    assert not list(_doubt(ScheduleRow(reference=Path("hm.mp4"), emotion="sad"), reading))
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +270,82 @@ def test_by_label_there_is_no_neutral_face_of_a_reference(edited):
     result, _ = edited(emotion="sad")
     assert result.reference_neutral is None
     assert 0.3 < result.strength < 1.3
+
+
+@pytest.fixture(scope="module")
+def pair(clips, tmp_path_factory):
+    """Six frames of the laughing woman, face 1 and on the right, beside the calm man, face 2."""
+    path = tmp_path_factory.mktemp("pair") / "pair.mkv"
+    his = read_pictures(clips / "single_face.mp4", 1)[0]
+    hers = read_pictures(clips / "joy.mp4", 1)[0]
+    small = [cv2.resize(one, (480, 270), interpolation=cv2.INTER_AREA) for one in (his, hers)]
+    write_pictures(path, [np.hstack(small)] * 6)
+    return path
+
+
+@pytest.mark.weights
+def test_several_people_show_several_emotions_in_one_pass(models, pair, tmp_path):
+    row = {
+        "hers": ScheduleRow(emotion="sad", face=1),
+        "his first": ScheduleRow(emotion="happy", face=2, end=Fraction(3, 25)),
+        "his then": ScheduleRow(emotion="angry", face=2, start=Fraction(3, 25), fade=Fraction(1)),
+    }
+
+    def edit(*names):
+        options = EditOptions(
+            schedule=Schedule(tuple(row[name] for name in names)), codec="ffv1", overwrite=True
+        )
+        result = edit_video(pair, tmp_path / "out.mkv", options, models=models)
+        return result, _rgb(tmp_path / "out.mkv") - _rgb(pair)
+
+    result, all_of_it = edit(*row)
+    assert (result.faces, result.edited_frames) == (2, 6)
+    assert [one.edited_frames for one in result.schedule] == [6, 6, 2]
+    assert not result.warnings
+    # Each face is edited as it is alone: the left half is his, the right hers.
+    _, hers = edit("hers")
+    np.testing.assert_array_equal(all_of_it[:, :, 480:], hers[:, :, 480:])
+    assert not hers[:, :, :480].any()
+    _, his = edit("his first", "his then")
+    np.testing.assert_array_equal(all_of_it[:, :, :480], his[:, :, :480])
+
+
+@pytest.mark.weights
+def test_rows_that_met_nobody_are_named(models, pair, tmp_path):
+    rows = (ScheduleRow(emotion="sad", face=1), ScheduleRow(emotion="sad", face=7))
+    options = EditOptions(schedule=Schedule(rows))
+    result = edit_video(pair, tmp_path / "out.mkv", options, models=models)
+    assert result.warnings == ("row 2: no face of 7 could be edited",)
+
+
+@pytest.mark.weights
+def test_an_adjustment_needs_no_emotion_and_is_added_to_one(edited):
+    alone, moved = edited(adjust=Adjustment.parse("brows=.6"))
+    assert (alone.emotion, alone.strength) == (None, 0)
+    assert alone.edited_frames == alone.frames
+    _, sad = edited(emotion="sad")
+    _, both = edited(emotion="sad", adjust=Adjustment.parse("brows=.6"))
+    assert np.abs(moved).mean() > 0
+    assert np.abs(both - sad).mean() > 0.3 * np.abs(moved).mean()
+    _, same = edited(emotion="sad", adjust=Adjustment.parse("brows=0"))
+    np.testing.assert_array_equal(same, sad)
+
+
+@pytest.mark.weights
+def test_a_laugh_is_taken_away_first(models, pair, tmp_path):
+    """Read from the pixels that come out: she smiles less, and he, who is calm, hardly changes."""
+    options = EditOptions(neutralise=True, face="all", codec="ffv1")
+    edit_video(pair, tmp_path / "out.mkv", options, models=models)
+    smiles = []
+    for path in (pair, tmp_path / "out.mkv"):
+        with open_faces(path, models) as stream:
+            _, faces = next(iter(stream.sampled(step_s=Fraction(1), length_s=1)))
+            smiles.append([face.expression[channels("mouthSmile")].mean() for face in faces])
+    (hers, his), (hers_after, his_after) = smiles
+    assert hers_after < 0.7 * hers
+    assert abs(his_after - his) < 0.1
+    changed = np.abs(_rgb(tmp_path / "out.mkv") - _rgb(pair)).mean(axis=(0, 1, 3))
+    assert changed[:480].sum() < changed[480:].sum()
 
 
 def test_an_edit_comes_out_the_same_each_time(models, clips, tmp_path):

@@ -6,12 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from cdrl_cli.edit_options import EditOptions
-from cdrl_cli.errors import SpfemError, UsageError
-from cdrl_cli.media import check_encoding
-from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
-from cdrl_cli.notation import parse_face, parse_time
-from cdrl_cli.table import (
+from cdrl_cli.columns import (
     Columns,
     Record,
     read_cells,
@@ -24,6 +19,13 @@ from cdrl_cli.table import (
     read_whole,
     read_word,
 )
+from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.errors import SpfemError, UsageError
+from cdrl_cli.generator.adjust import Adjustment
+from cdrl_cli.media import check_encoding
+from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
+from cdrl_cli.notation import parse_face, parse_time
+from cdrl_cli.schedule import read_schedule
 from cdrl_cli.weight_set import WeightSet
 
 
@@ -143,7 +145,8 @@ class _Checker:
 
     def _note(self, record: Record, error: SpfemError) -> None:
         hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-        self.problems.append((record.line, f"{error}{hint}"))
+        told = error.details or (f"{error}{hint}",)
+        self.problems += [(record.line, text) for text in told]
 
     def check_together(self, rows: Sequence[BatchRow]) -> None:
         """Two rows must not write one file, and none may write what another reads."""
@@ -171,7 +174,16 @@ class _Checker:
             return self._folder / given[key] if key in given else None
 
         face = value("face")
+        shown_by: dict[str, Any] = {
+            "intensity": value("intensity"),
+            "adjust": given.get("adjust", Adjustment()),
+            "neutralise": given.get("neutralise", False),
+            "face": parse_face(face) if isinstance(face, str) else face,
+        }
+        schedule = file("schedule")
         options = EditOptions(
+            **({} if schedule else shown_by),
+            schedule=read_schedule(schedule, **shown_by) if schedule else None,
             reference=file("ref"),
             emotion=given.get("emotion"),
             follow_reference=given.get("follow_ref", False),
@@ -180,8 +192,6 @@ class _Checker:
             reference_start=given.get("ref_start"),
             reference_end=given.get("ref_end"),
             normalize=given.get("normalize", False),
-            intensity=value("intensity"),
-            face=parse_face(face) if isinstance(face, str) else face,
             start=given.get("start"),
             end=given.get("end"),
             video_stream=given.get("video_stream"),
@@ -217,6 +227,9 @@ _COLUMNS: Final[Columns] = {
     "normalize": read_switch,
     "output": read_name,
     "intensity": read_number,
+    "adjust": Adjustment.parse,
+    "neutralise": read_switch,
+    "schedule": read_name,
     "face": read_face,
     "start": parse_time,
     "end": parse_time,

@@ -57,8 +57,8 @@ class RowResult:
     result: EditResult | None
     """Where the status is ``ok``."""
     input_digest: str | None
-    """Of size and time of the source, the reference and its neutral picture; None if one is not
-    there."""
+    """Of size and time of the source and of all that is read beside it (references, neutral
+    pictures, photos of persons); None if one is not there."""
     options_digest: str
     """Of everything else that the row asks for."""
 
@@ -89,8 +89,12 @@ def options_digest(row: BatchRow) -> str:
     """What tells that a row asks for something else than it did."""
     options = replace(row.options, overwrite=False)  # says nothing of the result
     # Fractions as they are: as decimal numbers two of them may look alike.
-    times = (options.start, options.end, options.reference_start, options.reference_end)
-    return _digest([plain(options), [str(time) for time in times], row.weight_set])
+    times = [
+        str(time)
+        for one in options.plan.rows
+        for time in (one.start, one.end, one.reference_start, one.reference_end, one.fade)
+    ]
+    return _digest([plain(options), times, row.weight_set])
 
 
 def _digest(facts: object) -> str:

@@ -191,7 +191,7 @@ def check_roles(rows: Sequence[BatchRow], results: Path, manifest: Path | None) 
         signing = row.options.signing
         for path, role in (
             (row.source, f"the source of row {row.number}"),
-            (row.options.reference, f"the reference of row {row.number}"),
+            *((path, f"read by row {row.number}") for path in row.options.reference_files),
             (signing.certificates if signing else None, "the certificates"),
             (signing.key if signing else None, "the key"),
         ):
@@ -245,7 +245,7 @@ def _plan(row: BatchRow, past: Past) -> PlannedRow:
 
 def _problem(row: BatchRow) -> SpfemError | None:
     """What the disk says against a row, without opening its source."""
-    inputs = [path for path in (row.source, row.options.reference) if path is not None]
+    inputs = [row.source, *row.options.reference_files]
     try:
         for path in inputs:
             check_input(path)

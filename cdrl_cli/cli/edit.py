@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from cdrl_cli.cli.console import print_json, say
 from cdrl_cli.cli.options import (
+    Adjust,
     C2paCert,
     C2paKey,
     C2paTsa,
@@ -18,10 +19,12 @@ from cdrl_cli.cli.options import (
     FaceName,
     Intensity,
     Json,
+    Neutralise,
     Overwrite,
     Preset,
     ProgressMode,
     Quiet,
+    ScheduleFile,
     Source,
     VideoStream,
     Weights,
@@ -49,12 +52,15 @@ Examples:
   spfem edit talk.mp4 --ref angry.mp4 --ref-neutral calm.jpg -o out.mp4
   spfem edit talk.mp4 --ref film.mp4 --ref-start 1:05 --ref-end 1:08 --ref-face 2 -o out.mp4
   spfem edit talk.mp4 --ref wide-eyed.mp4 --emotion fear --normalize -o out.mp4
+  spfem edit two.mp4 --schedule who-when.csv -o out.mp4
+  spfem edit talk.mp4 -e happy --neutralise --adjust smile=+.2,inner-brows=.3 -o out.mp4
+  spfem edit talk.mp4 --adjust eyes=+.4 -o out.mp4
   spfem edit talk.mp4 -r joy.mov -o out.mkv --codec ffv1 --json --quiet
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
-strength, reference_neutral, duration_s, elapsed_s, warnings; or {"error": {"code", "message",
-"hint"}}.
+strength, reference_neutral, duration_s, elapsed_s, warnings, schedule; or {"error": {"code",
+"message", "hint"}}.
 """
 
 
@@ -133,6 +139,9 @@ def edit(
         ),
     ] = False,
     intensity: Intensity = 1.0,
+    adjust: Adjust = None,
+    neutralise: Neutralise = False,
+    schedule: ScheduleFile = None,
     face: FaceName = "largest",
     start: Annotated[
         Fraction | None,
@@ -178,8 +187,18 @@ def edit(
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.edit_options import EditOptions
     from cdrl_cli.editing import edit_video
+    from cdrl_cli.generator.adjust import Adjustment
+    from cdrl_cli.schedule import read_schedule
 
+    shown_by: dict[str, Any] = {
+        "intensity": intensity,
+        "adjust": Adjustment.parse(adjust) if adjust is not None else Adjustment(),
+        "neutralise": neutralise,
+        "face": faces,
+    }
     options = EditOptions(
+        **({} if schedule else shown_by),
+        schedule=read_schedule(schedule, **shown_by) if schedule else None,
         reference=reference,
         emotion=emotion,
         follow_reference=follow_reference,
@@ -188,8 +207,6 @@ def edit(
         reference_start=reference_start,
         reference_end=reference_end,
         normalize=normalize,
-        intensity=intensity,
-        face=faces,
         start=start,
         end=end,
         video_stream=video_stream,
@@ -222,7 +239,7 @@ def edit(
             f"edited {result.edited_frames} of {result.frames} frames "
             f"in {result.elapsed_s:.1f} s ({rate:.1f} fps): {result.output}"
         )
-        if Emotion.parse(emotion or "") is None:  # a label is what it says
+        if (reference or emotion) and Emotion.parse(emotion or "") is None:  # a label says it
             say(f"{reference or emotion} reads as {_name_likeliest(result.reading)}")
     if json:
         print_json(result)

@@ -77,6 +77,39 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only warnings and errors; no progress, no summary.")
 ]
 
+ScheduleFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--schedule",
+        metavar="FILE",
+        help="CSV or JSONL: who shows what, and when. Columns: start, end, face, emotion, ref, "
+        "intensity, fade and more; --intensity, --face, --adjust and --neutralise hold for rows "
+        "that do not say otherwise.",
+        show_default=False,
+    ),
+]
+
+Adjust = Annotated[
+    str | None,
+    typer.Option(
+        "--adjust",
+        metavar="CONTROLS",
+        help="Fine controls such as smile=+.3,brows=-.2, with an emotion or alone; spfem adjust "
+        "lists them.",
+        show_default=False,
+    ),
+]
+
+Neutralise = Annotated[
+    bool,
+    typer.Option(
+        "--neutralise",
+        "--neutralize",
+        help="Take away first what the face shows itself.",
+        show_default=False,
+    ),
+]
+
 # An option with an envvar may be set in the configuration file too, by its name in Python.
 
 Intensity = Annotated[

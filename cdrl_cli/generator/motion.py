@@ -149,7 +149,7 @@ class DifferenceMotion:
         own = np.maximum(window.expressions.mean(axis=0) - self._neutral.high, 0.0)
         added = intensity * condition.difference
         removed = min(intensity, 1.0) * SHARES * own
-        shift = _bound(added - removed, MAX_SHIFT * max(1.0, intensity))
+        shift = bound_change(added - removed, MAX_SHIFT * max(1.0, intensity))
         return np.clip(expression + spare_blinks(shift, window.eyes(expression)), 0.0, CEILINGS)
 
 
@@ -230,7 +230,8 @@ def spare_blinks(
     return spared
 
 
-def _bound(shift: Float[np.ndarray, " 52"], longest: float) -> Float[np.ndarray, " 52"]:
+def bound_change(shift: Float[np.ndarray, " 52"], longest: float) -> Float[np.ndarray, " 52"]:
+    """A change of the coefficients, shortened to a length (L2) where it is longer."""
     length = float(np.linalg.norm(shift))
     return shift if length <= longest else shift * (longest / length)
 

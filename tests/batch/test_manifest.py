@@ -178,3 +178,33 @@ def test_no_row_writes_the_neutral_picture_of_another(tmp_path):
         rows_of({}, {"ref_neutral": "c.mp4", "output": "d.mp4"}, folder=tmp_path)
     (detail,) = caught.value.details
     assert "c.mp4, which line 2 reads" in detail
+
+
+def test_a_row_may_have_a_schedule_and_what_holds_for_its_rows(tmp_path):
+    (tmp_path / "when.csv").write_text("face,emotion\n1,joy\n")
+    manifest = tmp_path / "rows.csv"
+    manifest.write_text(
+        "source,output,schedule,adjust,neutralise,emotion\n"
+        "a.mp4,b.mp4,when.csv,smile=.2,yes,\n"
+        "a.mp4,c.mp4,,smile=.2,,\n"
+    )
+    first, second = read_manifest(manifest)
+    (row,) = first.options.plan.rows
+    assert (row.emotion, row.face, str(row.adjust), row.neutralise) == (
+        "happy",
+        1,
+        "smile=+0.2",
+        True,
+    )
+    assert second.options.adjust == row.adjust
+    assert options_digest(first) != options_digest(second)
+
+
+def test_what_is_wrong_with_a_schedule_is_told_with_the_row(tmp_path):
+    (tmp_path / "when.csv").write_text("face,emotion\n1,\n")
+    manifest = tmp_path / "rows.csv"
+    manifest.write_text("source,output,schedule\na.mp4,b.mp4,when.csv\n")
+    with pytest.raises(UsageError) as caught:
+        read_manifest(manifest)
+    (line,) = caught.value.details
+    assert line.startswith(f"{manifest}, line 2: {tmp_path / 'when.csv'}, line 2: give the emotion")

@@ -194,6 +194,7 @@ def test_json_is_exactly_one_object_on_stdout(edits, capsys):
         "duration_s": 0.12,
         "elapsed_s": 0.5,
         "warnings": ["1 frame could not be decoded"],
+        "schedule": [],
     }
     assert out.count("\n") == 1
     assert "edited 2 of 3" in err
@@ -202,3 +203,36 @@ def test_json_is_exactly_one_object_on_stdout(edits, capsys):
 def test_a_file_name_is_no_markup(edits, capsys):
     assert run(["edit", "talk.mp4", "-e", "sad", "-o", "out[red].mp4"]) == 0
     assert "out[red].mp4\n" in capsys.readouterr().err
+
+
+def test_a_schedule_arrives_with_what_holds_for_its_rows(edits, tmp_path):
+    table = tmp_path / "who-when.csv"
+    table.write_text("face,emotion,adjust\n1,joy,\n2,sad,brows=.1\n")
+    words = ["--intensity", ".5", "--adjust", "smile=-.2", "--neutralize"]
+    assert run(["edit", "two.mp4", "--schedule", str(table), "-o", "out.mp4", *words]) == 0
+    (call,) = edits
+    first, second = call.options.plan.rows
+    assert (first.emotion, first.face, first.intensity) == ("happy", 1, 0.5)
+    assert (str(first.adjust), str(second.adjust)) == ("smile=-0.2", "brows=+0.1")
+    assert first.neutralise
+
+
+def test_an_adjustment_alone_is_an_edit_and_says_no_reading(edits, capsys):
+    words = ["edit", "talk.mp4", "--adjust", "smile=+.3,brows-left=-.2", "-o", "out.mp4"]
+    assert run(words) == 0
+    assert edits[0].options.adjust.amounts == (("smile", 0.3), ("brows-left", -0.2))
+    assert "reads as" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--adjust", "grin=.3"], "there is no control 'grin'"),
+        (["--schedule", "FOLDER/when.csv"], "the schedule says what is shown and when: reference"),
+    ],
+)
+def test_what_cannot_be_steered_is_named(edits, capsys, tmp_path, words, told):
+    (tmp_path / "when.csv").write_text("emotion\nsad\n")
+    assert run([*REQUIRED, *(word.replace("FOLDER", str(tmp_path)) for word in words)]) == 2
+    assert not edits
+    assert told in capsys.readouterr().err

@@ -88,9 +88,7 @@ def _read_text(table: Path | TextIO) -> tuple[str, str]:
         raise UnreadableInputError(f"{name}: cannot be read ({reason})") from error
 
 
-def _read_csv(
-    text: str, name: str, columns: Columns, required: Sequence[str]
-) -> Iterator[Record]:
+def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -> Iterator[Record]:
     # Without this, a quote that is never closed swallows the rows after it without a word.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []

@@ -1,0 +1,382 @@
+"""What is to be shown, by whom and when: rows, each for one stretch of a clip.
+
+An edit with one emotion is a schedule of one row, so that there is one way to edit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from cdrl_cli.columns import (
+    Columns,
+    Record,
+    read_cells,
+    read_face,
+    read_name,
+    read_number,
+    read_switch,
+    read_table,
+    read_whole,
+    read_word,
+)
+from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import SpfemError, UsageError
+from cdrl_cli.face.selection import FaceChoice
+from cdrl_cli.face.tracking import RAMP_S
+from cdrl_cli.generator.adjust import Adjustment
+from cdrl_cli.generator.motion import MAX_INTENSITY
+from cdrl_cli.notation import parse_time
+
+DEFAULT_FADE: Final = Fraction(str(RAMP_S))
+"""Time over which a row comes in, and goes where no other follows, seconds."""
+
+MAX_FADE: Final = 60
+"""Longest such time that a row may ask for, seconds."""
+
+
+Whose = FaceChoice | Path
+"""The faces that a row means: by size or number, or by a photo of the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRow:
+    """What one choice of faces is to show over one stretch of a clip."""
+
+    emotion: str | None = None
+    """A label of :class:`~cdrl_cli.emotion.Emotion`, or any words for an emotion. Beside
+    ``reference`` it says what that shows."""
+    reference: Path | None = None
+    """Clip or image that shows the emotion."""
+    follow_reference: bool = False
+    """The emotion varies as over the reference, which plays alongside from the row's start."""
+    reference_neutral: Path | None = None
+    """Another clip or image of the reference's person, neutral; None estimates that face."""
+    reference_face: int = 1
+    """Which of the reference's faces, from 1, by size."""
+    reference_start: Fraction | None = None
+    """Seconds on the reference's clock from which on it is read."""
+    reference_end: Fraction | None = None
+    """Seconds on the reference's clock up to which it is read."""
+    normalize: bool = False
+    """Bring a reference to the typical strength of its emotion."""
+    intensity: float = 1.0
+    """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
+    adjust: Adjustment = Adjustment()  # noqa: RUF009 - it is frozen
+    """Fine controls, added to the emotion at their own strength."""
+    neutralise: bool = False
+    """Take away first what the source's face shows itself."""
+    face: FaceChoice = "largest"
+    """Whose face, where ``who`` is not given."""
+    who: Path | None = None
+    """Photo of the person who is meant, wherever in the clip they are seen."""
+    target_emotion: float | None = None
+    """Likelihood, 0..1, that the emotion is to be read with from the edited face: the intensity is
+    then found by measurement."""
+    start: Fraction | None = None
+    """Seconds on the clip's clock; None from the beginning."""
+    end: Fraction | None = None
+    """Seconds on the clip's clock; None to the end."""
+    fade: Fraction | None = None
+    """Seconds over which the row comes in: from nothing, or from the row that ends where it starts;
+    and over which it goes, where none follows. None is :data:`DEFAULT_FADE`."""
+    line: int | None = None
+    """Line of the file that it was read from, from 1."""
+
+    def __post_init__(self) -> None:
+        if self.reference is None:
+            self._refuse_reference_options()
+        if self.emotion is not None:
+            label = Emotion.parse(self.emotion)
+            words = label.value if label else " ".join(self.emotion.split())
+            if not words:
+                raise UsageError(
+                    "the emotion is empty", hint=f"one of {', '.join(Emotion)}, or words"
+                )
+            object.__setattr__(self, "emotion", words)
+        if not 0 <= self.intensity <= MAX_INTENSITY:
+            raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
+        if self.reference_face < 1:
+            raise UsageError(f"the reference's face {self.reference_face} is not 1 or more")
+        if self.fade is not None and not 0 < self.fade <= MAX_FADE:
+            raise UsageError(f"the fade, {float(self.fade):g} s, is not within 0..{MAX_FADE} s")
+        if self.who is not None and self.face != "largest":
+            raise UsageError("give either a number of a face or a photo of who it is, not both")
+        self._check_target()
+        _check_order("the start", self.start, "the end", self.end)
+        _check_order("the reference's start", self.reference_start, "its end", self.reference_end)
+
+    @property
+    def names_emotion(self) -> bool:
+        """Whether it asks for an emotion, and not only for adjustments."""
+        return self.emotion is not None or self.reference is not None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it reads from the disk."""
+        named = (self.reference, self.reference_neutral, self.who)
+        return tuple(one for one in named if one is not None)
+
+    @property
+    def whose(self) -> Whose:
+        """The faces that are meant."""
+        return self.face if self.who is None else self.who
+
+    @property
+    def fade_s(self) -> float:
+        """Seconds over which it comes and goes."""
+        return float(DEFAULT_FADE if self.fade is None else self.fade)
+
+    def _check_target(self) -> None:
+        target = self.target_emotion
+        if target is None:
+            return
+        if not 0 < target < 1:
+            raise UsageError(f"the target, {target:g}, is not between 0 and 1")
+        if not self.names_emotion:
+            raise UsageError("there is a target for an emotion, and no emotion")
+
+    def _refuse_reference_options(self) -> None:
+        """Refuse what only makes sense with a reference."""
+        if self.follow_reference:
+            raise UsageError("there is no reference to follow: the emotion is given in words")
+        given = {
+            "neutral face": self.reference_neutral is not None,
+            "face": self.reference_face != 1,
+            "start": self.reference_start is not None,
+            "end": self.reference_end is not None,
+            "typical strength": self.normalize,
+        }
+        for what in (what for what, is_given in given.items() if is_given):
+            raise UsageError(f"the reference's {what} is asked for, and there is no reference")
+        if self.emotion is None and not self.adjust and not self.neutralise:
+            raise UsageError(
+                "give the emotion by a reference, by a label or words, or by both; or an adjustment"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRow:
+    """How far a row counts at a moment."""
+
+    index: int
+    """Place of the row in its schedule."""
+    share: float
+    """Of the change that is shown, 0..1; the shares of one moment add up to 1."""
+    weight: float
+    """Factor of its intensity, 0..1."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Rows that do not contradict each other."""
+
+    rows: tuple[ScheduleRow, ...]
+    """In any order."""
+
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise UsageError("the schedule holds no rows")
+        for same in self.choices.values():
+            for before, after in pairwise(same):
+                self._refuse_overlap(before, after)
+
+    @cached_property
+    def choices(self) -> dict[Whose, tuple[int, ...]]:
+        """Places of the rows of each choice of faces, by their time.
+
+        In the order in which they count where two mean one face: a number or a photo before
+        ``largest``, and that before ``all``.
+        """
+
+        def rank(place: int) -> tuple[int, str, float]:
+            row = self.rows[place]
+            order = {"largest": 1, "all": 2}.get(str(row.whose), 0)
+            return order, str(row.whose), _start_s(row)
+
+        ordered = sorted(range(len(self.rows)), key=rank)
+        return {face: tuple(of) for face, of in groupby(ordered, lambda i: self.rows[i].whose)}
+
+    def at(self, choice: Whose, time_s: float) -> tuple[ActiveRow, ...]:
+        """The rows of a choice of faces that count at a moment: none, one, or two that cross-fade.
+
+        Args:
+            choice: Whose faces.
+            time_s: Seconds on the clip's clock.
+        """
+        places = self.choices[choice]
+        for order, place in enumerate(places):
+            row = self.rows[place]
+            if not _start_s(row) <= time_s <= _end_s(row):
+                continue
+            after = self._touching(places, order)
+            if after is not None and time_s == _end_s(row):
+                continue
+            leaving = 1.0 if after is not None else _share(_end_s(row) - time_s, self._fade(place))
+            if self._touching(places, order - 1) is None:
+                weight = min(self._arriving(places, order, time_s), leaving)
+                return (ActiveRow(place, 1.0, weight),) if weight > 0 else ()
+            share = _share(time_s - _start_s(row), self._fade(place))
+            active = []
+            if share < 1:
+                weight = leaving * self._arriving(places, order - 1, time_s)
+                active.append(ActiveRow(places[order - 1], 1 - share, weight))
+            if share > 0:
+                active.append(ActiveRow(place, share, leaving))
+            return tuple(active)
+        return ()
+
+    def _arriving(self, places: tuple[int, ...], order: int, time_s: float) -> float:
+        """0..1: how far a row has come in from nothing; 1 where it follows another."""
+        if self._touching(places, order - 1) is not None:
+            return 1.0
+        row = self.rows[places[order]]
+        return _share(time_s - _start_s(row), row.fade_s)
+
+    @property
+    def span(self) -> tuple[Fraction | None, Fraction | None]:
+        """Where it begins and ends, seconds; None where it does at the clip's own ends."""
+        starts = [row.start for row in self.rows if row.start is not None]
+        ends = [row.end for row in self.rows if row.end is not None]
+        whole = len(self.rows)
+        return (
+            min(starts) if len(starts) == whole else None,
+            max(ends) if len(ends) == whole else None,
+        )
+
+    @property
+    def names_numbers(self) -> bool:
+        """Whether a row means a face by its number, which counts from the clip's beginning."""
+        return any(isinstance(row.face, int) for row in self.rows)
+
+    def describe(self, place: int) -> str:
+        """How messages name a row."""
+        line = self.rows[place].line
+        return f"row {place + 1}" + (f" (line {line})" if line is not None else "")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What its rows read from the disk."""
+        return tuple(path for row in self.rows for path in row.files)
+
+    def _fade(self, place: int) -> float:
+        """Seconds of a row's fades: no longer than itself where it follows another at once."""
+        row = self.rows[place]
+        return min(row.fade_s, _end_s(row) - _start_s(row))
+
+    def _touching(self, places: tuple[int, ...], order: int) -> int | None:
+        """The row that begins where the one at a place in the order ends; None if none does."""
+        if not 0 <= order < len(places) - 1:
+            return None
+        before, after = (self.rows[place] for place in places[order : order + 2])
+        return places[order + 1] if before.end is not None and before.end == after.start else None
+
+    def _refuse_overlap(self, before: int, after: int) -> None:
+        one, other = self.rows[before], self.rows[after]
+        if other.start is not None and one.end is not None and other.start >= one.end:
+            return
+        ends = "never ends" if one.end is None else f"ends at {float(one.end):g} s"
+        begins = "at the beginning" if other.start is None else f"at {float(other.start):g} s"
+        raise UsageError(
+            f"{self.describe(after)} begins {begins}, and {self.describe(before)} for the same "
+            f"face ({one.whose}) {ends}"
+        )
+
+
+SCHEDULE_COLUMNS: Final[Columns] = {
+    "start": parse_time,
+    "end": parse_time,
+    "face": read_face,
+    "emotion": read_word,
+    "ref": read_name,
+    "ref_neutral": read_name,
+    "ref_face": read_whole,
+    "ref_start": parse_time,
+    "ref_end": parse_time,
+    "follow_ref": read_switch,
+    "normalize": read_switch,
+    "intensity": read_number,
+    "who": read_name,
+    "target_emotion": read_number,
+    "adjust": Adjustment.parse,
+    "neutralise": read_switch,
+    "fade": parse_time,
+}
+"""Every column of a schedule, and how its cells are read."""
+
+FIELDS: Final[Mapping[str, str]] = {
+    "ref": "reference",
+    "ref_neutral": "reference_neutral",
+    "ref_face": "reference_face",
+    "ref_start": "reference_start",
+    "ref_end": "reference_end",
+    "follow_ref": "follow_reference",
+}
+"""Fields of :class:`ScheduleRow` by the columns that are called otherwise."""
+
+_FILES: Final = ("ref", "ref_neutral", "who")
+
+
+def read_schedule(path: Path, **defaults: Any) -> Schedule:
+    """Read a schedule from a CSV file with a header, or from a JSONL file.
+
+    Columns are :data:`SCHEDULE_COLUMNS`; an empty cell is as none. Files are named relative to the
+    schedule.
+
+    Args:
+        path: The file.
+        defaults: Fields of :class:`ScheduleRow` for rows that do not say otherwise.
+
+    Raises:
+        UsageError: If anything is wrong with any row; :attr:`~SpfemError.details` names them all.
+        UnreadableInputError: If the file cannot be read.
+    """
+    name, records = read_table(path, SCHEDULE_COLUMNS)
+    rows: list[ScheduleRow] = []
+    problems: list[str] = []
+    for record in records:
+        try:
+            rows.append(_row(record, path.parent, defaults))
+        except SpfemError as error:
+            told = error.details or (str(error) + (f" ({error.hint})" if error.hint else ""),)
+            problems += [f"{name}, line {record.line}: {text}" for text in told]
+    if problems:
+        raise UsageError(f"{name}: some rows are wrong", details=problems)
+    try:
+        return Schedule(tuple(rows))
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}", hint=error.hint) from error
+
+
+def _row(record: Record, folder: Path, defaults: Mapping[str, Any]) -> ScheduleRow:
+    if record.problem is not None:
+        raise UsageError(record.problem)
+    given, faults = read_cells(record, SCHEDULE_COLUMNS)
+    if faults:
+        raise UsageError("wrong cells", details=map(str, faults))
+    for column in _FILES:
+        if column in given:
+            given[column] = folder / given[column]
+    fields = {FIELDS.get(column, column): value for column, value in given.items()}
+    return ScheduleRow(**{**defaults, **fields}, line=record.line)
+
+
+def _start_s(row: ScheduleRow) -> float:
+    return float("-inf") if row.start is None else float(row.start)
+
+
+def _end_s(row: ScheduleRow) -> float:
+    return float("inf") if row.end is None else float(row.end)
+
+
+def _share(passed_s: float, whole_s: float) -> float:
+    return min(max(passed_s / whole_s, 0.0), 1.0)
+
+
+def _check_order(one: str, start: Fraction | None, other: str, end: Fraction | None) -> None:
+    """Refuse a part of a clip that ends before it begins."""
+    if start is not None and end is not None and start >= end:
+        raise UsageError(f"{one}, {float(start):g} s, is not before {other}, {float(end):g} s")
