@@ -19,7 +19,7 @@ from jaxtyping import Float
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, UsageError, WeightsError
-from cdrl_cli.face.blendshapes import SHARES
+from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES, channels
 from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import find_expressive
@@ -46,6 +46,12 @@ OBSERVED_SHARE = 0.5
 """Share of a reference's edit that shows its own change, 0..1. In the rest the motion editor shows
 what it has learned of the emotion that is read, at that share: coefficients hardly know sadness,
 fear and a wrinkled nose. The own change is shown in full, whatever the share."""
+
+LEAST_OBSERVED = 0.1
+"""The same where nearly all of the own change contradicts what the reference reads as."""
+
+IS_SMILE = np.isin(np.arange(COEFFICIENTS), channels("mouthSmile"))
+"""Whether a channel pulls a corner of the mouth up and out."""
 
 MAX_NORMALISING = 3.0
 """Largest factor by which ``normalise`` strengthens a weak reference: beyond it noise is shown."""
@@ -246,13 +252,21 @@ def _settle(condition: Condition, models: Models) -> Condition:
 
     A grieving mouth, pressed wide, is read as a smile by the coefficients; pixels and shape know
     better. What points against the typical change of the emotion is taken back, as surely as that
-    emotion is told from the next likely one.
+    emotion is told from the next likely one. So are smiles, as far as joy is not read: bared teeth
+    pass for one, and an edit, which leaves the lips to speech, would show the smile without the
+    teeth. What is taken back is left to what the motion editor has learned of the emotion.
     """
     typical = models.differences[int(condition.likelihood.argmax())]
     most, second = np.sort(condition.likelihood)[[-1, -2]]
-    surely = float(condition.likelihood.sum() * most / max(most + second, 1e-9))
+    felt = float(condition.likelihood.sum())
+    surely = felt * float(most / max(most + second, 1e-9))
     kept = np.where(typical * condition.difference < 0, 1 - surely, 1.0)
-    return replace(condition, difference=kept * condition.difference)
+    joy = float(condition.likelihood[Emotion.HAPPY.class_index]) / max(felt, 1e-9)
+    smiling = (condition.difference > 0) & IS_SMILE
+    kept = np.where(smiling, np.minimum(kept, min(1.0, 2 * joy)), kept)
+    settled = replace(condition, difference=kept * condition.difference)
+    left = settled.strength / condition.strength if condition.strength else 1.0
+    return replace(settled, observed=max(OBSERVED_SHARE * left, LEAST_OBSERVED))
 
 
 def _normalise(condition: Condition, models: Models) -> Condition:

@@ -8,7 +8,7 @@ from PIL import Image
 from cdrl_cli.editing import EditOptions, edit_video
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, UnreadableInputError, UsageError
-from cdrl_cli.face.blendshapes import SHARES
+from cdrl_cli.face.blendshapes import SHARES, channels
 from cdrl_cli.reference import (
     FOLLOW_STEP_S,
     MAX_NORMALISING,
@@ -59,8 +59,20 @@ def test_a_reference_asks_for_its_own_change(models, clips):
     agrees = typical * own >= 0
     np.testing.assert_allclose(asked.difference[agrees], own[agrees], atol=1e-5)
     assert (np.abs(asked.difference) <= np.abs(own) + 1e-6).all()
-    assert asked.observed == OBSERVED_SHARE
+    left = np.linalg.norm(asked.difference) / np.linalg.norm(own)
+    assert asked.observed == pytest.approx(OBSERVED_SHARE * left, abs=1e-5)
     assert asked.strength > 0.3
+
+
+def test_bared_teeth_are_no_smile(models, clips):
+    """Where the word says that it is no joy, no corner of the mouth is pulled up."""
+    smiles = channels("mouthSmile")
+    joyful, angry = (
+        read(models, clips / "joy.mp4", named=named).difference for named in (None, "angry")
+    )
+    assert (joyful[smiles] > 0.3).all()
+    assert (angry[smiles] < 0.1).all()
+    assert read(models, clips / "joy.mp4", named="angry").observed < OBSERVED_SHARE / 2
 
 
 def test_a_neutral_picture_is_what_the_change_is_measured_from(models, clips, pictures):

@@ -6,7 +6,7 @@ last network is asked how it would read this face, moved. Its answer is linear i
 nearly enough: with :math:`A` the change that each channel's movement makes to the reading,
 
 .. math:: q = \arg\min_q \lVert W (A q - \Delta) \rVert^2
-          + \lambda \lVert q - w \odot \Delta \rVert^2
+          + \lVert \sqrt{\lambda} \odot (q - w \odot \Delta) \rVert^2
 
 is the request that comes nearest to the change :math:`\Delta` asked for, and is not far from what
 would be asked of an average face.
@@ -29,6 +29,10 @@ EDITED = np.flatnonzero(SHARES > 0)
 
 STAY_CLOSE = 0.1
 r"""Weight :math:`\lambda` of staying close to what would be asked of an average face."""
+
+STAY_CLOSE_SPEECH = 10.0
+"""The same for channels that speech and emotion share: correcting them would part lips that
+speech keeps shut."""
 
 SPEECH_WEIGHT = 0.3
 """Weight of leaving the channels of speech, gaze and blinks as they are, against 1 for the change
@@ -102,6 +106,7 @@ class ChangeFitter:
         )
         weights = np.where(SHARES > 0, 1.0, SPEECH_WEIGHT)
         identity = np.eye(len(EDITED))
+        close = np.where(SHARES[EDITED] < 1, STAY_CLOSE_SPEECH, STAY_CLOSE)
         calm = np.zeros(len(EDITED)) if own is None else -(SHARES * own)[EDITED]
         (rest,) = self._answer(crop, moves, calm[None])
         # What a channel has no room for is not asked for: a laughing mouth would be torn.
@@ -115,7 +120,7 @@ class ChangeFitter:
             slope = (np.stack(moved) - middle) / STEP * weights
             missing = weights * (asked - (middle - rest)) + slope.T @ around
             request = np.linalg.solve(
-                slope @ slope.T + STAY_CLOSE * identity, slope @ missing + STAY_CLOSE * usual
+                slope @ slope.T + np.diag(close), slope @ missing + close * usual
             )
             request = around = usual + _hold(request - usual, usual, flat)
         (shown,) = self._answer(crop, moves, (calm + request)[None]) - rest
