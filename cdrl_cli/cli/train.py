@@ -354,4 +354,5 @@ def _stages(quiet: bool) -> "Stages":
 
 def _say(made: "Made", *, quiet: bool) -> None:
     if not quiet:
-        say(f"{made.output}: {made.summary}")
+        for line in made.summary.splitlines():
+            say(f"{made.output}: {line}")
