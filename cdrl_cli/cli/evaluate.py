@@ -120,6 +120,14 @@ def edits(
             "of everybody, clips and photos."
         ),
     ] = "protocol",
+    given_neutral: Annotated[
+        bool,
+        typer.Option(
+            "--given-neutral",
+            help="Give each edit by reference a neutral picture of its person, where there is one, "
+            "as --ref-neutral does; else that face is estimated.",
+        ),
+    ] = False,
     core: Annotated[
         bool, typer.Option(help="Measure the row of the core, without learned parts, too.")
     ] = True,
@@ -185,6 +193,7 @@ def edits(
             askings=askings,
             intensity=intensity,
             references=references,
+            given_neutral=given_neutral,
             protocol=read_protocol(protocol),
             progress=progress,
         )

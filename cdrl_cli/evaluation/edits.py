@@ -61,6 +61,7 @@ def evaluate_edits(
     askings: Sequence[Asking],
     intensity: float = 1.0,
     references: ReferenceChoice = "protocol",
+    given_neutral: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Edit the validation clips once a row, and measure.
@@ -75,6 +76,8 @@ def evaluate_edits(
         askings: By reference, by label.
         intensity: Of every edit.
         references: Whose are shown.
+        given_neutral: Edits by reference are given a neutral picture of its person, where there is
+            one; else they estimate that face.
         progress: Called with (clips done, clips in all).
 
     Raises:
@@ -94,6 +97,8 @@ def evaluate_edits(
     bench = Bench.load(
         clips, cache, protocol, photos=photos, references=[task.reference for task in tasks]
     )
+    if given_neutral:
+        tasks = [_give_neutral(task, bench.references) for task in tasks]
     total, done = len(acted) + len(tasks) * len(rows), 0
 
     def step() -> None:
@@ -304,6 +309,13 @@ class Bench:
             likeness = seen @ heard.T
         own = torch.eye(len(likeness), dtype=torch.bool)
         return float(likeness[own].mean() - likeness[~own].mean())
+
+
+def _give_neutral(task: Task, references: ReferenceReader) -> Task:
+    """The task with a neutral picture of its reference's person, if it is by reference."""
+    if task.asking == "label":
+        return task
+    return replace(task, neutral=next(iter(references.neutral_clips(task.reference)), None))
 
 
 def _at_same_times(

@@ -31,6 +31,9 @@ class Task:
     """Somebody else's clip of that emotion; for people to compare with where a label asks."""
     target: Clip | None
     """The same person's real take of this sentence with this emotion; None if there is none."""
+    neutral: Clip | None = None
+    """A neutral clip or photo of the reference's person that the edit is given; None where it
+    estimates that face."""
 
     @property
     def name(self) -> str:
@@ -38,6 +41,8 @@ class Task:
         asked = f"by-{self.asking}"
         if self.asking == "reference":
             asked += f"-{self.reference.path.parent.name}-{self.reference.path.stem}"
+        if self.neutral is not None:
+            asked += f"-from-{self.neutral.path.stem}"
         return f"{self.source.identity}-{self.source.path.stem}-{self.emotion}-{asked}"
 
 

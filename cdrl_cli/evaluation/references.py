@@ -68,11 +68,15 @@ class ReferenceReader:
         Those of the same data set where there are some, because a picture of another size reads a
         little differently; None where the person has none.
         """
-        known = [one for one in self._neutrals[reference.identity] if one.path != reference.path]
-        alike = [one for one in known if one.dataset == reference.dataset] or known
+        alike = self.neutral_clips(reference)
         if not alike:
             return None
         return np.mean([self.expressions(one).mean(axis=0) for one in alike], axis=0)
+
+    def neutral_clips(self, reference: Clip) -> list[Clip]:
+        """The person's neutral clips or photos: of the reference's data set, if there are some."""
+        known = [one for one in self._neutrals[reference.identity] if one.path != reference.path]
+        return [one for one in known if one.dataset == reference.dataset] or known
 
     def expressions(self, clip: Clip) -> Float32[np.ndarray, "frames 52"]:
         """Coefficients of the largest face, every :data:`LOOK_STEP_S`; of a photo, one row.

@@ -81,7 +81,10 @@ def make_edit(task: Task, models: Models, options: EditOptions, output: Path) ->
 def edit_options(task: Task, *, intensity: float) -> EditOptions:
     """What to ask an edit for: the task's reference, or the name of its emotion."""
     if task.asking == "reference":
-        return EditOptions(reference=task.reference.path, intensity=intensity)
+        neutral = None if task.neutral is None else task.neutral.path
+        return EditOptions(
+            reference=task.reference.path, reference_neutral=neutral, intensity=intensity
+        )
     return EditOptions(emotion=task.emotion.value, intensity=intensity)
 
 

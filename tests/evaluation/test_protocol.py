@@ -1,5 +1,6 @@
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cdrl_cli.evaluation.protocol import (
     region_clips,
     without_crops,
 )
+from cdrl_cli.evaluation.rows import edit_options
 from talkers import make_clip
 
 SHIPPED = read_protocol(Path(__file__).parents[2] / "configs" / "protocol.toml")
@@ -126,6 +128,21 @@ def test_many_references_are_of_different_people_in_turn_and_of_somebody_else(cl
     people = {task.reference.identity for task in sad}
     assert people >= {"CFEE_2", "J05", "MEAD_M030", "MEAD_W009"}
     assert {task.source.identity for task in sad} == {"J01", "J03", "J05", "MEAD_W009"}
+
+
+def test_an_edit_is_given_the_neutral_picture_of_its_reference(clips, photos):
+    task = next(
+        task
+        for task in plan(clips, photos, edits=36, asking="reference", references="many")
+        if task.reference.identity == "CFEE_2"
+    )
+    (neutral,) = (
+        one for one in photos if (one.identity, one.emotion) == ("CFEE_2", Emotion.NEUTRAL)
+    )
+    given = replace(task, neutral=neutral)
+    assert edit_options(given, intensity=1.0).reference_neutral == neutral.path
+    assert edit_options(task, intensity=1.0).reference_neutral is None
+    assert given.name != task.name
 
 
 def test_many_references_and_sources_meet_in_pairs_that_do_not_repeat(clips, photos):

@@ -65,6 +65,7 @@ def test_the_neutral_of_the_same_data_set_is_preferred(models, shown, tmp_path):
     np.testing.assert_array_equal(
         both.neutral(joy), ReferenceReader(models, [near], tmp_path).neutral(joy)
     )
+    assert both.neutral_clips(joy) == [near]
     assert ReferenceReader(models, [far], tmp_path).neutral(joy) is not None
 
 
