@@ -8,6 +8,7 @@ from cdrl_cli.errors import UsageError
 from cdrl_cli.face.selection import FaceChoice
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media.credentials import SigningIdentity
+from cdrl_cli.media.untouched import COPY_UNTOUCHED, CopyUntouched
 from cdrl_cli.schedule import Schedule, ScheduleRow
 
 
@@ -63,11 +64,19 @@ class EditOptions:
     """Speed of the encoder, by x264's names; None is ``medium``."""
     video_stream: int | None = None
     """Index of the stream to edit, as ``spfem probe`` numbers them; None for the usual one."""
+    copy_untouched: CopyUntouched = "auto"
+    """Whether groups of pictures outside of ``start`` and ``end`` are copied as packets where a
+    trial proves that they may be; else they are encoded anew like what is edited."""
     overwrite: bool = False
     signing: SigningIdentity | None = None
     """Who signs what was done (C2PA), if anybody does; MP4 and QuickTime hold it."""
 
     def __post_init__(self) -> None:
+        if self.copy_untouched not in COPY_UNTOUCHED:
+            raise UsageError(
+                f"untouched parts are copied {' or '.join(COPY_UNTOUCHED)}, "
+                f"not {self.copy_untouched}"
+            )
         if self.schedule is None:
             # A row checks itself, and knows labels by their common names.
             object.__setattr__(self, "emotion", self._row().emotion)

@@ -13,11 +13,15 @@ from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import PolicyError
-from cdrl_cli.face.stream import open_faces
+from cdrl_cli.face.stream import FaceStream, open_faces
+from cdrl_cli.face.tracking import TrackedFrame, part_to_read
 from cdrl_cli.face_editor import Conditions, EditedRow, FaceEditor, mean_strength
 from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.media import VideoWriter, check_input, check_output
 from cdrl_cli.media.credentials import CredentialSigner, check_signable
+from cdrl_cli.media.frames import VideoInfo
+from cdrl_cli.media.splicing import Splice
+from cdrl_cli.media.untouched import Encoding, find_splice
 from cdrl_cli.prefetch import prefetch
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
 from cdrl_cli.schedule import Schedule, ScheduleRow
@@ -53,6 +57,8 @@ class EditResult:
     output: Path
     frames: int
     """Frames in the output."""
+    copied_frames: int
+    """Of these, frames that lie outside of the edit and were not encoded anew."""
     edited_frames: int
     """Frames in which at least one face was changed."""
     lost_frames: int
@@ -114,42 +120,45 @@ def edit_video(
     sign = _find_signer(options, source, output)
     models = models or load_models()
     conditions = read_conditions(options, models)
-    with (
-        open_faces(source, models, video_stream=options.video_stream) as stream,
-        VideoWriter(
+    with open_faces(source, models, video_stream=options.video_stream) as stream:
+        video = stream.video
+        splice, notes = _find_splice(options, video.info, output)
+        writer = VideoWriter(
             output,
-            like=stream.video.info,
+            like=video.info,
             copy_from=source,
             codec=options.codec,
             crf=options.crf,
             preset=options.preset,
             metadata={"comment": _mark(options)},
             sign=sign,
+            splice=splice,
             overwrite=options.overwrite,
-        ) as writer,
-    ):
-        video = stream.video
-        editor = FaceEditor(models, options, conditions, stream)
-        # Numbers count a clip's faces from its beginning.
-        start, end = options.plan.span
-        followed = stream.tracked(start=None if options.plan.names_numbers else start, end=end)
-        # Three threads: one follows faces, one renders, this one encodes.
-        with prefetch(followed) as tracked, prefetch(map(editor.edit, tracked)) as edited:
-            for frame in edited:
-                writer.write(frame)
-                if progress:
-                    progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
-        editor.check_found(source)
-        writer.note_side_data(video.side_data)
-        doubts = dict.fromkeys(
-            line
-            for row, done in zip(options.plan.rows, editor.rows, strict=True)
-            for line in _doubt(row, done.reading)
         )
-        warnings = (*doubts, *editor.warnings, *video.warnings, *writer.warnings)
+        with writer:
+            editor = FaceEditor(models, options, conditions, stream)
+            # Three threads: one follows faces, one renders, this one encodes.
+            with (
+                prefetch(_follow_faces(stream, options, splice)) as tracked,
+                prefetch(map(editor.edit, tracked)) as edited,
+            ):
+                for frame in edited:
+                    writer.write(frame)
+                    if progress:
+                        progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
+            editor.check_found(source)
+            writer.note_side_data(video.side_data)
+            doubts = dict.fromkeys(
+                line
+                for row, done in zip(options.plan.rows, editor.rows, strict=True)
+                for line in _doubt(row, done.reading)
+            )
+            own = (*doubts, *notes, *editor.warnings)
+            warnings = (*own, *video.warnings, *writer.warnings)
     return EditResult(
         output=output,
-        frames=editor.frames,
+        frames=editor.frames + (splice.copied if splice else 0),
+        copied_frames=splice.copied if splice else 0,
         edited_frames=editor.edited_frames,
         lost_frames=video.lost_frames,
         faces=len(editor.numbers_edited),
@@ -202,6 +211,34 @@ def _request(row: ScheduleRow) -> Reference | str | None:
         named=row.emotion,
         normalise=row.normalize,
     )
+
+
+def _find_splice(
+    options: EditOptions, like: VideoInfo, output: Path
+) -> tuple[Splice | None, tuple[str, ...]]:
+    """The packets that go around an edit of a part, and a word where they might and do not."""
+    start, end = options.plan.span
+    if options.copy_untouched == "never" or (start is None and end is None):
+        return None, ()
+    encoding = Encoding(output, options.codec, options.crf, options.preset)
+    found = find_splice(like, encoding, start=start, end=end)
+    if isinstance(found, str):
+        return None, (f"what is not edited is encoded anew, too: {found}",)
+    return found, ()
+
+
+def _follow_faces(
+    stream: FaceStream, options: EditOptions, splice: Splice | None
+) -> Iterator[TrackedFrame]:
+    """Every frame that is encoded, with its faces where the edit wants them."""
+    # Numbers count a clip's faces from its beginning.
+    begin, end = options.plan.span
+    start = None if options.plan.names_numbers else begin
+    if splice is None:
+        return stream.tracked(start=start, end=end)
+    part = part_to_read(splice.timeline, splice.part, start=start, end=end)
+    tracked = stream.tracked(start=start, end=end, part=part)
+    return (one for one in tracked if splice.holds(one.frame.time))
 
 
 def _neutral_source(plan: Schedule) -> Literal["given", "estimated"] | None:

@@ -198,6 +198,7 @@ class _Checker:
             codec=value("codec"),
             crf=value("crf"),
             preset=value("preset"),
+            copy_untouched=given.get("copy_untouched", "auto"),
             overwrite=value("overwrite"),
             signing=self._defaults.signing,
         )
@@ -237,6 +238,7 @@ _COLUMNS: Final[Columns] = {
     "codec": read_word,
     "crf": read_whole,
     "preset": read_word,
+    "copy_untouched": read_word,
     "weights": read_word,
     "overwrite": read_switch,
 }

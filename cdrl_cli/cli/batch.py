@@ -60,8 +60,8 @@ Examples:
 \b
 A manifest is CSV with a header, or JSONL. Its columns are options of edit:
   source, output; ref, emotion or both; ref_neutral, ref_face, ref_start, ref_end; intensity,
-  adjust, face, start, end, schedule, video_stream, codec, crf, preset, weights; follow_ref,
-  normalize, neutralise and overwrite (true or false)
+  adjust, face, start, end, schedule, copy_untouched, video_stream, codec, crf, preset, weights;
+  follow_ref, normalize, neutralise and overwrite (true or false)
 Paths are relative to the manifest, with - to the working directory.
 
 MANIFEST.results.jsonl gets one line of JSON as each row ends.

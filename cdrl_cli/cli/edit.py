@@ -15,6 +15,7 @@ from cdrl_cli.cli.options import (
     C2paKey,
     C2paTsa,
     Codec,
+    CopyUntouchedMode,
     Crf,
     FaceName,
     Intensity,
@@ -160,6 +161,7 @@ def edit(
     codec: Codec = None,
     crf: Crf = None,
     preset: Preset = None,
+    copy_untouched: CopyUntouchedMode = "auto",
     weight_set: Weights = WeightSet.PERMISSIVE,
     format_: Annotated[
         Literal["mkv", "mp4", "mov", "webm"],
@@ -213,6 +215,7 @@ def edit(
         codec=codec,
         crf=crf,
         preset=preset,
+        copy_untouched=copy_untouched,
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
     )
@@ -234,9 +237,10 @@ def edit(
     for warning in result.warnings:
         say(warning, label="warning", style="yellow")
     if not quiet:
-        rate = result.frames / max(result.elapsed_s, 1e-9)
+        rate = (result.frames - result.copied_frames) / max(result.elapsed_s, 1e-9)
+        copied = f"({result.copied_frames} copied) " if result.copied_frames else ""
         say(
-            f"edited {result.edited_frames} of {result.frames} frames "
+            f"edited {result.edited_frames} of {result.frames} frames {copied}"
             f"in {result.elapsed_s:.1f} s ({rate:.1f} fps): {result.output}"
         )
         if (reference or emotion) and Emotion.parse(emotion or "") is None:  # a label says it

@@ -155,6 +155,18 @@ Preset = Annotated[
     typer.Option(envvar="SPFEM_PRESET", help="Encoder speed. Default: medium.", show_default=False),
 ]
 
+CopyUntouchedMode = Annotated[
+    Literal["auto", "never"],
+    typer.Option(
+        "--copy-untouched",
+        envvar="SPFEM_COPY_UNTOUCHED",
+        help=(
+            "What lies outside of --start and --end: copied where a trial proves that it decodes, "
+            "or encoded anew."
+        ),
+    ),
+]
+
 C2paCert = Annotated[
     Path | None,
     typer.Option(

@@ -18,6 +18,7 @@ from jaxtyping import Float32, Float64, UInt8
 from cdrl_cli.face.landmarks import Face, Landmarker
 from cdrl_cli.geometry.smoothing import local_linear_weights
 from cdrl_cli.media.frames import VideoFrame
+from cdrl_cli.media.timeline import Part, Timeline
 
 DETECTION_SIDE_PX = 640
 """Longer side of the picture that faces are sought in; landmarks gain nothing above it."""
@@ -144,6 +145,25 @@ def track_faces_between(
     yield from track_faces(near, landmarker, sample_aspect=sample_aspect)
     for frame in rest:
         yield TrackedFrame(frame, (), starts_shot=False)
+
+
+def part_to_read(
+    timeline: Timeline, part: Part, *, start: Fraction | None, end: Fraction | None
+) -> Part:
+    """What must be read to have the frames of a part, with the faces of a stretch of it followed.
+
+    Args:
+        timeline: Of the clip.
+        part: Whose frames are wanted.
+        start: As of :func:`track_faces_between`.
+        end: As of :func:`track_faces_between`.
+    """
+    first = timeline.time(int(timeline.shown[0]))
+    begin = min(part.begin, first if start is None else max(start - WARM_UP_S, first))
+    ahead = timeline.number_at(end + LOOK_AHEAD_S) + 1 if end is not None else None
+    if part.end is None or ahead is None or ahead >= len(timeline.shown):
+        return timeline.part(begin, None)
+    return timeline.part(begin, max(part.end, timeline.time(int(timeline.shown[ahead]))))
 
 
 def _up_to(frames: Iterable[VideoFrame], end: Fraction | None) -> Iterator[VideoFrame]:

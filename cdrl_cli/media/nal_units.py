@@ -12,6 +12,7 @@ _START: Final = b"\0\0\1"
 _H264_SLICES: Final = range(1, 6)
 _H264_IDR: Final = 5
 _H264_SEQUENCE: Final = 7
+_H264_PICTURE: Final = 8
 _H265_SLICES: Final = range(32)
 _H265_IDR: Final = (19, 20)
 _HIGH_PROFILES: Final = (100, 110, 122, 144)
@@ -132,11 +133,19 @@ class H264Header:
         """From what an encoder gives: parameter sets behind start codes."""
         units = list(split_units(header, None))
         sequences = tuple(unit for unit in units if unit[0] & 0x1F == _H264_SEQUENCE)
-        pictures = tuple(unit for unit in units if unit[0] & 0x1F == _H264_SEQUENCE + 1)
+        pictures = tuple(unit for unit in units if unit[0] & 0x1F == _H264_PICTURE)
         if not sequences or not pictures:
             return None
         profile, constraints, level = sequences[0][1:4]
         return cls(profile, constraints, level, 4, sequences, pictures, b"")
+
+    def lacks_sets_of(self, data: bytes) -> bool:
+        """Whether a packet brings parameter sets of its own that are not these."""
+        sets = (*self.sequences, *self.pictures)
+        return any(
+            unit[0] & 0x1F in (_H264_SEQUENCE, _H264_PICTURE) and unit not in sets
+            for unit in split_units(data, self.length_bytes)
+        )
 
     @property
     def numbers(self) -> frozenset[int]:

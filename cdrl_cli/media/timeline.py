@@ -25,7 +25,7 @@ from cdrl_cli.errors import UnreadableInputError, raise_if_memory
 from cdrl_cli.media.clock import GAP_S, Clock
 from cdrl_cli.media.input import open_container
 from cdrl_cli.media.muxer import AnyPacket
-from cdrl_cli.media.nal_units import is_closed_entry, stated_length_bytes
+from cdrl_cli.media.nal_units import H264Header, is_closed_entry, stated_length_bytes
 from cdrl_cli.media.probe import main_video_stream
 from cdrl_cli.media.timebase import seconds_from_ticks, ticks_from_seconds
 
@@ -79,6 +79,10 @@ class Timeline:
     """The first one is the first packet."""
     size: int
     """Bytes of all packets."""
+    header: bytes | None
+    """The codec's global header ("extradata")."""
+    has_other_sets: bool
+    """Some key frame of H.264 brings parameter sets that the header does not hold."""
     shift: int
     """What the reader's clock adds to the container's times, ticks."""
 
@@ -98,7 +102,7 @@ class Timeline:
             end: Time at which it ends, exclusive; None for the end of the video.
         """
         wanted = [entry for entry in self.entries if self.time(entry.shown) <= begin]
-        entry = (wanted or self.entries)[-1]
+        entry = wanted[-1] if wanted else self.entries[0]
         return Part(entry, begin, end, int(self.decoded[0]), self.shift)
 
 
@@ -124,7 +128,7 @@ def read_timeline(path: Path, *, stream: int | None = None) -> Timeline | None:
         except av.error.FFmpegError as error:
             raise_if_memory(error)
             return None
-        time_base = video.time_base
+        time_base, header = video.time_base, video.codec_context.extradata
         if found is None or time_base is None:
             return None
         is_loose = bool(container.format.flags & _LOOSE)
@@ -152,7 +156,16 @@ def read_timeline(path: Path, *, stream: int | None = None) -> Timeline | None:
     )
     if not entries or entries[0].packet or entries[0].number:
         return None
-    return Timeline(time_base, in_order + shift, decoded + shift, entries, found.size, shift)
+    return Timeline(
+        time_base,
+        in_order + shift,
+        decoded + shift,
+        entries,
+        found.size,
+        header,
+        found.has_other_sets,
+        shift,
+    )
 
 
 def packets_of(part: Part, container: InputContainer, stream: VideoStream) -> Iterator[AnyPacket]:
@@ -204,14 +217,18 @@ class _Packets:
     keys: list[tuple[int, bool]]
     """Places of the key frames, and whether nothing behind refers to anything before."""
     size: int
+    has_other_sets: bool
 
 
 def _read_packets(packets: Iterable[AnyPacket], video: VideoStream) -> _Packets | None:
     codec = video.codec_context.codec.canonical_name
-    length_bytes = stated_length_bytes(codec, video.codec_context.extradata)
+    header = video.codec_context.extradata
+    length_bytes = stated_length_bytes(codec, header)
     shown, decoded = array("q"), array("q")
     keys: list[tuple[int, bool]] = []
     size = 0
+    known = H264Header.read(header) if codec == "h264" else None
+    has_other_sets = False
     for packet in packets:
         if not packet.size:
             continue
@@ -219,7 +236,9 @@ def _read_packets(packets: Iterable[AnyPacket], video: VideoStream) -> _Packets 
         if packet.pts is None or not is_known or packet.is_discard:
             return None
         if packet.is_keyframe:
-            is_closed = is_closed_entry(codec, bytes(packet), length_bytes)
+            data = bytes(packet)
+            is_closed = is_closed_entry(codec, data, length_bytes)
+            has_other_sets |= known is not None and known.lacks_sets_of(data)
             # A picture of H.264 from which on others only become right is called a key frame too.
             if is_closed or codec != "h264":
                 keys.append((len(shown), is_closed))
@@ -233,4 +252,5 @@ def _read_packets(packets: Iterable[AnyPacket], video: VideoStream) -> _Packets 
     # Matroska states no decoding times: FFmpeg knows them when it has seen some packets.
     step = int(np.median(np.diff(times))) if len(times) > 1 else 1
     early = times[0] - step * np.arange(len(shown) - len(times), 0, -1)
-    return _Packets(np.array(shown, np.int64), np.concatenate([early, times]), keys, size)
+    decoded_times = np.concatenate([early, times])
+    return _Packets(np.array(shown, np.int64), decoded_times, keys, size, has_other_sets)

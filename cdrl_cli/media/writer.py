@@ -34,6 +34,7 @@ from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import PlanarFormat, editable_format
 from cdrl_cli.media.sidedata import CAPTIONS, LOST
+from cdrl_cli.media.splicing import Splice, Splicer
 from cdrl_cli.media.tags import merge_tags, need_general_form
 from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
 
@@ -61,6 +62,7 @@ class VideoWriter:
         preset: Speed of the encoder, by x264's names; None is ``medium``.
         metadata: Tags to add to those of ``copy_from``; a comment is appended to its comment.
         sign: Called with the finished file and an empty one, which it fills and which is kept.
+        splice: Packets of the source that go around what is encoded; None for none.
         overwrite: Whether an existing output may be replaced.
 
     Raises:
@@ -80,6 +82,7 @@ class VideoWriter:
         preset: str | None = None,
         metadata: Mapping[str, str] | None = None,
         sign: Callable[[Path, Path], None] | None = None,
+        splice: Splice | None = None,
         overwrite: bool = False,
     ) -> None:
         self._inputs = [like.path] if copy_from is None else [like.path, copy_from]
@@ -87,6 +90,10 @@ class VideoWriter:
         self._container = container_for(output)
         self._encoder = choose_encoder(self._container, codec, like)
         self._options = encoder_options(self._encoder, crf=crf, preset=preset, hdr=like.hdr)
+        self._splicer = None if splice is None else Splicer(splice)
+        if splice is not None and splice.x264_params:
+            told = (self._options.get("x264-params"), splice.x264_params)
+            self._options = {**self._options, "x264-params": ":".join(filter(None, told))}
         self._output = output
         self._like = like
         self._sign = sign
@@ -158,7 +165,9 @@ class VideoWriter:
         # Else the encoder repeats the source's choice of key frames.
         picture.pict_type = 0
         with self._failures():
-            self._mux(self._video.encode(picture))
+            if self._splicer is not None and not self._frames_written:
+                self._mux(self._splicer.before())
+            self._mux_encoded(self._video.encode(picture))
         self._frames_written += 1
 
     def close(self) -> None:
@@ -200,7 +209,10 @@ class VideoWriter:
         else:
             self._video = self._copier.add_streams(muxer, self._add_video)
         muxer.metadata.update(tags)
-        self._video.codec_context.open()
+        context = self._video.codec_context
+        context.open()
+        if self._splicer is not None:
+            context.extradata = self._splicer.splice.header(context.extradata)
         # Only with the header written it is known in what ticks the muxer counts.
         muxer.start_encoding()
 
@@ -287,16 +299,23 @@ class VideoWriter:
             if (line := f"left out: {words}") not in self._warnings:
                 self._warnings.append(line)
 
-    def _mux(self, packets: list[AnyPacket]) -> None:
+    def _mux_encoded(self, packets: list[AnyPacket]) -> None:
+        self._mux(packets if self._splicer is None else self._splicer.fitted(packets))
+
+    def _mux(self, packets: Iterable[AnyPacket]) -> None:
         assert self._muxer is not None
         for packet in packets:
+            packet.stream = self._video
             if self._copier is not None and packet.dts is not None:
                 self._copier.copy_until(packet.dts * packet.time_base)
             self._muxer.mux(packet)
 
     def _finish(self) -> None:
         assert self._muxer is not None
-        self._mux(_in_decoding_order(self._video.encode(None)))
+        self._mux_encoded(_in_decoding_order(self._video.encode(None)))
+        if self._splicer is not None:
+            self._mux(self._splicer.behind())
+            self._splicer.close()
         if self._copier is not None:
             self._copier.copy_rest()
             self._copier.close()
@@ -320,7 +339,7 @@ class VideoWriter:
     def _abort(self) -> None:
         """Leave nothing behind; whatever else fails on the way is not the news."""
         muxer, self._muxer = self._muxer, None
-        for each in (muxer, self._copier):
+        for each in (muxer, self._copier, self._splicer):
             if each is not None:
                 with suppress(Exception):
                     each.close()

@@ -176,6 +176,7 @@ def test_json_is_exactly_one_object_on_stdout(edits, capsys):
     assert json.loads(out) == {
         "output": "out.mp4",
         "frames": 3,
+        "copied_frames": 0,
         "edited_frames": 2,
         "lost_frames": 1,
         "faces": 1,
