@@ -57,8 +57,6 @@ class EditResult:
     output: Path
     frames: int
     """Frames in the output."""
-    copied_frames: int
-    """Of these, frames that lie outside of the edit and were not encoded anew."""
     edited_frames: int
     """Frames in which at least one face was changed."""
     lost_frames: int
@@ -82,6 +80,8 @@ class EditResult:
     warnings: tuple[str, ...]
     schedule: tuple[EditedRow, ...] = ()
     """What each row of the schedule did; one row where none was given."""
+    copied_frames: int = 0
+    """Frames of the output that lie outside of the edit and were not encoded anew."""
 
 
 ProgressCallable = Callable[[Progress], None]
@@ -158,7 +158,6 @@ def edit_video(
     return EditResult(
         output=output,
         frames=editor.frames + (splice.copied if splice else 0),
-        copied_frames=splice.copied if splice else 0,
         edited_frames=editor.edited_frames,
         lost_frames=video.lost_frames,
         faces=len(editor.numbers_edited),
@@ -170,6 +169,7 @@ def edit_video(
         elapsed_s=perf_counter() - began,
         warnings=warnings,
         schedule=editor.rows,
+        copied_frames=splice.copied if splice else 0,
     )
 
 

@@ -60,8 +60,8 @@ Examples:
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
-strength, reference_neutral, duration_s, elapsed_s, warnings, schedule; or {"error": {"code",
-"message", "hint"}}.
+strength, reference_neutral, duration_s, elapsed_s, warnings, schedule, copied_frames; or
+{"error": {"code", "message", "hint"}}.
 """
 
 

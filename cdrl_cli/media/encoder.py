@@ -255,10 +255,12 @@ def encoder_options(
     slowness = PRESETS.index(preset)
     match encoder.codec:
         case "h264":
-            options = {"crf": quality, "preset": preset}
-            if light := _light(hdr, maximum="cll", display="mastering-display"):
-                options["x264-params"] = light
-            return options
+            # With AVX-512, x264 reads past the rows of pictures of many widths, and its decisions
+            # change with what lies there.
+            same = "cpu-independent=1"
+            light = _light(hdr, maximum="cll", display="mastering-display")
+            params = ":".join(filter(None, (same, light)))
+            return {"crf": quality, "preset": preset, "x264-params": params}
         case "hevc":
             light = _light(hdr, maximum="max-cll", display="master-display")
             quiet = "log-level=error"  # x265 speaks to stderr past FFmpeg's log

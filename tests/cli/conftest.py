@@ -34,7 +34,6 @@ def edits(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         return EditResult(
             output=output,
             frames=3,
-            copied_frames=0,
             edited_frames=2,
             lost_frames=1,
             faces=1,
