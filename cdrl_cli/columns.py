@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
-from cdrl_cli.notation import parse_face
+from cdrl_cli.notation import parse_corner, parse_face
 from cdrl_cli.streams import is_pipe
 
 Columns = Mapping[str, Callable[[str], object]]
@@ -62,13 +62,16 @@ def read_cells(
     if unknown := [column for column in record.cells if column not in columns]:
         faults.append(UsageError(_unknown(unknown)))
     for column in record.cells.keys() & columns.keys():
+        cell = record.cells[column]
+        if cell is None or cell == "":
+            continue
         try:
-            given[column] = _read_cell(column, record.cells[column], columns)
+            given[column] = _read_cell(column, cell, columns)
         except SpfemError as error:
             faults.append(error)
     missing = [column for column in required if record.cells.get(column) in (None, "")]
     faults.extend(UsageError(f"no {column}") for column in missing)
-    return {column: value for column, value in given.items() if value is not None}, faults
+    return given, faults
 
 
 def _read_text(table: Path | TextIO) -> tuple[str, str]:
@@ -145,16 +148,14 @@ def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _read_cell(column: str, cell: object, columns: Columns) -> Any:
-    """The value of a cell, or None if it is empty.
+    """The value of a cell that is not empty.
 
     Raises:
         UsageError: If it is of another kind.
     """
-    if cell is None or cell == "":
-        return None
     if not isinstance(cell, str | int | float):
         raise UsageError(f"{column} is neither text nor a number: {json.dumps(cell)[:40]}")
-    if isinstance(cell, bool) and columns[column] is not read_switch:
+    if isinstance(cell, bool) and columns[column] not in (read_switch, parse_corner):
         raise UsageError(f"{column} cannot be {str(cell).lower()}")
     try:
         return columns[column](str(cell))

@@ -9,7 +9,11 @@ from cdrl_cli.face.selection import FaceChoice
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media.credentials import SigningIdentity
 from cdrl_cli.media.untouched import COPY_UNTOUCHED, CopyUntouched
+from cdrl_cli.notation import CORNERS, Corner
 from cdrl_cli.schedule import Schedule, ScheduleRow
+
+MAX_CONSENT = 1000
+"""Longest note of consent, characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,22 @@ class EditOptions:
     overwrite: bool = False
     signing: SigningIdentity | None = None
     """Who signs what was done (C2PA), if anybody does; MP4 and QuickTime hold it."""
+    consent: str | None = None
+    """Who agreed to the edit, in words, at most :data:`MAX_CONSENT` characters: kept in what is
+    signed, and nowhere else."""
+    disclose: Corner | None = None
+    """Corner of the picture where a small label says on every frame that it is AI-edited."""
 
     def __post_init__(self) -> None:
         if self.copy_untouched not in COPY_UNTOUCHED:
             raise UsageError(
                 f"untouched parts are copied {' or '.join(COPY_UNTOUCHED)}, "
                 f"not {self.copy_untouched}"
+            )
+        self._check_consent()
+        if self.disclose is not None and self.disclose not in CORNERS:
+            raise UsageError(
+                f"{self.disclose!r} is no corner of the picture", hint=", ".join(CORNERS)
             )
         if self.schedule is None:
             # A row checks itself, and knows labels by their common names.
@@ -91,6 +105,21 @@ class EditOptions:
                 f"the schedule says what is shown and when: {', '.join(given)} beside it",
                 hint="say it in the rows of the schedule",
             )
+
+    def _check_consent(self) -> None:
+        if self.consent is None:
+            return
+        if self.signing is None:
+            raise UsageError(
+                "a note of consent is kept only in what is signed, and nobody signs",
+                hint="give --c2pa-cert and --c2pa-key",
+            )
+        words = " ".join(self.consent.split())
+        if not words or len(words) > MAX_CONSENT:
+            raise UsageError(
+                f"the note of consent has {len(words)} characters, and may have 1 to {MAX_CONSENT}"
+            )
+        object.__setattr__(self, "consent", words)
 
     @property
     def plan(self) -> Schedule:

@@ -20,6 +20,7 @@ from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.media import VideoWriter, check_input, check_output
 from cdrl_cli.media.credentials import CredentialSigner, check_signable
 from cdrl_cli.media.frames import VideoInfo
+from cdrl_cli.media.provenance import Provenance
 from cdrl_cli.media.splicing import Splice
 from cdrl_cli.media.untouched import Encoding, find_splice
 from cdrl_cli.prefetch import prefetch
@@ -131,6 +132,7 @@ def edit_video(
             crf=options.crf,
             preset=options.preset,
             metadata={"comment": _mark(options)},
+            provenance=Provenance(_mark(options)),
             sign=sign,
             splice=splice,
             overwrite=options.overwrite,
@@ -218,7 +220,8 @@ def _find_splice(
 ) -> tuple[Splice | None, tuple[str, ...]]:
     """The packets that go around an edit of a part, and a word where they might and do not."""
     start, end = options.plan.span
-    if options.copy_untouched == "never" or (start is None and end is None):
+    is_labelled = options.disclose is not None  # every frame is changed
+    if options.copy_untouched == "never" or is_labelled or (start is None and end is None):
         return None, ()
     encoding = Encoding(output, options.codec, options.crf, options.preset)
     found = find_splice(like, encoding, start=start, end=end)
@@ -292,7 +295,9 @@ def _find_signer(
         return None
     check_signable(output)
     signer = CredentialSigner(options.signing)
-    return partial(signer.sign, output=output, source=source, what=_mark(options))
+    return partial(
+        signer.sign, output=output, source=source, what=_mark(options), consent=options.consent
+    )
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -15,6 +15,7 @@ from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.blendshapes import CEILINGS, SHARES
 from cdrl_cli.face.compositing import paste_face
+from cdrl_cli.face.label import Label
 from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability
 from cdrl_cli.face.stream import FaceStream, Sighting
 from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
@@ -74,6 +75,8 @@ class FaceEditor:
         ]
         self._stream = stream
         self._selectors = {choice: _selector(choice) for choice in self._plan.choices}
+        self._disclose = options.disclose
+        self._label: Label | None = None
         self.reading = average_reading(conditions)
         self._began_s: float | None = None
         self._last_s = 0.0
@@ -113,7 +116,18 @@ class FaceEditor:
         self.edited_frames += frame is not tracked.frame
         for place in touched:
             self._rows[place].edited_frames += 1
-        return frame
+        return self._disclosed(frame)
+
+    def _disclosed(self, frame: VideoFrame) -> VideoFrame:
+        """The frame with the label that was asked for, whether it was edited or not."""
+        if self._disclose is None:
+            return frame
+        if self._label is None:
+            aspect = self._stream.video.info.sample_aspect
+            self._label = Label.draw(
+                frame.width, frame.height, self._disclose, sample_aspect=aspect
+            )
+        return self._label.on(frame)
 
     def _edit_face(
         self,

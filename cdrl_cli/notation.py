@@ -4,7 +4,7 @@ import re
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Literal
+from typing import Literal, get_args
 
 from cdrl_cli.errors import UsageError
 
@@ -13,6 +13,12 @@ _CLOCK = re.compile(
     r"|(?P<only>\d{1,9}(?:\.\d{1,18})?))",
     re.ASCII,
 )
+
+Corner = Literal["bottom-left", "bottom-right", "top-left", "top-right"]
+"""A corner of the picture."""
+
+CORNERS: tuple[Corner, ...] = get_args(Corner)
+"""All corners, the usual one first."""
 
 _RATIOS = frozenset({"frame_rate", "sample_aspect", "time_base"})
 """Fields that are ratios, not moments: 30000/1001 has no exact decimal number."""
@@ -55,6 +61,26 @@ def parse_face(word: str) -> Literal["largest", "all"] | int:
         f"{word!r} is no choice of a face",
         hint="largest, all, or a number that spfem probe shows",
     )
+
+
+def parse_corner(word: str) -> Corner | None:
+    """A corner, ``true`` for the usual one, or ``false`` for none.
+
+    Raises:
+        UsageError: If it is none of these.
+
+    >>> parse_corner("top-left"), parse_corner("yes"), parse_corner("no")
+    ('top-left', 'bottom-left', None)
+    """
+    for corner in CORNERS:
+        if word.strip().lower() == corner:
+            return corner
+    match word.strip().lower():
+        case "true" | "yes" | "1":
+            return CORNERS[0]
+        case "false" | "no" | "0":
+            return None
+    raise UsageError(f"{word[:40]!r} is no corner", hint=f"true, false, {', '.join(CORNERS)}")
 
 
 def plain(value: object, name: str = "") -> object:

@@ -86,6 +86,7 @@ def _has_cuda() -> bool:
 TOOLS = {
     "ffmpeg": lambda: shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None,
     "gpu": _has_cuda,
+    "exiftool": lambda: shutil.which("exiftool") is not None,
 }
 
 

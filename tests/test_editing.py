@@ -1,3 +1,4 @@
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from cdrl_cli.face.blendshapes import channels
 from cdrl_cli.face.stream import open_faces
 from cdrl_cli.face_editor import average_reading
 from cdrl_cli.generator.adjust import Adjustment
-from cdrl_cli.media.credentials import SigningIdentity
+from cdrl_cli.media.credentials import CONSENT_LABEL, SigningIdentity
+from cdrl_cli.media.provenance import PARTLY_GENERATED
 from cdrl_cli.reference import Reference, read_reference
 from cdrl_cli.schedule import Schedule, ScheduleRow
 from pictures import read_pictures, write_pictures
@@ -144,6 +146,21 @@ def test_the_mark_says_what_was_done_and_not_with_whom():
     assert "0.5" in mark
     assert "jane" not in mark
     assert "sad" in _mark(EditOptions(emotion="sad"))
+
+
+def test_a_note_of_consent_needs_somebody_who_signs():
+    with pytest.raises(UsageError, match="kept only in what is signed"):
+        EditOptions(emotion="sad", consent="Ana Sol, 3 May, by letter")
+    who = SigningIdentity(Path("chain.pem"), Path("key.pem"))
+    kept = EditOptions(emotion="sad", consent="  Ana Sol,\n by letter ", signing=who)
+    assert kept.consent == "Ana Sol, by letter"
+    with pytest.raises(UsageError, match="may have 1 to 1000"):
+        EditOptions(emotion="sad", consent=" ", signing=who)
+
+
+def test_a_label_has_a_corner():
+    with pytest.raises(UsageError, match="'middle' is no corner"):
+        EditOptions(emotion="sad", disclose="middle")
 
 
 def test_a_file_is_itself_by_every_name(tmp_path):
@@ -332,6 +349,18 @@ def test_an_adjustment_needs_no_emotion_and_is_added_to_one(edited):
 
 
 @pytest.mark.weights
+def test_a_label_stands_on_every_frame_edited_or_not(edited):
+    _, plain = edited(emotion="sad", start=Fraction(2, 30))
+    result, shown = edited(emotion="sad", start=Fraction(2, 30), disclose="top-right")
+    assert result.edited_frames < result.frames
+    label = np.abs(shown - plain).max(axis=(0, 3)) > 0
+    assert (np.abs(shown - plain).max(axis=3) > 0).mean(axis=(1, 2)).min() > 0.005
+    rows, columns = np.nonzero(label)
+    assert rows.max() < 0.2 * label.shape[0]
+    assert columns.min() > 0.7 * label.shape[1]
+
+
+@pytest.mark.weights
 def test_a_laugh_is_taken_away_first(models, pair, tmp_path):
     """Read from the pixels that come out: she smiles less, and he, who is calm, hardly changes."""
     options = EditOptions(neutralise=True, face="all", codec="ffv1")
@@ -374,11 +403,21 @@ def test_a_start_after_the_end_of_the_clip_is_named(models, clips, tmp_path):
 def test_an_edit_is_signed_by_whoever_says_so(models, clips, tmp_path):
     source, output = tmp_path / "talk.mp4", tmp_path / "out.mp4"
     sample_clips.cut_clip(clips / "single_face.mp4", source, start=Fraction(0), end=Fraction(1, 5))
-    options = EditOptions(emotion="happy", signing=make_identity(tmp_path / "me"))
+    options = EditOptions(
+        emotion="happy", signing=make_identity(tmp_path / "me"), consent="Ana, by letter"
+    )
     edit_video(source, output, options, models=models)
-    edited = str(Reader(output).get_active_manifest()["assertions"])
-    assert "compositeWithTrainedAlgorithmicMedia" in edited
-    assert _mark(options) in edited
+    reader = Reader(output)
+    told = reader.get_validation_results()["activeManifest"]["failure"]
+    assert {one["code"] for one in told} == {"signingCredential.untrusted"}
+    assertions = reader.get_active_manifest()["assertions"]
+    assert _mark(options) in str(assertions)
+    (consent,) = [one["data"] for one in assertions if one["label"] == CONSENT_LABEL]
+    assert consent == {"note": "Ana, by letter"}
+    # The mark that anybody reads says it too, in front of what is signed, and nothing of her.
+    (packet,) = re.findall(rb"<\?xpacket begin.*<\?xpacket end", output.read_bytes(), re.DOTALL)
+    assert PARTLY_GENERATED.encode() in packet
+    assert b"Ana" not in packet
 
 
 def test_what_cannot_be_signed_is_refused_before_work(models, tmp_path, clips):

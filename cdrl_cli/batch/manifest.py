@@ -24,7 +24,7 @@ from cdrl_cli.errors import SpfemError, UsageError
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
-from cdrl_cli.notation import parse_face, parse_time
+from cdrl_cli.notation import Corner, parse_corner, parse_face, parse_time
 from cdrl_cli.schedule import read_schedule
 from cdrl_cli.weight_set import WeightSet
 
@@ -56,6 +56,8 @@ class RowDefaults:
     overwrite: bool = False
     signing: SigningIdentity | None = None
     """For all rows."""
+    consent: str | None = None
+    disclose: Corner | None = None
 
 
 def read_manifest(
@@ -201,6 +203,8 @@ class _Checker:
             copy_untouched=given.get("copy_untouched", "auto"),
             overwrite=value("overwrite"),
             signing=self._defaults.signing,
+            consent=value("consent"),
+            disclose=value("disclose"),
         )
         output = self._folder / given["output"]
         check_encoding(output, codec=options.codec, crf=options.crf, preset=options.preset)
@@ -240,6 +244,8 @@ _COLUMNS: Final[Columns] = {
     "preset": read_word,
     "copy_untouched": read_word,
     "weights": read_word,
+    "consent": read_word,
+    "disclose": parse_corner,
     "overwrite": read_switch,
 }
 """Every column, and how its cells are read."""

@@ -16,7 +16,10 @@ from cdrl_cli.cli.options import (
     C2paKey,
     C2paTsa,
     Codec,
+    Consent,
     Crf,
+    Disclose,
+    DiscloseAt,
     FaceName,
     Intensity,
     Json,
@@ -60,8 +63,9 @@ Examples:
 \b
 A manifest is CSV with a header, or JSONL. Its columns are options of edit:
   source, output; ref, emotion or both; ref_neutral, ref_face, ref_start, ref_end; intensity,
-  adjust, face, start, end, schedule, copy_untouched, video_stream, codec, crf, preset, weights;
-  follow_ref, normalize, neutralise and overwrite (true or false)
+  adjust, face, start, end, schedule, copy_untouched, video_stream, codec, crf, preset, weights,
+  consent; follow_ref, normalize, neutralise, overwrite (true or false); disclose (true, false or
+  a corner)
 Paths are relative to the manifest, with - to the working directory.
 
 MANIFEST.results.jsonl gets one line of JSON as each row ends.
@@ -123,6 +127,9 @@ def batch(
     c2pa_cert: C2paCert = None,
     c2pa_key: C2paKey = None,
     c2pa_tsa: C2paTsa = None,
+    consent: Consent = None,
+    disclose: Disclose = False,
+    disclose_at: DiscloseAt = "bottom-left",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", "-y", help="Replace outputs that exist.")
     ] = False,
@@ -159,6 +166,8 @@ def batch(
         weight_set=weight_set,
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
+        consent=consent,
+        disclose=disclose_at if disclose else None,
     )
     rows = read_manifest(_standard_input() if manifest == STANDARD else manifest, defaults=defaults)
     if part:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cdrl_cli.errors import UsageError
-from cdrl_cli.notation import parse_time
+from cdrl_cli.notation import Corner, parse_time
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
@@ -197,6 +197,28 @@ C2paTsa = Annotated[
         envvar="SPFEM_C2PA_TSA",
         help="Authority that says when it was signed.",
         show_default=False,
+    ),
+]
+
+Consent = Annotated[
+    str | None,
+    typer.Option(
+        "--consent",
+        metavar="NOTE",
+        help="Who agreed to the edit: kept in what is signed, so only with --c2pa-cert.",
+        show_default=False,
+    ),
+]
+
+Disclose = Annotated[
+    bool,
+    typer.Option("--disclose", help='Show a small label, "AI-edited", on every frame.'),
+]
+
+DiscloseAt = Annotated[
+    Corner,
+    typer.Option(
+        "--disclose-at", envvar="SPFEM_DISCLOSE_AT", help="Corner where --disclose shows it."
     ),
 ]
 

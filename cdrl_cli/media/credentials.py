@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Final
 from cdrl_cli import __version__
 from cdrl_cli.errors import OutputError, UsageError
 from cdrl_cli.media.encoder import container_for
+from cdrl_cli.media.provenance import PARTLY_GENERATED
 
 if TYPE_CHECKING:
     from c2pa import Signer
 
-PARTLY_GENERATED: Final = (
-    "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-)
-"""IPTC's name for a recording of which a trained network made a part."""
+CONSENT_LABEL: Final = "org.spfem.consent"
+"""Name of the assertion that holds a note of consent; its data have one key, ``note``."""
 
 _MEDIA_TYPES: Final = {".mp4": "video/mp4", ".mov": "video/quicktime"}
 _SOURCE_TYPES: Final = _MEDIA_TYPES | {".m4v": "video/mp4"}
@@ -82,7 +81,16 @@ class CredentialSigner:
                 "and that is valid now; docs/operations.md says more",
             ) from error
 
-    def sign(self, unsigned: Path, signed: Path, *, output: Path, source: Path, what: str) -> None:
+    def sign(
+        self,
+        unsigned: Path,
+        signed: Path,
+        *,
+        output: Path,
+        source: Path,
+        what: str,
+        consent: str | None = None,
+    ) -> None:
         """Write a signed copy; its packets are those of the original.
 
         The source is named as what was edited, with the credentials that it has itself, but not by
@@ -94,6 +102,7 @@ class CredentialSigner:
             output: What the copy will be called.
             source: What was edited.
             what: What was done to it.
+            consent: Who agreed to it, in words; signed with the rest.
 
         Raises:
             OutputError: If it cannot be signed, or the disk is full.
@@ -104,9 +113,13 @@ class CredentialSigner:
             "softwareAgent": _TOOL,
             "description": what,
         }
-        actions = {"label": "c2pa.actions", "data": {"actions": [action]}}
+        assertions: list[dict[str, object]] = [
+            {"label": "c2pa.actions", "data": {"actions": [action]}}
+        ]
+        if consent is not None:
+            assertions.append({"label": CONSENT_LABEL, "data": {"note": consent}})
         builder = self._library.Builder(
-            {"claim_generator_info": [_TOOL], "title": output.name, "assertions": [actions]}
+            {"claim_generator_info": [_TOOL], "title": output.name, "assertions": assertions}
         )
         builder.set_intent(self._library.C2paBuilderIntent.EDIT)
 

@@ -33,6 +33,7 @@ from cdrl_cli.media.output import check_output, output_error
 from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import PlanarFormat, editable_format
+from cdrl_cli.media.provenance import Provenance, add_xmp
 from cdrl_cli.media.sidedata import CAPTIONS, LOST
 from cdrl_cli.media.splicing import Splice, Splicer
 from cdrl_cli.media.tags import merge_tags, need_general_form
@@ -61,6 +62,7 @@ class VideoWriter:
         crf: Quality of the encoder, lower is better; None is near-lossless.
         preset: Speed of the encoder, by x264's names; None is ``medium``.
         metadata: Tags to add to those of ``copy_from``; a comment is appended to its comment.
+        provenance: What the file is to say to machines of how it came about.
         sign: Called with the finished file and an empty one, which it fills and which is kept.
         splice: Packets of the source that go around what is encoded; None for none.
         overwrite: Whether an existing output may be replaced.
@@ -81,6 +83,7 @@ class VideoWriter:
         crf: int | None = None,
         preset: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        provenance: Provenance | None = None,
         sign: Callable[[Path, Path], None] | None = None,
         splice: Splice | None = None,
         overwrite: bool = False,
@@ -96,6 +99,7 @@ class VideoWriter:
             self._options = {**self._options, "x264-params": ":".join(filter(None, told))}
         self._output = output
         self._like = like
+        self._provenance = provenance
         self._sign = sign
         self._overwrite = overwrite
         self._warnings: list[str] = []
@@ -198,6 +202,8 @@ class VideoWriter:
             )
             tags, starts = self._copier.metadata, self._copier.start_times
         tags = merge_tags(tags, metadata)
+        if self._provenance is not None and not self._container.is_iso:
+            tags = merge_tags(tags, self._provenance.tags)
         muxer = self._muxer = open_muxer(
             self._part.path,
             self._container,
@@ -321,6 +327,9 @@ class VideoWriter:
             self._copier.close()
         self._muxer.close()
         self._muxer = None
+        if self._provenance is not None and self._container.is_iso:
+            is_quicktime = self._container.suffix == ".mov"
+            add_xmp(self._part.path, self._provenance.packet(), is_quicktime=is_quicktime)
         check_output(self._output, inputs=self._inputs, overwrite=self._overwrite)
         if self._sign is not None:
             self._replace_part(self._sign)
