@@ -34,7 +34,7 @@ $(TRAIN_STAMP): pyproject.toml constraints-train.txt
 demo: $(STAMP) ## edit real clips and draw before above after, into demo/
 	$(BIN)/python tests/sample_clips.py $(DEMO)
 	$(BIN)/spfem edit $(DEMO)/single_face.mp4 --ref $(DEMO)/joy.mp4 -o $(DEMO)/single_face_joy.mp4 --overwrite
-	$(BIN)/spfem edit $(DEMO)/single_face.mp4 --ref $(DEMO)/grief.mp4 --emotion sad -o $(DEMO)/single_face_grief.mp4 --overwrite
+	$(BIN)/spfem edit $(DEMO)/single_face.mp4 --ref $(DEMO)/grief.mp4 -o $(DEMO)/single_face_grief.mp4 --overwrite
 	$(BIN)/spfem edit $(DEMO)/face_noface.mov --ref $(DEMO)/joy.mp4 -o $(DEMO)/face_noface_joy.mov --overwrite
 	$(BIN)/python benchmarks/contact_sheet.py $(DEMO)/single_face.mp4 $(DEMO)/single_face_joy.mp4 -o $(DEMO)/single_face_joy.png
 	$(BIN)/python benchmarks/contact_sheet.py $(DEMO)/single_face.mp4 $(DEMO)/single_face_grief.mp4 -o $(DEMO)/single_face_grief.png

@@ -47,6 +47,10 @@ OBSERVED_SHARE = 0.5
 what it has learned of the emotion that is read, at that share: coefficients hardly know sadness,
 fear and a wrinkled nose. The own change is shown in full, whatever the share."""
 
+DECISION = 2.0
+"""Power of the probabilities that were read of a reference, before an edit goes by them: 1 would
+mix its emotions as they were read, more leans to the likeliest."""
+
 LEAST_OBSERVED = 0.1
 """The same where nearly all of the own change contradicts what the reference reads as."""
 
@@ -160,11 +164,10 @@ def condition_of_face(
         own_neutral: The same where they are known.
     """
     reading = models.evidence.read(gather_evidence(shown, models), own_neutral)
-    likelihood = reading.copy()
-    likelihood[Emotion.NEUTRAL.class_index] = 0
+    likelihood = _decide(reading)
     return Condition(
         difference=SHARES * (shown.expressions.mean(axis=0) - rest),
-        embedding=_recall(reading, models),
+        embedding=_recall(likelihood, reading[Emotion.NEUTRAL.class_index], models),
         likelihood=likelihood,
         reading=reading,
         observed=OBSERVED_SHARE,
@@ -288,11 +291,32 @@ def _condition(
     return Condition(difference, embedding, likelihood, reading)
 
 
-def _recall(reading: Float[np.ndarray, " 7"], models: Models) -> Float[np.ndarray, " dimension"]:
+def _decide(reading: Float[np.ndarray, " 7"]) -> Float[np.ndarray, " 7"]:
+    """Likelihood that an edit goes by: nearer to the likeliest emotion than what was read.
+
+    A face that is by a third disgusted, because the reader doubts its anger, is judged to be
+    neither. Two emotions that are read alike stay alike, and so does how likely any is.
+    """
+    felt = reading.copy()
+    felt[Emotion.NEUTRAL.class_index] = 0
+    decided: Float[np.ndarray, " 7"] = felt**DECISION
+    return decided * (felt.sum() / max(float(decided.sum()), 1e-12))
+
+
+def _recall(
+    likelihood: Float[np.ndarray, " 7"], neutral: float, models: Models
+) -> Float[np.ndarray, " dimension"]:
     r"""What a clip shows, as the language prior knows it: :math:`T^\top p`, a unit vector.
 
     One step of retrieval from an associative memory of the labels :math:`T` (Ramsauer et al.
-    2021), by the probabilities :math:`p` that were read.
+    2021), by the probabilities :math:`p`.
+
+    Args:
+        likelihood: Of each emotion, 0 for neutral.
+        neutral: Likelihood of none.
+        models: Know the labels.
     """
-    recalled = reading @ models.cerl.space.labels
+    probabilities = likelihood.copy()
+    probabilities[Emotion.NEUTRAL.class_index] = neutral
+    recalled = probabilities @ models.cerl.space.labels
     return np.asarray(recalled / np.linalg.norm(recalled))
