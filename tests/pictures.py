@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 from jaxtyping import Shaped
 
+from cdrl_cli.media.frames import Cutout, Plane
+
 
 @dataclass(frozen=True, slots=True)
 class ArrayFrame:
-    """A frame whose only plane is RGB."""
+    """A frame whose planes are red, green and blue."""
 
     pixels: Shaped[np.ndarray, "height width 3"]
     """uint8, or uint16 for deeper video."""
@@ -49,6 +51,41 @@ class ArrayFrame:
         old = pixels[top:bottom, left:right].astype(float)
         mixed = np.round(old + mask[..., None] * (rgb - old)).astype(pixels.dtype)
         pixels[top:bottom, left:right] = mixed
+        return replace(self, pixels=pixels)
+
+    def cutout(self, box_xyxy, *, shrink=1):
+        rgb = self.rgb(box_xyxy)
+        height, width = rgb.shape[:2]
+        size = max(round(width / shrink), 1), max(round(height / shrink), 1)
+        across, down = size[0] / width, size[1] / height
+        left, top = box_xyxy[:2]
+        from_frame = np.array(
+            [
+                (across, 0, across * (0.5 - left) - 0.5),
+                (0, down, down * (0.5 - top) - 0.5),
+            ]
+        )
+        return Cutout(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), from_frame)
+
+    def planes(self, box_xyxy):
+        white = np.iinfo(self.pixels.dtype).max
+        return tuple(
+            Plane(
+                samples=np.ascontiguousarray(self.pixels[..., channel]),
+                part_xyxy=box_xyxy,
+                step_xy=(1, 1),
+                from_frame=np.eye(2, 3),
+                weights=tuple(float(white * (channel == other)) for other in range(3)),
+                black=0.0,
+                largest=white,
+            )
+            for channel in range(3)
+        )
+
+    def with_planes(self, patches):
+        pixels = self.pixels.copy()
+        for (left, top, right, bottom), parts in patches:
+            pixels[top:bottom, left:right] = np.stack(parts, axis=2)
         return replace(self, pixels=pixels)
 
 

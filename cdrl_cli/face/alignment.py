@@ -9,15 +9,17 @@ are pixels of the crop. Head space is that of :class:`~cdrl_cli.face.head.HeadMo
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import atan2, ceil, cos, floor, sin
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, UInt8
 
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.geometry.similarity import Similarity
-from cdrl_cli.media.frames import VideoFrame
+from cdrl_cli.geometry.warp import chain, invert
+from cdrl_cli.media.frames import Cutout, VideoFrame
 
 CROP_SIZE = 256
 """Side of the aligned face crop, pixels."""
@@ -27,14 +29,14 @@ EYE_DISTANCE_PX = 76.0
 and the ring in which motion fades out still lies inside."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FaceCrop:
     """A face taken out of a frame, with all that is needed to put it back."""
 
     box_xyxy: tuple[int, int, int, int]
     """The part of the frame that the crop covers, exclusive at right and bottom."""
-    pixels: Shaped[np.ndarray, "height width 3"]
-    """That part at native resolution and depth (uint8, or uint16 for deeper video)."""
+    cutout: Cutout
+    """That part in colour, no larger than the crop needs."""
     crop_from_frame: Float[np.ndarray, "2 3"]
     crop_from_head: Similarity
     """Head space to crop pixels, three-dimensional (z in crop pixels too)."""
@@ -44,16 +46,18 @@ class FaceCrop:
     """The source's coefficients."""
 
     def image(self) -> UInt8[np.ndarray, "256 256 3"]:
-        """The face upright on the crop, sRGB: what a network sees."""
-        left, top, _, _ = self.box_xyxy
-        crop_from_box = self.crop_from_frame.copy()
-        crop_from_box[:, 2] += self.crop_from_frame[:, :2] @ (left, top)
+        """The face upright on the crop, sRGB: what a network sees. Not to be written to."""
+        return self._image
+
+    @cached_property
+    def _image(self) -> UInt8[np.ndarray, "256 256 3"]:
+        crop_from_cutout = chain(self.crop_from_frame, invert(self.cutout.from_frame))
         # A face larger than the crop would alias under bilinear reading.
-        shrink = np.sqrt(abs(np.linalg.det(self.crop_from_frame[:, :2])))
-        sharp = self.pixels
+        shrink = np.sqrt(abs(np.linalg.det(crop_from_cutout[:, :2])))
+        sharp = self.cutout.rgb
         pixels = cv2.GaussianBlur(sharp, (0, 0), sigmaX=0.4 / shrink) if shrink < 1 else sharp
         crop = cv2.warpAffine(
-            pixels, crop_from_box, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE
+            pixels, crop_from_cutout, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE
         )
         return crop if crop.dtype == np.uint8 else (crop // 256).astype(np.uint8)
 
@@ -108,12 +112,18 @@ def crop_face(
     box = _covered_box(crop_from_frame, frame.width, frame.height)
     return FaceCrop(
         box_xyxy=box,
-        pixels=frame.rgb(box),
+        cutout=frame.cutout(box, shrink=_whole_shrink(crop_from_frame)),
         crop_from_frame=crop_from_frame,
         crop_from_head=crop_from_head,
         landmarks_xyz=crop_from_square.apply(face.landmarks_xyz.astype(float)),
         expression=face.expression.astype(float),
     )
+
+
+def _whole_shrink(crop_from_frame: Float[np.ndarray, "2 3"]) -> int:
+    """How many pixels of the frame, in each direction, a pixel of the crop is made of, or less."""
+    scale = np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2])))
+    return max(int(1 / scale), 1)
 
 
 def _covered_box(

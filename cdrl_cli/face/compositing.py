@@ -1,20 +1,28 @@
 """Crop to frame: what a renderer made goes back into the picture, and nowhere else.
 
-:mod:`cdrl_cli.face.alignment` is the way there.
+:mod:`cdrl_cli.face.alignment` is the way there. The stored samples themselves are moved and
+changed, each plane at its own resolution: nothing is turned into colours and back.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-from cdrl_cli.face.alignment import FaceCrop
-from cdrl_cli.geometry.warp import resample, resample_flow, warp
-from cdrl_cli.media.frames import VideoFrame
+from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
+from cdrl_cli.geometry.warp import chain, fetch, invert, resample, source_map, turn_flow
+from cdrl_cli.media.frames import Plane, VideoFrame
+from cdrl_cli.media.orientation import Box
+from cdrl_cli.media.planes import block_means
 
 _MARGIN_PX = 8
 """Wider than any chroma sample and the filter that makes it."""
+
+_STRIP_PX = 1 << 17
+"""About so many pixels are painted at once."""
 
 _DEPTHS = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U}
 
@@ -27,8 +35,9 @@ class Rendering:
     """For each pixel of the crop, its source's position minus its own, crop pixels."""
     mask: Float32[np.ndarray, "256 256"]
     """0 where the source must stay, 1 where the rendering counts."""
-    colour: Float32[np.ndarray, "256 256 3"] | None = None
-    """Added to the moved pixels, -1..1 of the range, sRGB; None adds nothing."""
+    colour: Float32[np.ndarray, "side side 3"] | None = None
+    """Added to the moved pixels, -1..1 of the range, sRGB, over the whole crop; None adds
+    nothing."""
     shade: "Shade | None" = None
     """By which the moved pixels become lighter; None leaves them as they are."""
 
@@ -48,55 +57,195 @@ class Shade:
 def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> VideoFrame:
     """The frame with the rendering in it.
 
-    The source's own pixels are warped at native resolution; nothing is enlarged from the crop
+    The source's own samples are warped at native resolution; nothing is enlarged from the crop
     but the flow, the mask and the changes of colour and light, which are smooth. Outside the mask
     the frame keeps its bits.
     """
-    box, matrix = crop.box_xyxy, crop.crop_from_frame
-    flow = resample_flow(rendering.flow, matrix, box)
-    mask = resample(rendering.mask, matrix, box)
-    # The face fills half of the crop; read whole and cut, the values stay the same to the last bit.
-    left, top, right, bottom = _masked_part(mask)
-    flow, mask = flow[top:bottom, left:right], mask[top:bottom, left:right]
-    pixels = warp(crop.pixels, flow, at_xy=(left, top))
-    if rendering.shade is not None:
-        pixels = _shade(pixels, rendering.shade, matrix, (left, top, right, bottom), box)
-    if rendering.colour is not None:
-        white = np.float32(np.iinfo(pixels.dtype).max)
-        change = resample(white * rendering.colour, matrix, box)[top:bottom, left:right]
-        # OpenCV rounds and saturates on the way: ten times as fast as numpy.
-        pixels = cv2.add(pixels, change, dtype=_DEPTHS[pixels.dtype.name])
-    x, y = box[:2]
-    return frame.with_patch((x + left, y + top, x + right, y + bottom), pixels, mask)
+    box = _masked_box(rendering.mask, crop.crop_from_frame, frame.width, frame.height)
+    if box is None:
+        return frame
+    repaint = _Repaint(crop, rendering)
+    return frame.with_planes((strip, repaint(frame.planes(strip))) for strip in _strips(box))
 
 
-def _shade(
-    pixels: Shaped[np.ndarray, "rows columns 3"],
-    shade: Shade,
-    crop_from_frame: Float[np.ndarray, "2 3"],
-    part: tuple[int, int, int, int],
-    box: tuple[int, int, int, int],
-) -> Shaped[np.ndarray, "rows columns 3"]:
-    """Multiply the pixels of a part of the box."""
-    shade_from_frame = shade.from_crop[:, :2] @ crop_from_frame
-    shade_from_frame[:, 2] += shade.from_crop[:, 2]
-    left, top, right, bottom = part
-    x, y = box[:2]
-    found = resample(shade.logarithm, shade_from_frame, (x + left, y + top, x + right, y + bottom))
-    gains = [cv2.exp(share * found) for share in shade.tint]
-    return cv2.multiply(pixels, cv2.merge(gains), dtype=_DEPTHS[pixels.dtype.name])
+def _strips(box: Box) -> Iterator[Box]:
+    """A box in strips so small that what is made of one stays in the processor's cache."""
+    left, top, right, bottom = box
+    # Whole chroma samples, or their rows would be made twice.
+    rows = max(_STRIP_PX // (right - left) // 4 * 4, 16)
+    for row in range(top - top % 4, bottom, rows):
+        yield left, max(row, top), right, min(row + rows, bottom)
 
 
-def _masked_part(mask: Float32[np.ndarray, "height width"]) -> tuple[int, int, int, int]:
-    """A box around what is masked, exclusive at right and bottom.
+_Places = tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]
 
-    With a margin, so that no chroma sample that is touched serves a pixel outside; not empty.
+
+class _Repaint:
+    r"""Samples of a plane as a rendering has them, wherever its mask lets them show.
+
+    With a ratio of brightness for each colour, a sample :math:`s = b + w \cdot c` of the colours
+    :math:`c` (0..1) becomes :math:`b + (1 + g) (s - b) + w \cdot (\gamma - g) c`, where
+    :math:`1 + \gamma` are the ratios and :math:`g` is their mean by the size of the weights
+    :math:`w`. The first part multiplies the sample itself, whose texture stays; the second is
+    small, and the colours in it are read from the crop.
     """
-    height, width = mask.shape
+
+    def __init__(self, crop: FaceCrop, rendering: Rendering) -> None:
+        self._crop_from_frame = crop.crop_from_frame
+        self._rendering = rendering
+        shade, colour = rendering.shade, rendering.colour
+        self._side = CROP_SIZE // 2 if colour is None else len(colour)
+        self._gains: list[Float32[np.ndarray, "side side"]] = []
+        self._coarse: tuple[Any, Any, Any] | None = None
+        # Of each kind of plane, by its step or its weights: a frame comes in strips.
+        self._crop_from_step: dict[tuple[int, int], Float[np.ndarray, "2 3"]] = {}
+        self._turned: dict[tuple[int, int], _Places] = {}
+        self._gain_of: dict[tuple[float, float, float], Any] = {}
+        self._added_of: dict[tuple[float, float, float], Any] = {}
+        if shade is None:
+            return
+        self._gains = [_growth(shade.logarithm, share) for share in shade.tint]
+        if len(set(shade.tint)) > 1:
+            whole = (0, 0, self._side, self._side)
+            from_grid = chain(shade.from_crop, invert(_grid_from_crop(self._side)))
+            found = resample(shade.logarithm, from_grid, whole)
+            gains = [_growth(found, share) for share in shade.tint]
+            seen = cv2.resize(crop.image(), whole[2:], interpolation=cv2.INTER_AREA)
+            colours = seen.astype(np.float32) / np.float32(255)
+            self._coarse = colours, colours * cv2.merge(gains), gains
+
+    def __call__(self, planes: Sequence[Plane]) -> list[Shaped[np.ndarray, "rows columns"]]:
+        """New samples for the parts of a frame's planes."""
+        luma, *chromas = planes
+        mask = resample(self._rendering.mask, self._crop_from(luma), luma.part_xyxy)
+        if not mask.any():
+            return [plane.samples[_slices(plane)] for plane in planes]
+        parts = [_blend(luma, self._paint(luma, self._sources(luma)), mask)]
+        if chromas:
+            # They lie alike, so they share where they come from. Each of their samples shows as
+            # much of the change as the pixels that it serves do on average.
+            sources = self._sources(chromas[0])
+            weight = block_means(mask, *chromas[0].step_xy)
+            parts += [_blend(chroma, self._paint(chroma, sources), weight) for chroma in chromas]
+        return parts
+
+    def _crop_from(self, plane: Plane) -> Float[np.ndarray, "2 3"]:
+        """Carries places among a plane's samples to crop pixels."""
+        if plane.step_xy not in self._crop_from_step:
+            matrix = chain(self._crop_from_frame, invert(plane.from_frame))
+            self._crop_from_step[plane.step_xy] = matrix
+        return self._crop_from_step[plane.step_xy]
+
+    def _sources(self, plane: Plane) -> _Places:
+        """Where the samples of a plane's part come from."""
+        crop_from_plane = self._crop_from(plane)
+        if plane.step_xy not in self._turned:
+            self._turned[plane.step_xy] = turn_flow(self._rendering.flow, crop_from_plane)
+        return source_map(self._turned[plane.step_xy], crop_from_plane, plane.part_xyxy)
+
+    def _paint(self, plane: Plane, sources: _Places) -> Shaped[np.ndarray, "rows columns"]:
+        """The samples of a plane's part; floats where light or colour changes."""
+        samples = fetch(plane.samples, *sources)
+        crop_from_plane = self._crop_from(plane)
+        shade, added = self._rendering.shade, self._added(plane)
+        if shade is not None:
+            from_plane = chain(shade.from_crop, crop_from_plane)
+            # Where the gain is 0 the sample keeps its bits.
+            grown = np.subtract(samples, plane.black, dtype=np.float32)
+            grown *= resample(self._gain(plane), from_plane, plane.part_xyxy)
+            samples = cv2.add(samples, grown, dtype=cv2.CV_32F)
+        if added is not None:
+            from_plane = chain(_grid_from_crop(self._side), crop_from_plane)
+            found = resample(added, from_plane, plane.part_xyxy)
+            samples = cv2.add(samples, found, dtype=cv2.CV_32F)
+        return samples
+
+    def _gain(self, plane: Plane) -> Float32[np.ndarray, "side side"]:
+        """By which share of itself a sample grows, where the shade lies."""
+        if plane.weights not in self._gain_of:
+            self._gain_of[plane.weights] = _mean(plane, self._gains)
+        return self._gain_of[plane.weights]
+
+    def _added(self, plane: Plane) -> Float32[np.ndarray, "side side"] | None:
+        """What is added to the samples, over the whole crop; None where nothing is."""
+        if plane.weights not in self._added_of:
+            self._added_of[plane.weights] = self._find_added(plane)
+        return self._added_of[plane.weights]
+
+    def _find_added(self, plane: Plane) -> Float32[np.ndarray, "side side"] | None:
+        weights = np.array([plane.weights], np.float32)
+        colour = self._rendering.colour
+        added = None if colour is None else cv2.transform(colour, weights)
+        if self._coarse is not None:
+            colours, grown, gains = self._coarse
+            plain, changed = cv2.transform(colours, weights), cv2.transform(grown, weights)
+            rest = changed - _mean(plane, gains) * plain
+            added = rest if added is None else added + rest
+        return added
+
+
+def _growth(
+    logarithm: Float32[np.ndarray, "side side"], share: float
+) -> Float32[np.ndarray, "side side"]:
+    """By which share of itself a colour grows that takes a share of a ratio's logarithm."""
+    return cv2.exp(np.float32(share) * logarithm) - np.float32(1)
+
+
+def _mean(
+    plane: Plane, of_colours: Sequence[Float32[np.ndarray, "side side"]]
+) -> Float32[np.ndarray, "side side"]:
+    """The mean over red, green and blue by how much they weigh in a plane."""
+    weights = np.abs(np.array(plane.weights, np.float32))
+    shares = weights / weights.sum()
+    counted = [share * one for share, one in zip(shares, of_colours, strict=True) if share]
+    return np.add.reduce(counted)
+
+
+def _blend(
+    plane: Plane,
+    samples: Shaped[np.ndarray, "rows columns"],
+    mask: Float32[np.ndarray, "rows columns"],
+) -> Shaped[np.ndarray, "rows columns"]:
+    """A plane's part, moved towards samples; under a mask of 0 it keeps its bits."""
+    old = plane.samples[_slices(plane)]
+    step = cv2.multiply(cv2.subtract(samples, old, dtype=cv2.CV_32F), mask)
+    mixed = cv2.add(old, step, dtype=_DEPTHS[old.dtype.name])
+    return mixed if plane.largest == np.iinfo(old.dtype).max else np.minimum(mixed, plane.largest)
+
+
+def _slices(plane: Plane) -> tuple[slice, slice]:
+    """Rows and columns of a plane's part."""
+    left, top, right, bottom = plane.part_xyxy
+    return slice(top, bottom), slice(left, right)
+
+
+def _grid_from_crop(side: int) -> Float[np.ndarray, "2 3"]:
+    """Carries crop pixels to those of a grid of so many over the whole crop."""
+    # Middles of pixels, not their corners, lie at whole numbers.
+    shrink = side / CROP_SIZE
+    shift = (shrink - 1) / 2
+    return np.array([(shrink, 0, shift), (0, shrink, shift)])
+
+
+def _masked_box(
+    mask: Float32[np.ndarray, "256 256"],
+    crop_from_frame: Float[np.ndarray, "2 3"],
+    width: int,
+    height: int,
+) -> Box | None:
+    """A box of the frame around what is masked, exclusive at right and bottom; None if it is empty.
+
+    With a margin, so that no chroma sample that is touched serves a pixel outside.
+    """
     left, top, columns, rows = cv2.boundingRect((mask > 0).astype(np.uint8))
-    return (
-        max(left - _MARGIN_PX, 0),
-        max(top - _MARGIN_PX, 0),
-        min(left + columns + _MARGIN_PX, width),
-        min(top + rows + _MARGIN_PX, height),
-    )
+    if not columns:
+        return None
+    # A pixel of the crop reaches to its neighbours' middles.
+    corners = [(x, y) for x in (left - 1, left + columns) for y in (top - 1, top + rows)]
+    frame_from_crop = invert(crop_from_frame)
+    places = np.array(corners, float) @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
+    low = np.floor(places.min(axis=0)).astype(int) - _MARGIN_PX
+    high = np.ceil(places.max(axis=0)).astype(int) + _MARGIN_PX + 1
+    x0, y0 = np.maximum(low, 0).tolist()
+    x1, y1 = np.minimum(high, (width, height)).tolist()
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None

@@ -1,6 +1,7 @@
 """Backward warps: for each pixel of the output, where in the source it comes from.
 
 Convention: a flow holds, for each output pixel, the source position minus its own, (x, y), pixels.
+On a crop x and y are the last axis; places in a frame, of which there are many, are an array each.
 """
 
 import cv2
@@ -8,24 +9,41 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 
-def resample_flow(
-    flow: Float32[np.ndarray, "size size 2"],
-    crop_from_frame: Float[np.ndarray, "2 3"],
-    box_xyxy: tuple[int, int, int, int],
-) -> Float32[np.ndarray, "height width 2"]:
-    r"""A flow on an aligned crop, as a flow on a box of the frame at the frame's resolution.
+def turn_flow(
+    flow: Float32[np.ndarray, "size size 2"], crop_from_frame: Float[np.ndarray, "2 3"]
+) -> tuple[Float32[np.ndarray, "size size"], Float32[np.ndarray, "size size"]]:
+    r"""A flow on an aligned crop in pixels of the frame, still on the crop: x, and y.
 
     With :math:`q = A p + t` the crop position of frame position :math:`p`, the source of
     :math:`q` is :math:`q + F(q)`, whose frame position is :math:`p + A^{-1} F(A p + t)`.
 
     Args:
-        flow: In crop pixels; taken as 0 outside the crop.
+        flow: :math:`F`, in crop pixels.
         crop_from_frame: :math:`[A | t]`.
+    """
+    frame_from_crop = np.linalg.inv(crop_from_frame[:, :2]).astype(np.float32)
+    x, y = cv2.split(cv2.transform(flow, frame_from_crop))
+    return x, y
+
+
+def source_map(
+    turned: tuple[Float32[np.ndarray, "size size"], Float32[np.ndarray, "size size"]],
+    crop_from_frame: Float[np.ndarray, "2 3"],
+    box_xyxy: tuple[int, int, int, int],
+) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
+    """Where the pixels of a box of the frame come from: x, and y, pixels of the frame.
+
+    Args:
+        turned: What :func:`turn_flow` answers; taken as 0 outside the crop.
+        crop_from_frame: As it was told.
         box_xyxy: Box of the frame, exclusive at right and bottom.
     """
-    spread = resample(flow, crop_from_frame, box_xyxy)
-    frame_from_crop = np.linalg.inv(crop_from_frame[:, :2]).astype(np.float32)
-    return spread @ frame_from_crop.T
+    left, top, right, bottom = box_xyxy
+    # One by one: half the time of both.
+    x, y = (resample(one, crop_from_frame, box_xyxy) for one in turned)
+    x += np.arange(left, right, dtype=np.float32)
+    y += np.arange(top, bottom, dtype=np.float32)[:, None]
+    return x, y
 
 
 def resample(
@@ -46,22 +64,37 @@ def resample(
     )
 
 
-def warp(
-    image: Shaped[np.ndarray, "height width 3"],
-    flow: Float32[np.ndarray, "rows columns 2"],
-    *,
-    at_xy: tuple[int, int] = (0, 0),
-) -> Shaped[np.ndarray, "rows columns 3"]:
-    """The image, each pixel fetched from where the flow points (bicubic, edges repeated).
+def fetch(
+    image: Shaped[np.ndarray, "height width *channels"],
+    x: Float32[np.ndarray, "rows columns"],
+    y: Float32[np.ndarray, "rows columns"],
+) -> Shaped[np.ndarray, "rows columns *channels"]:
+    """The image at places, between its pixels too (bicubic, edges repeated).
 
-    Where the flow is 0 the pixel is the source's own, bit for bit.
+    At whole numbers a pixel is the image's own, bit for bit.
 
     Args:
         image: uint8, uint16 or float32.
-        flow: Pixels; of the whole image, or of a part of it.
-        at_xy: Where in the image that part begins.
+        x: Of each place, pixels.
+        y: The same.
     """
-    rows, columns = flow.shape[:2]
-    x = flow[..., 0] + np.arange(at_xy[0], at_xy[0] + columns, dtype=np.float32)
-    y = flow[..., 1] + np.arange(at_xy[1], at_xy[1] + rows, dtype=np.float32)[:, None]
     return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def chain(
+    outer: Float[np.ndarray, "2 3"], inner: Float[np.ndarray, "2 3"]
+) -> Float[np.ndarray, "2 3"]:
+    """The matrix that carries points first by the inner, then by the outer.
+
+    >>> chain(np.array([(1.0, 0, 3), (0, 1, 0)]), np.array([(2.0, 0, 0), (0, 2, 0)]))
+    array([[2., 0., 3.],
+           [0., 2., 0.]])
+    """
+    chained = outer[:, :2] @ inner
+    chained[:, 2] += outer[:, 2]
+    return chained
+
+
+def invert(matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
+    """The matrix that carries points back."""
+    return np.asarray(cv2.invertAffineTransform(matrix), float)

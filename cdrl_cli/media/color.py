@@ -33,6 +33,12 @@ FULL_RANGE: Final = 2
 SWS_MATRICES: Final[Mapping[int, int]] = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 """Swscale's own numbers (SWS_CS_*) for H.273's, which PyAV asks for."""
 
+LUMA_SHARES: Final[Mapping[int, tuple[float, float]]] = {
+    1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114),
+    7: (0.212, 0.087), 9: (0.2627, 0.0593),
+}  # fmt: skip
+"""Shares of red and blue in luma (H.273, table 4) of the matrices that swscale knows."""
+
 _SD_MAX_WIDTH: Final = 1279
 _SD_MAX_HEIGHT: Final = 576
 """Largest pictures that players take for standard definition."""
@@ -86,6 +92,34 @@ def plane_matrix(tags: ColorTags) -> int:
 def working_range(tags: ColorTags) -> int:
     """Range of the planes: limited unless stated otherwise, as every player assumes."""
     return FULL_RANGE if tags.full_range else LIMITED_RANGE
+
+
+def plane_weights(
+    matrix: int, value_range: int, bit_depth: int
+) -> tuple[tuple[tuple[float, float, float], float], ...]:
+    """How luma and the chromas follow from colours: weights of red, green, blue, and black.
+
+    Convention: colours from 0 to 1; a sample is ``black + weights @ colour`` (H.273, 8.3).
+
+    Args:
+        matrix: H.273 code; one that :func:`working_matrix` gives.
+        value_range: Limited or full (:func:`working_range`).
+        bit_depth: Of the samples.
+    """
+    red, blue = LUMA_SHARES[matrix]
+    green = 1 - red - blue
+    unit = 2.0 ** (bit_depth - 8)
+    if value_range == FULL_RANGE:
+        luma = chroma = 2.0**bit_depth - 1
+        black = 0.0
+    else:
+        luma, chroma, black = 219 * unit, 224 * unit, 16 * unit
+    to_blue, to_red = chroma / (2 * (1 - blue)), chroma / (2 * (1 - red))
+    return (
+        ((luma * red, luma * green, luma * blue), black),
+        ((-red * to_blue, -green * to_blue, (1 - blue) * to_blue), 128 * unit),
+        (((1 - red) * to_red, -green * to_red, -blue * to_red), 128 * unit),
+    )
 
 
 def is_hdr(tags: ColorTags) -> bool:

@@ -5,13 +5,14 @@ been applied; coordinates are pixels of that upright picture, (x, y), origin at 
 corner of the top left pixel. The stored (coded) orientation never leaves this package.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
+from jaxtyping import Float, Float32, Shaped, UInt8, UInt16
 
 from cdrl_cli.media.declared import Declared
 
@@ -97,6 +98,36 @@ class VideoInfo:
     """Where chroma samples lie, by FFmpeg's names (``left``, ``topleft``, …); None if unstated."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """A part of a frame in colour, perhaps smaller than it is in the frame."""
+
+    rgb: UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
+    """uint8 0..255 for 8-bit video, uint16 0..65535 for deeper video."""
+    from_frame: Float[np.ndarray, "2 3"]
+    """Carries places in the frame (middles of pixels, upright) to places in ``rgb``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Samples of one kind of a frame, as they are stored: luma, or one of the chromas."""
+
+    samples: Shaped[np.ndarray, "rows columns"]
+    """All of them, uint8 or uint16, in the stored orientation; never written to."""
+    part_xyxy: tuple[int, int, int, int]
+    """Those that serve the box that was asked for, exclusive at right and bottom."""
+    step_xy: tuple[int, int]
+    """How many luma samples each serves, in x and in y."""
+    from_frame: Float[np.ndarray, "2 3"]
+    """Carries places in the frame (middles of pixels, upright) to places among the samples."""
+    weights: tuple[float, float, float]
+    """By how much a sample grows where red, green or blue grows from black to full."""
+    black: float
+    """The sample where red, green and blue are 0."""
+    largest: int
+    """Largest value that a sample may have."""
+
+
 @runtime_checkable
 class VideoFrame(Protocol):
     """One displayed picture and the moment it appears; made by the reader, taken by the writer.
@@ -152,5 +183,27 @@ class VideoFrame(Protocol):
 
         Planes where ``mask`` is exactly 0 keep their bits (a chroma sample keeps its bits when
         the mask is 0 under every pixel it serves).
+        """
+        ...
+
+    def cutout(self, box_xyxy: tuple[int, int, int, int], *, shrink: int = 1) -> Cutout:
+        """A part of the frame that holds the box, averaged over squares of ``shrink`` pixels."""
+        ...
+
+    def planes(self, box_xyxy: tuple[int, int, int, int]) -> tuple[Plane, ...]:
+        """The stored samples and which of them serve a box; luma first."""
+        ...
+
+    def with_planes(
+        self,
+        patches: Iterable[
+            tuple[tuple[int, int, int, int], Sequence[Shaped[np.ndarray, "rows columns"]]]
+        ],
+    ) -> "VideoFrame":
+        """A new frame with new samples.
+
+        Args:
+            patches: Boxes, each with new samples for the part of each plane that serves it
+                (:meth:`planes`).
         """
         ...

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 Box = tuple[int, int, int, int]
@@ -84,3 +85,22 @@ class Orientation:
                 return height - y1, x0, height - y0, x1
             case _:
                 return x0, y0, x1, y1
+
+    def upright_from_coded(self, width: int, height: int) -> Float[np.ndarray, "2 3"]:
+        """The matrix that carries coded places (middles of pixels) to upright ones.
+
+        Args:
+            width: Of the upright picture.
+            height: Of the upright picture.
+        """
+        right, bottom = width - 1, height - 1
+        turned = {
+            0: [(1, 0, 0), (0, 1, 0)],
+            90: [(0, -1, right), (1, 0, 0)],
+            180: [(-1, 0, right), (0, -1, bottom)],
+            270: [(0, 1, 0), (-1, 0, bottom)],
+        }
+        matrix = np.array(turned[self.rotation_deg], float)
+        if self.mirrored:
+            matrix[0] = np.array([0, 0, right]) - matrix[0]
+        return matrix

@@ -158,16 +158,24 @@ def blend_planes(
             it serves, so it is touched where any of them is.
         layout: Of both.
     """
-    chroma = _block_means(mask, 1 << layout.chroma_shift_x, 1 << layout.chroma_shift_y)
+    chroma = block_means(mask, 1 << layout.chroma_shift_x, 1 << layout.chroma_shift_y)
     for target, patch, weight in zip(targets, patches, (mask, chroma, chroma), strict=True):
         mixed = target + (patch.astype(np.float32) - target) * weight
         np.copyto(target, np.rint(mixed).astype(target.dtype), where=weight > 0)
 
 
-def _block_means(
+def block_means(
     mask: Float32[np.ndarray, "height width"], step_x: int, step_y: int
 ) -> Float32[np.ndarray, "rows columns"]:
-    """Mean of the mask over the pixels that each sample serves."""
+    """Mean of a mask over the pixels that each sample serves.
+
+    Args:
+        mask: Of luma samples; begins at one that a sample begins at.
+        step_x: Luma samples that each sample serves, in x.
+        step_y: The same in y.
+    """
+    if step_x == step_y == 1:
+        return mask
     height, width = mask.shape
     # At an odd edge the last sample serves fewer pixels; repeating them keeps their mean.
     full = np.pad(mask, ((0, -height % step_y), (0, -width % step_x)), mode="edge")

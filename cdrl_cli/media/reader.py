@@ -15,11 +15,12 @@ from cdrl_cli.errors import UnreadableInputError, raise_if_memory
 from cdrl_cli.media.clock import LATE_S, AnyPacket, Clock
 from cdrl_cli.media.cropping import Cropper, join_tiles
 from cdrl_cli.media.declared import Declared, Grid, read_declarations
+from cdrl_cli.media.development import Development
 from cdrl_cli.media.frames import VideoInfo
 from cdrl_cli.media.input import open_container, undecodable
 from cdrl_cli.media.normalising import Normaliser
 from cdrl_cli.media.orientation import Orientation
-from cdrl_cli.media.picture import DecodedFrame, Development
+from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import TRANSPARENT, editable_format
 from cdrl_cli.media.probe import declared_of, describe_video, main_video_stream, tagged_end
 from cdrl_cli.media.sidedata import side_data_kinds

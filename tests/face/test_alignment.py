@@ -76,14 +76,22 @@ def test_a_face_wholly_outside_the_frame_still_has_a_box_in_it(place):
     left, top, right, bottom = crop.box_xyxy
     assert 0 <= left < right <= WIDTH
     assert 0 <= top < bottom <= HEIGHT
-    assert crop.pixels.shape == (bottom - top, right - left, 3)
+    assert crop.cutout.rgb.shape == (bottom - top, right - left, 3)
 
 
-def test_the_pixels_are_the_frames_own():
+def test_a_small_faces_pixels_are_the_frames_own():
     pixels = noise(HEIGHT, WIDTH, dtype=np.uint16)
     crop, _ = crop_toy(pose(scale=30, at=(150, 120)), pixels=pixels)
     left, top, right, bottom = crop.box_xyxy
-    np.testing.assert_array_equal(crop.pixels, pixels[top:bottom, left:right])
+    np.testing.assert_array_equal(crop.cutout.rgb, pixels[top:bottom, left:right])
+
+
+def test_a_large_face_is_read_no_larger_than_the_crop_needs():
+    toy = toy_head()
+    face = toy.face(pose(scale=4.5 * EYE_DISTANCE_PX, at=(1000, 1000)))
+    frame = ArrayFrame(waves(2000, 2000))
+    crop = crop_face(frame, face, toy.model.locate(face))
+    assert max(crop.cutout.rgb.shape) < 2 * CROP_SIZE
 
 
 @given(YAWS, PITCHES, ROLLS, SCALES)

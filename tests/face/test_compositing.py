@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import CROP_SIZE, crop_face
 from cdrl_cli.face.compositing import Rendering, Shade, paste_face
-from cdrl_cli.geometry.warp import resample, resample_flow, warp
 from heads import pose, toy_head
 from pictures import ArrayFrame, noise, waves
 
@@ -77,20 +76,6 @@ def test_what_is_masked_does_move(place):
     flow = np.full((CROP_SIZE, CROP_SIZE, 2), 30.0, np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
     assert (pasted[100, 130] != frame.pixels[100, 130]).any()
-
-
-@given(FACES, ASPECTS, SEEDS)
-def test_what_is_made_of_the_masked_part_is_what_the_whole_would_be(place, aspect, seed):
-    generator = np.random.default_rng(seed)
-    frame = ArrayFrame(noise(HEIGHT, WIDTH, seed=seed))
-    crop = crop_toy(frame, place, aspect)
-    flow = generator.normal(0, 5, (CROP_SIZE, CROP_SIZE, 2)).astype(np.float32)
-    mask = np.roll(disc(generator.uniform(5, 60)), generator.integers(-60, 60, 2), (0, 1))
-    box, matrix = crop.box_xyxy, crop.crop_from_frame
-    pixels = warp(crop.pixels, resample_flow(flow, matrix, box))
-    whole = frame.with_patch(box, pixels, resample(mask, matrix, box))
-    pasted = paste_face(frame, crop, Rendering(flow, mask))
-    np.testing.assert_array_equal(pasted.pixels, whole.pixels)
 
 
 def test_a_flow_to_the_right_of_the_crop_fetches_from_the_right_of_the_face():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdrl_cli.geometry.warp import resample, resample_flow, warp
+from cdrl_cli.geometry.warp import chain, fetch, invert, resample, source_map, turn_flow
 from pictures import noise, waves
 
 SIZE = 64
@@ -26,6 +26,23 @@ def test_without_flow_every_bit_stays(dtype):
     warped = warp(picture, np.zeros((45, 61, 2), np.float32))
     assert warped.dtype == dtype
     np.testing.assert_array_equal(warped, picture)
+
+
+def grid(left, top, right, bottom):
+    return np.stack(np.meshgrid(np.arange(left, right), np.arange(top, bottom)), axis=2)
+
+
+def resample_flow(flow, matrix, box):
+    """How far the pixels of a box come, x and y as the last axis, as on the crop."""
+    return np.stack(source_map(turn_flow(flow, matrix), matrix, box), axis=2) - grid(*box).astype(
+        np.float32
+    )
+
+
+def warp(image, flow, at_xy=(0, 0)):
+    (left, top), (rows, columns) = at_xy, flow.shape[:2]
+    places = flow + grid(left, top, left + columns, top + rows).astype(np.float32)
+    return fetch(image, *np.moveaxis(places, 2, 0).copy())
 
 
 @given(SEEDS)
@@ -109,7 +126,7 @@ def test_outside_the_crop_there_is_no_flow(angle, scale, tx, ty):
 def test_a_flow_on_the_frame_itself_is_unchanged(generator):
     flow = generator.normal(size=(SIZE, SIZE, 2)).astype(np.float32)
     same = resample_flow(flow, np.eye(2, 3), (0, 0, SIZE, SIZE))
-    np.testing.assert_array_equal(same, flow)
+    np.testing.assert_allclose(same, flow, atol=1e-5)  # a sum with the place, and back
 
 
 def test_a_box_is_a_part_of_the_whole(generator):
@@ -127,3 +144,15 @@ def test_a_flow_turns_and_shrinks_with_the_crop():
     flow = np.full((SIZE, SIZE, 2), (4.0, 0.0), np.float32)
     spread = resample_flow(flow, matrix, (5, 5, 25, 25))
     np.testing.assert_allclose(spread, np.broadcast_to((0.0, -2.0), spread.shape), atol=1e-5)
+
+
+@given(ANGLES, SCALES, SHIFTS, SHIFTS)
+def test_there_and_back_is_nowhere(angle, scale, tx, ty):
+    matrix = similarity_matrix(angle, scale, tx, ty)
+    np.testing.assert_allclose(chain(invert(matrix), matrix), np.eye(2, 3), atol=1e-6)
+
+
+def test_the_inner_matrix_comes_first():
+    doubled, moved = np.array([(2.0, 0, 0), (0, 2, 0)]), np.array([(1.0, 0, 3), (0, 1, 0)])
+    np.testing.assert_array_equal(chain(doubled, moved)[:, 2], [6, 0])
+    np.testing.assert_array_equal(chain(moved, doubled)[:, 2], [3, 0])

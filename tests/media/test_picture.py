@@ -244,3 +244,56 @@ class TestWrongUse:
 
 def test_scene_of_the_tests_has_colour() -> None:
     assert paint_scene(0, 96, 64).std(axis=(0, 1)).min() > 20
+
+
+class TestPlanes:
+    """What an edit sees of a frame, and changes."""
+
+    @pytest.mark.parametrize("pixel_format", FORMATS)
+    def test_weights_say_what_a_colour_is_stored_as(
+        self, tmp_path: Path, pixel_format: str
+    ) -> None:
+        paint = flat((200, 90, 40))
+        frame = one_frame(tmp_path, pixel_format=pixel_format, paint=paint)
+        for plane in frame.planes((8, 8, 40, 40)):
+            rgb = frame.rgb((8, 8, 9, 9))[0, 0] / (255 if plane.largest == 255 else 65535)
+            left, top, _, _ = plane.part_xyxy
+            stored = plane.black + np.dot(plane.weights, rgb)
+            assert stored == pytest.approx(plane.samples[top, left], abs=plane.largest / 150)
+
+    @pytest.mark.parametrize("matrix", ROTATIONS.values())
+    @pytest.mark.parametrize("shrink", [1, 2])
+    def test_a_place_in_the_frame_is_found_in_a_cutout_and_in_each_plane(
+        self, tmp_path: Path, matrix: tuple[int, ...], shrink: int
+    ) -> None:
+        turned = Clip(**LOSSLESS, width=96, height=64, matrix=matrix)
+        frame = first_frame(make_clip(tmp_path / "turned.mkv", turned))
+        box = (10, 12, 50, 52)
+        cutout = frame.cutout(box, shrink=shrink)
+        luma, *_ = frame.planes(box)
+        for x, y in ((12, 14), (30, 20), (47, 49)):
+            across, down = np.rint(cutout.from_frame @ (x, y, 1)).astype(int)
+            shown = frame.rgb((x, y, x + shrink, y + shrink)).mean(axis=(0, 1))
+            np.testing.assert_allclose(
+                cutout.rgb[down, across], shown, atol=30 if shrink > 1 else 3
+            )
+            column, row = np.rint(luma.from_frame @ (x, y, 1)).astype(int)
+            stored = luma.black + np.dot(luma.weights, frame.rgb((x, y, x + 1, y + 1))[0, 0] / 255)
+            assert luma.samples[row, column] == pytest.approx(stored, abs=4)
+
+    def test_samples_are_replaced_in_a_copy_where_a_box_says(self, tmp_path: Path) -> None:
+        frame = one_frame(tmp_path)
+        before, box = planes_of(frame), (8, 8, 24, 24)
+        planes = frame.planes(box)
+        parts = [
+            np.full((y1 - y0, x1 - x0), 77, np.uint8)
+            for x0, y0, x1, y1 in (plane.part_xyxy for plane in planes)
+        ]
+        after = planes_of(frame.with_planes([(box, parts)]))
+        for plane, old, new in zip(planes, before, after, strict=True):
+            x0, y0, x1, y1 = plane.part_xyxy
+            assert (new[y0:y1, x0:x1] == 77).all()
+            new[y0:y1, x0:x1] = old[y0:y1, x0:x1]
+            np.testing.assert_array_equal(new, old)
+        for old, still in zip(before, planes_of(frame), strict=True):
+            np.testing.assert_array_equal(old, still)
