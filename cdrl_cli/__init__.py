@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cdrl_cli.media.credentials import SigningIdentity
     from cdrl_cli.media.frames import VideoInfo
     from cdrl_cli.media.reader import probe_video
+    from cdrl_cli.preview import Moment, preview_edits
     from cdrl_cli.schedule import Schedule, ScheduleRow, read_schedule
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Interrupted",
     "MemoryExhausted",
     "Models",
+    "Moment",
     "NoFaceError",
     "OutputError",
     "PolicyError",
@@ -80,6 +82,7 @@ __all__ = [
     "embed_clip",
     "inspect_video",
     "load_models",
+    "preview_edits",
     "probe_video",
     "read_manifest",
     "read_schedule",
@@ -105,6 +108,7 @@ _HOMES = {
     "cdrl_cli.media.credentials": {"SigningIdentity"},
     "cdrl_cli.media.frames": {"VideoInfo"},
     "cdrl_cli.media.reader": {"probe_video"},
+    "cdrl_cli.preview": {"Moment", "preview_edits"},
     "cdrl_cli.schedule": {"Schedule", "ScheduleRow", "read_schedule"},
 }
 

@@ -13,20 +13,22 @@ from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.alignment import FaceCrop
-from cdrl_cli.face.blendshapes import CEILINGS, SHARES
+from cdrl_cli.face.blendshapes import CEILINGS
 from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.label import Label
-from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability
+from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability, why_not_editable
 from cdrl_cli.face.stream import FaceStream, Sighting
 from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
-from cdrl_cli.generator.condition import Condition, ConditionTrack
-from cdrl_cli.generator.fitting import FittedChange
+from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.generator.motion import MAX_SHIFT, Window, bound_change, spare_blinks
+from cdrl_cli.known_face import KnownFace, meet_face
 from cdrl_cli.media.frames import VideoFrame
-from cdrl_cli.representation.evidence import Evidence
 from cdrl_cli.schedule import ActiveRow, ScheduleRow, Whose
 
 __all__ = ["Conditions", "EditedRow", "FaceEditor", "average_reading", "mean_strength"]
+
+NOTHING_ASKED = "nothing is asked for"
+"""Why a frame stays as it is where every intensity is 0."""
 
 Conditions = tuple[ConditionTrack | None, ...]
 """What each row of a schedule asks for; None where it only adjusts."""
@@ -62,10 +64,17 @@ class FaceEditor:
         options: What to do.
         conditions: What each row of its plan asks for.
         stream: The open clip.
+        began: Time of the clip's first frame, seconds; None where it is the first one edited.
     """
 
     def __init__(
-        self, models: Models, options: EditOptions, conditions: Conditions, stream: FaceStream
+        self,
+        models: Models,
+        options: EditOptions,
+        conditions: Conditions,
+        stream: FaceStream,
+        *,
+        began: Fraction | None = None,
     ) -> None:
         self._models = models
         self._plan = options.plan
@@ -78,7 +87,7 @@ class FaceEditor:
         self._disclose = options.disclose
         self._label: Label | None = None
         self.reading = average_reading(conditions)
-        self._began_s: float | None = None
+        self._began_s: float | None = None if began is None else float(began)
         self._last_s = 0.0
         self.frames = 0
         self.edited_frames = 0
@@ -96,6 +105,50 @@ class FaceEditor:
         for place, row in enumerate(self._rows):
             if not row.edited_frames and row.asks and len(self._rows) > 1:
                 yield f"{self._plan.describe(place)}: no face of {row.row.whose} could be edited"
+
+    @property
+    def meets_faces(self) -> bool:
+        """Whether something is found out about a face when it is first edited."""
+        return any(row.meets_faces for row in self._rows)
+
+    def look(self, tracked: TrackedFrame) -> tuple[TrackedFace, ...]:
+        """Choose a frame's faces as :meth:`edit` does, but edit none; frames come in order."""
+        chosen: dict[int, TrackedFace] = {}
+        for choice, selector in self._selectors.items():
+            if self._plan.at(choice, float(tracked.frame.time)):
+                chosen.update((face.number, face) for face in selector.choose(tracked))
+        return tuple(chosen.values())
+
+    def know(self, earlier: "FaceEditor", numbers: Mapping[int, int]) -> None:
+        """Take over what another editor with the same options has found out about faces.
+
+        Args:
+            earlier: Of the same clip.
+            numbers: By the number of a face here, its number there.
+        """
+        for own, other in zip(self._rows, earlier._rows, strict=True):
+            own.know(other, numbers)
+
+    def why_untouched(self, tracked: TrackedFrame) -> str | None:
+        """Why :meth:`edit` leaves a frame as it is, in words; None where it changes something.
+
+        Args:
+            tracked: The frame, as it was looked at last.
+        """
+        time_s = float(tracked.frame.time)
+        if not any(self._plan.at(choice, time_s) for choice in self._selectors):
+            return "outside of the part that is edited"
+        if not tracked.faces:
+            return "no face"
+        chosen = self.look(tracked)
+        if not chosen:
+            return "the face that is asked for is not there"
+        reasons = [why_not_editable(self._stream.locate(one.face)) for one in chosen]
+        if all(reasons):
+            return reasons[0]
+        if all(one.presence == 0 for one in chosen):
+            return "the face is just coming or going"
+        return None if any(row.asks for row in self._rows) else NOTHING_ASKED
 
     def edit(self, tracked: TrackedFrame) -> VideoFrame:
         """The frame with its chosen faces edited; the frame itself where there is none."""
@@ -226,7 +279,7 @@ class _RowEditor:
         )
         self._models = models
         self._stream = stream
-        self._known: dict[int, _KnownFace] = {}
+        self._known: dict[int, KnownFace] = {}
         self.edited_frames = 0
 
     @property
@@ -301,58 +354,29 @@ class _RowEditor:
         return expression, likelihood
 
     @property
+    def meets_faces(self) -> bool:
+        """Whether something is found out about a face when it is first edited."""
+        return self._shows_observed or self.row.neutralise
+
+    def know(self, earlier: "_RowEditor", numbers: Mapping[int, int]) -> None:
+        """Take over what the same row of another editor knows of faces, by their numbers there."""
+        for number, other in numbers.items():
+            if other in earlier._known:
+                self._known[number] = earlier._known[other]
+
+    @property
     def _shows_observed(self) -> bool:
         return self._strongest is not None and self._strongest.observed > 0
 
-    def _know(self, tracked: TrackedFace, crop: FaceCrop) -> "_KnownFace":
+    def _know(self, tracked: TrackedFace, crop: FaceCrop) -> KnownFace:
         """What is found out about a face when it is first edited."""
         if tracked.number not in self._known:
             self._known[tracked.number] = (
-                _meet(tracked, crop, self._strongest, self._models, self._stream)
-                if self._shows_observed or self.row.neutralise
-                else _KnownFace()
+                meet_face(tracked, crop, self._strongest, self._models, self._stream)
+                if self.meets_faces
+                else KnownFace()
             )
         return self._known[tracked.number]
-
-
-@dataclass(frozen=True, slots=True)
-class _KnownFace:
-    """What is found out about a face, to show a reference's change on it, or to calm it first."""
-
-    rest: Float[np.ndarray, " 52"] | None = None
-    """Coefficients above which its own emotion begins; None leaves what is usual."""
-    calm: Float[np.ndarray, " 52"] | None = None
-    """Coefficients below which it shows something too."""
-    fitted: FittedChange | None = None
-    """How this face is made to show the change; None where a name asks."""
-
-    def own(self, window: Window) -> Float[np.ndarray, " 52"]:
-        """The face's own emotion: what its last seconds show beyond how it rests."""
-        assert self.rest is not None
-        assert self.calm is not None
-        usual = window.expressions.mean(axis=0)
-        own: Float[np.ndarray, " 52"] = SHARES * (usual - np.clip(usual, self.calm, self.rest))
-        return own
-
-
-def _meet(
-    tracked: TrackedFace,
-    crop: FaceCrop,
-    condition: Condition | None,
-    models: Models,
-    stream: FaceStream,
-) -> _KnownFace:
-    """Find out how a face rests and how it answers the change that is asked for."""
-    shape = stream.locate(tracked.face).inverse().apply(tracked.face.landmarks_xyz.astype(float))
-    usual = tracked.expressions.mean(axis=0, dtype=float)
-    neutral = models.evidence.estimate_neutral(Evidence(usual, shape, None))
-    spread = models.neutral.high - models.neutral.mean
-    rest = neutral + spread
-    if condition is None or not condition.observed:
-        return _KnownFace(rest, neutral - spread)
-    own = np.maximum(tracked.face.expression - rest, 0.0)
-    fitted = models.fitter.fit(crop, condition.difference, own=own)
-    return _KnownFace(rest, neutral - spread, fitted)
 
 
 def _selector(choice: Whose) -> FaceSelector:

@@ -11,7 +11,18 @@ from typing import Annotated, NoReturn
 import typer
 
 import cdrl_cli
-from cdrl_cli.cli import batch, data, doctor, download_weights, edit, embed, evaluate, probe, train
+from cdrl_cli.cli import (
+    batch,
+    data,
+    doctor,
+    download_weights,
+    edit,
+    embed,
+    evaluate,
+    preview,
+    probe,
+    train,
+)
 from cdrl_cli.cli.console import print_json, report
 from cdrl_cli.cli.settings import read_config
 from cdrl_cli.errors import (
@@ -55,6 +66,7 @@ app = typer.Typer(
 )
 app.command(epilog=edit.EXAMPLES)(edit.edit)
 app.command(epilog=batch.EXAMPLES)(batch.batch)
+app.command(epilog=preview.EXAMPLES)(preview.preview)
 app.command(epilog=probe.EXAMPLES)(probe.probe)
 app.command(epilog=embed.EXAMPLES)(embed.embed)
 app.command(epilog=download_weights.EXAMPLES)(download_weights.download_weights)

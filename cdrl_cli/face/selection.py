@@ -70,6 +70,17 @@ def editability(head: Similarity) -> float:
     )
 
 
+def why_not_editable(head: Similarity) -> str | None:
+    """Why :func:`editability` is 0, in words; None where it is not."""
+    if abs(yaw_deg(head)) >= YAW_LIMITS_DEG[1]:
+        return "the face is turned to the side"
+    if abs(pitch_deg(head)) >= PITCH_LIMITS_DEG[1]:
+        return "the face is turned up or down"
+    if head.scale <= EYE_DISTANCE_LIMITS_PX[0]:
+        return "the face is too small"
+    return None
+
+
 def _fade_out(value: float, limits: tuple[float, float]) -> float:
     full, none = limits
     return float(np.clip((none - value) / (none - full), 0.0, 1.0))

@@ -17,7 +17,13 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 from cdrl_cli.face.alignment import FaceCrop, crop_face
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.landmarks import Face, Landmarker
-from cdrl_cli.face.tracking import DETECTION_SIDE_PX, TrackedFrame, find_faces, track_faces_between
+from cdrl_cli.face.tracking import (
+    DETECTION_SIDE_PX,
+    TrackedFrame,
+    find_faces,
+    track_faces,
+    track_faces_between,
+)
 from cdrl_cli.geometry.similarity import Similarity
 from cdrl_cli.media import open_video
 from cdrl_cli.media.frames import VideoFrame
@@ -87,6 +93,17 @@ class FaceStream:
             end=end,
             sample_aspect=self.video.info.sample_aspect,
         )
+
+    def tracked_from(self, time: Fraction) -> Iterator[TrackedFrame]:
+        """Frames from a time on, which is sought, with their faces followed from there.
+
+        May be asked for once, but for any time. Faces and frames are numbered from there.
+
+        Args:
+            time: Of the first frame that is looked at, seconds on the clip's clock.
+        """
+        aspect = self.video.info.sample_aspect
+        return track_faces(self.video.frames_from(time), self._landmarker, sample_aspect=aspect)
 
     def sampled(
         self, *, step_s: Fraction, length_s: int

@@ -174,6 +174,13 @@ def _up_to(frames: Iterable[VideoFrame], end: Fraction | None) -> Iterator[Video
             return
 
 
+def is_cut(before: VideoFrame, after: VideoFrame) -> bool:
+    """Whether two frames of a clip, however far apart, look as if they were of two shots."""
+    follower = _Follower()
+    follower.is_cut(0, before.picture(DETECTION_SIDE_PX))
+    return follower.is_cut(1, after.picture(DETECTION_SIDE_PX))
+
+
 def find_faces(
     picture: UInt8[np.ndarray, "height width 3"],
     frame: VideoFrame,
@@ -220,13 +227,14 @@ class _Follower:
 
     def look(self, frame: VideoFrame, landmarker: Landmarker, sample_aspect: float) -> _Seen:
         picture = frame.picture(DETECTION_SIDE_PX)
-        if self._is_cut(frame.index, picture):
+        if self.is_cut(frame.index, picture):
             self._shot += 1
             self._last.clear()
         faces = find_faces(picture, frame, landmarker, sample_aspect)
         return _Seen(float(frame.time), self._shot, self._number(faces, float(frame.time)))
 
-    def _is_cut(self, index: int, picture: UInt8[np.ndarray, "height width 3"]) -> bool:
+    def is_cut(self, index: int, picture: UInt8[np.ndarray, "height width 3"]) -> bool:
+        """Whether a new shot begins with the next picture."""
         small = cv2.resize(picture, (96, 54), interpolation=cv2.INTER_AREA)
         bgr = np.ascontiguousarray(small[..., ::-1])
         return bool(self._cuts.process_frame(self._timecode(index, fps=25.0), bgr)) and index > 0

@@ -9,8 +9,9 @@ from typing import Final
 
 import av
 
-from cdrl_cli.errors import OutputError, PolicyError
+from cdrl_cli.errors import OutputError, PolicyError, UsageError
 from cdrl_cli.media.encoder import container_for
+from cdrl_cli.media.partial import PartialFile
 
 _LONGEST_SHOWN: Final = 250
 """Characters of a path that a message shows whole."""
@@ -31,6 +32,49 @@ def check_output(output: Path, *, inputs: Iterable[Path], overwrite: bool = Fals
         UsageError: If we cannot write files of its kind.
     """
     container_for(output)
+    _check_place(output, inputs=inputs, overwrite=overwrite)
+
+
+def check_document(
+    output: Path, suffix: str, *, inputs: Iterable[Path] = (), overwrite: bool = False
+) -> None:
+    """Refuse a picture or a page that would destroy something, before any work is done.
+
+    Args:
+        output: File to write.
+        suffix: What its name is to end in: ``.png``, ``.html``.
+        inputs: Files that are read; the output may be none of them under any name.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        PolicyError: If the output exists and ``overwrite`` is not set, or is an input.
+        OutputError: If no file can be written there.
+        UsageError: If its name ends in something else.
+    """
+    if output.suffix.lower() != suffix:
+        raise UsageError(f"{output}: its name does not end in {suffix}")
+    _check_place(output, inputs=inputs, overwrite=overwrite)
+
+
+def write_document(output: Path, content: bytes, *, overwrite: bool = False) -> None:
+    """Write a file that appears under its name only when it is whole.
+
+    Raises:
+        PolicyError: If a file of that name has appeared meanwhile and may not be replaced.
+        OutputError: If it cannot be written.
+    """
+    try:
+        part = PartialFile(output)
+        try:
+            part.path.write_bytes(content)
+            part.publish(overwrite=overwrite)
+        finally:
+            part.remove()
+    except OSError as error:
+        raise output_error(output, error) from error
+
+
+def _check_place(output: Path, *, inputs: Iterable[Path], overwrite: bool) -> None:
     try:
         status = output.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -116,6 +116,11 @@ class VideoReader:
         return self._info
 
     @property
+    def first_time(self) -> Fraction:
+        """Presentation time of the first frame, seconds."""
+        return seconds_from_ticks(next_ticks(self._first.pts, None, 1), self._info.time_base)
+
+    @property
     def lost_frames(self) -> int:
         """Frames that the file announces and that could not be decoded."""
         return self._lost_frames

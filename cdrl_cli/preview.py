@@ -1,0 +1,291 @@
+"""What edits would make of a few moments of a clip, without making the edits.
+
+A frame of an edit depends on what tracking remembers around it, not on the whole clip. So each
+moment is sought, what tracking remembers is read, and the one frame is edited by the editor that
+:func:`~cdrl_cli.editing.edit_video` runs. What an edit finds out about a face where it first meets
+it is found out there too, at the beginning of the part that is edited, as far as the moment looks
+like the same shot. A face that is asked for by its number is the exception: numbers count the faces
+of a clip from its beginning, so the clip is read from there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.editing import read_conditions
+from cdrl_cli.errors import NoFaceError, UsageError
+from cdrl_cli.face.stream import FaceStream, open_faces
+from cdrl_cli.face.tracking import WARM_UP_S, TrackedFace, TrackedFrame, is_cut
+from cdrl_cli.face_editor import NOTHING_ASKED, Conditions, FaceEditor
+from cdrl_cli.media import probe_video
+from cdrl_cli.media.frames import VideoFrame, VideoInfo
+
+MEETING_S: Final = 2
+"""Seconds from the beginning of an edit within which it is to meet the face first."""
+
+PLACES: Final = (Fraction(1, 2), Fraction(1, 5), Fraction(4, 5))
+"""Where in its share of the clip a moment is looked for, one after the other, 0..1: in the middle,
+and elsewhere if no face there can be edited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One frame of a clip, as it is and as edits would show it."""
+
+    source: VideoFrame
+    edited: tuple[VideoFrame, ...]
+    """What each edit makes of it; ``source`` itself where an edit leaves it alone."""
+    untouched: tuple[str | None, ...]
+    """Why each edit leaves it alone, in words; None where it does not."""
+    face_xyxy: tuple[float, float, float, float] | None
+    """The box around the landmarks of the face that is edited first; of the largest one where none
+    is edited; None without a face. Square pixels of the frame."""
+
+    @property
+    def time(self) -> Fraction:
+        """Presentation time of the frame, seconds on the clip's clock."""
+        return self.source.time
+
+
+def preview_edits(
+    source: Path,
+    edits: Sequence[EditOptions],
+    models: Models,
+    *,
+    times: Sequence[Fraction] = (),
+    moments: int = 3,
+) -> Iterator[Moment]:
+    """Show what edits would make of some moments of a clip; writes nothing.
+
+    The frames are those that :func:`~cdrl_cli.editing.edit_video` hands to the encoder, bit by bit.
+    In shots after the first, an edit by a reference or with ``neutralise`` first meets the face
+    where the shot begins, and the preview at the moment itself: there the two differ, but hardly
+    more than two shots do.
+
+    Args:
+        source: The clip.
+        edits: What to do, one or more ways; all of the same stream of pictures.
+        models: Loaded before.
+        times: The moments, seconds on the clip's clock: for each, the first frame shown then or
+            later.
+        moments: How many are chosen, spread over the part that is edited, where none are given.
+
+    Yields:
+        Each moment as soon as it is there, in order of time.
+
+    Raises:
+        NoFaceError: If the reference shows no face.
+        UnreadableInputError: If source or reference cannot be decoded.
+        UsageError: If there is no frame at a time, or the clip's length is not known and no times
+            are given.
+        ValueError: If there is no edit.
+        WeightsError: If weights are missing or damaged.
+    """
+    if not edits:
+        raise ValueError("there is no edit to show")
+    tracks = _read_conditions(edits, models)
+    info = probe_video(source, stream=edits[0].video_stream)
+    preview = _Preview(source, edits, tracks, models)
+    if any(each.plan.names_numbers for each in edits):
+        wanted = [places[0] for places in _places(info, edits, times, moments)]
+        yield from preview.from_beginning(wanted)
+        return
+    for places in _places(info, edits, times, moments):
+        found = None
+        for place in places:
+            moment = preview.at(place)
+            found = found or moment
+            if not all(moment.untouched):
+                found = moment
+                break
+        assert found is not None
+        yield found
+
+
+def check_edited(source: Path, moments: Sequence[Moment]) -> None:
+    """Refuse a preview that shows no edit at all.
+
+    Raises:
+        NoFaceError: If no edit changes any of the moments for another reason than its intensity.
+    """
+    reasons = [reason for moment in moments for reason in moment.untouched]
+    if all(reasons) and any(reason != NOTHING_ASKED for reason in reasons):
+        where = ", ".join(f"{float(moment.time):g} s" for moment in moments)
+        raise NoFaceError(
+            f"{source}: no face can be edited at {where} ({reasons[0]})",
+            hint=f"spfem probe {source} shows when one can; --at TIME shows that moment",
+        )
+
+
+def _read_conditions(edits: Sequence[EditOptions], models: Models) -> list[Conditions]:
+    """What each edit asks for; read once where only the intensity differs."""
+    known: list[tuple[EditOptions, Conditions]] = []
+    found = []
+    for each in edits:
+        key = each if each.schedule is not None else replace(each, intensity=1.0)
+        track = next((track for other, track in known if other == key), None)
+        if track is None:
+            track = read_conditions(key, models)
+            known.append((key, track))
+        found.append(track)
+    return found
+
+
+def _places(
+    info: VideoInfo, edits: Sequence[EditOptions], times: Sequence[Fraction], moments: int
+) -> list[list[Fraction]]:
+    """The times to try for each moment, best first."""
+    if times:
+        return [[time] for time in sorted(times)]
+    if info.frame_count == 1:
+        return [[Fraction(0)]]
+    spans = [each.plan.span for each in edits]
+    start = min(begin or Fraction(0) for begin, _ in spans)
+    ends = [info.duration if end is None else end for _, end in spans]
+    end = None if None in ends else max(each for each in ends if each is not None)
+    if end is None:
+        raise UsageError(
+            f"{info.path}: does not say how long it is", hint="--at TIME names the moments"
+        )
+    if info.duration is not None:
+        end = min(end, info.duration)
+    share = (end - start) / moments
+    return [[start + (one + place) * share for place in PLACES] for one in range(moments)]
+
+
+class _Preview:
+    """Makes the moments of one clip.
+
+    Args:
+        source: The clip.
+        edits: What to do.
+        tracks: The emotion that each edit asks for.
+        models: What they run on.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        edits: Sequence[EditOptions],
+        tracks: Sequence[Conditions],
+        models: Models,
+    ) -> None:
+        self._source = source
+        self._edits = edits
+        self._tracks = tracks
+        self._models = models
+        self._met: _Meeting | None = None
+
+    def at(self, time: Fraction) -> Moment:
+        """The moment at a time, which is sought."""
+        if self._met is None:
+            self._met = self._meet()
+        with open_faces(self._source, self._models, video_stream=self._stream) as stream:
+            editors = self._open_editors(stream)
+            for tracked in stream.tracked_from(self._begin(stream, time)):
+                if tracked.frame.time >= time:
+                    self._met.tell(editors, tracked)
+                    return _edit(editors, tracked)
+                for editor in editors:
+                    editor.look(tracked)
+        raise self._no_frame(time)
+
+    def from_beginning(self, times: Sequence[Fraction]) -> Iterator[Moment]:
+        """The moments at some times, in a reading from the clip's beginning."""
+        waiting = list(times)
+        with open_faces(self._source, self._models, video_stream=self._stream) as stream:
+            editors = self._open_editors(stream)
+            for tracked in stream.tracked():
+                for editor in editors:
+                    editor.look(tracked)
+                if any(editor.meets_faces and not editor.numbers_edited for editor in editors):
+                    _edit(editors, tracked)
+                while waiting and tracked.frame.time >= waiting[0]:
+                    waiting.pop(0)
+                    yield _edit(editors, tracked)
+                if not waiting:
+                    return
+        raise self._no_frame(waiting[0])
+
+    def _meet(self) -> "_Meeting":
+        """Edit from the beginning of the edit until every edit has met its face."""
+        with open_faces(self._source, self._models, video_stream=self._stream) as stream:
+            editors = self._open_editors(stream)
+            starts = [each.plan.span[0] for each in self._edits]
+            begin = min(stream.video.first_time if one is None else one for one in starts)
+            curious = [editor for editor in editors if editor.meets_faces]
+            if not curious:
+                return _Meeting(editors, None)
+            for tracked in stream.tracked_from(self._begin(stream, begin)):
+                if tracked.frame.time > begin + MEETING_S:
+                    break
+                for editor in curious:
+                    editor.edit(tracked)
+                if all(editor.numbers_edited for editor in curious):
+                    return _Meeting(editors, tracked)
+        return _Meeting(editors, None)
+
+    def _begin(self, stream: FaceStream, time: Fraction) -> Fraction:
+        """Time of the first frame that tracking has to see, to know what it knows in an edit."""
+        starts = [each.plan.span[0] for each in self._edits]
+        first = stream.video.first_time
+        warm = min(first if one is None else one - WARM_UP_S for one in starts)
+        return max(time - WARM_UP_S, warm, first)
+
+    def _open_editors(self, stream: FaceStream) -> list[FaceEditor]:
+        began = stream.video.first_time
+        return [
+            FaceEditor(self._models, options, track, stream, began=began)
+            for options, track in zip(self._edits, self._tracks, strict=True)
+        ]
+
+    @property
+    def _stream(self) -> int | None:
+        return self._edits[0].video_stream
+
+    def _no_frame(self, time: Fraction) -> UsageError:
+        return UsageError(f"{self._source}: there is no frame at {float(time):g} s or later")
+
+
+@dataclass(frozen=True, slots=True)
+class _Meeting:
+    """Where the edits first met their faces."""
+
+    editors: Sequence[FaceEditor]
+    tracked: TrackedFrame | None
+    """None where they have nothing to find out, or met nobody."""
+
+    def tell(self, editors: Sequence[FaceEditor], now: TrackedFrame) -> None:
+        """Let editors know the faces of another frame that looks like the same shot."""
+        if self.tracked is None or not now.faces or not self.tracked.faces:
+            return
+        if is_cut(self.tracked.frame, now.frame):
+            return
+        numbers = {face.number: _nearest(face, self.tracked.faces).number for face in now.faces}
+        for editor, earlier in zip(editors, self.editors, strict=True):
+            editor.know(earlier, numbers)
+
+
+def _edit(editors: Sequence[FaceEditor], tracked: TrackedFrame) -> Moment:
+    chosen = [editor.look(tracked) for editor in editors]
+    faces = [face for faces in chosen for face in faces] or list(tracked.faces)
+    return Moment(
+        source=tracked.frame,
+        edited=tuple(editor.edit(tracked) for editor in editors),
+        untouched=tuple(editor.why_untouched(tracked) for editor in editors),
+        face_xyxy=faces[0].face.box_xyxy if faces else None,
+    )
+
+
+def _nearest(face: TrackedFace, others: Sequence[TrackedFace]) -> TrackedFace:
+    def distance(other: TrackedFace) -> float:
+        apart = face.face.landmarks_xyz[:, :2] - other.face.landmarks_xyz[:, :2]
+        return float(np.linalg.norm(apart.mean(axis=0)))
+
+    return min(others, key=distance)
