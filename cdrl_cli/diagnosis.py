@@ -25,12 +25,6 @@ ENOUGH_DISK = 1_000_000_000
 ENOUGH_MEMORY = 1_000_000_000
 """Bytes: the models and one window of 4K frames."""
 
-# Opset 13, one Identity node from x to y, both float32 of shape (1,); made with onnx.helper.
-_IDENTITY_ONNX = (
-    b'\x08\x07:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01'
-    b"\x12\x04\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
-)
-
 
 class Status(StrEnum):
     """How bad it is."""
@@ -197,28 +191,30 @@ def _check_torch() -> Iterator[Check]:
             yield Check(name, Status.OK, f"usable, torch {torch.__version__} {model}".rstrip())
 
 
-def _check_onnxruntime() -> Iterator[Check]:
-    """Every provider runs a network of one node; a provider that is listed may not load."""
-    import numpy as np
-    import onnxruntime
+def _check_devices() -> Iterator[Check]:
+    """What ``--device`` may name: each runs a network of one node."""
+    from cdrl_cli.nn.devices import Device, device_fault, find_device
 
-    onnxruntime.set_default_logger_severity(4)  # it would say on stderr what we say better
-    for provider in onnxruntime.get_available_providers():
-        if provider == "AzureExecutionProvider":  # a service far away, no device
-            continue
-        fix = "reinstall onnxruntime, or check the driver it wants"
-        name = f"onnxruntime {provider.removesuffix('ExecutionProvider')}"
-        try:
-            session = onnxruntime.InferenceSession(_IDENTITY_ONNX, providers=[provider])
-            session.run(None, {"x": np.ones(1, np.float32)})
-            used = session.get_providers()[0]
-        except Exception as error:  # its errors have no root of their own
-            yield Check(name, Status.WARNING, _first_line(error), fix)
-            continue
-        if used == provider:
-            yield Check(name, Status.OK, f"usable, onnxruntime {onnxruntime.__version__}")
+    for device in (Device(), Device("cuda"), Device("mps"), Device("openvino")):
+        name, fault = f"device {device}", device_fault(device)
+        if fault is None:
+            yield Check(name, Status.OK, f"usable, {device.engine}")
+        elif device.kind == "cpu":
+            yield Check(name, Status.ERROR, fault, "pip install --force-reinstall onnxruntime")
+        elif device.kind == "cuda" and _has_both_runtimes():
+            fix = "pip install --force-reinstall --no-deps onnxruntime-gpu"
+            yield Check(name, Status.WARNING, "onnxruntime was installed over onnxruntime-gpu", fix)
         else:
-            yield Check(name, Status.WARNING, f"falls back to {used}", fix)
+            get = f"pip install 'spfem[{device.kind}]'" if device.kind != "mps" else None
+            yield Check(name, Status.OK, f"not usable, optional: {fault}", get)
+    yield Check("device auto", Status.OK, f"takes {find_device()}")
+
+
+def _has_both_runtimes() -> bool:
+    """Both wheels of ONNX Runtime write to one folder; the one that came last is what loads."""
+    with suppress(metadata.PackageNotFoundError):
+        return bool(metadata.version("onnxruntime") and metadata.version("onnxruntime-gpu"))
+    return False
 
 
 def _check_landmarker() -> Iterator[Check]:
@@ -269,6 +265,9 @@ def _check_codecs() -> Iterator[Check]:
         fault = encoder_fault(encoder)
         if fault is None:
             yield Check(name, Status.OK, encoder.library)
+            continue
+        if encoder.is_hardware:
+            yield Check(name, Status.OK, f"not usable, optional: {fault}")
             continue
         status = Status.ERROR if encoder.codec == "h264" else Status.WARNING
         fix = "pip install --force-reinstall --only-binary=av av; or choose another --codec"
@@ -370,7 +369,7 @@ CHECKS = (
     _check_packages,
     _check_opencv,
     _check_torch,
-    _check_onnxruntime,
+    _check_devices,
     _check_landmarker,
     _check_codecs,
     _check_signing,

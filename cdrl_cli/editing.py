@@ -76,6 +76,8 @@ class EditResult:
     reference_neutral: Literal["given", "estimated"] | None
     """Where the neutral face of the reference's person comes from; None without a reference. Of
     several references ``given`` where all are."""
+    device: str
+    """What the networks of every frame ran on, as ``--device`` names it, and by what."""
     duration_s: float
     elapsed_s: float
     warnings: tuple[str, ...]
@@ -167,6 +169,7 @@ def edit_video(
         reading=editor.reading,
         strength=mean_strength(conditions),
         reference_neutral=_neutral_source(options.plan),
+        device=f"{models.device} ({models.device.engine})",
         duration_s=float(video.info.duration or 0),
         elapsed_s=perf_counter() - began,
         warnings=warnings,

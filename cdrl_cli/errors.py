@@ -9,6 +9,7 @@
     ├── UnreadableInputError      5   a file that is missing, is no video, or cannot be decoded
     ├── PolicyError               6   would overwrite, input is output, licence not accepted
     ├── BatchError                7   some rows of a batch failed
+    ├── DeviceError               8   a device or encoder that was asked for does not work here
     ├── OutputError               1   the result cannot be written where it should go
     ├── MemoryExhausted           1   there was not enough memory
     └── Interrupted             130   Ctrl-C
@@ -84,6 +85,13 @@ class BatchError(SpfemError):
 
     exit_code = 7
     code = "batch_partly_failed"
+
+
+class DeviceError(SpfemError):
+    """A device, or an encoder of one, that was asked for and does not work here."""
+
+    exit_code = 8
+    code = "device"
 
 
 class OutputError(SpfemError):

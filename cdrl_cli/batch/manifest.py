@@ -24,6 +24,7 @@ from cdrl_cli.errors import SpfemError, UsageError
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
+from cdrl_cli.nn.devices import read_device
 from cdrl_cli.notation import Corner, parse_corner, parse_face, parse_time
 from cdrl_cli.schedule import read_schedule
 from cdrl_cli.weight_set import WeightSet
@@ -41,6 +42,8 @@ class BatchRow:
     output: Path
     options: EditOptions
     weight_set: WeightSet
+    device: str = "auto"
+    """What the networks run on; the same edit, so a change of it makes no row anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class RowDefaults:
     crf: int | None = None
     preset: str | None = None
     weight_set: WeightSet = WeightSet.PERMISSIVE
+    device: str = "auto"
     overwrite: bool = False
     signing: SigningIdentity | None = None
     """For all rows."""
@@ -217,6 +221,7 @@ class _Checker:
             output=output,
             options=options,
             weight_set=WeightSet.parse(given.get("weights", self._defaults.weight_set)),
+            device=value("device"),
         )
 
 
@@ -244,6 +249,7 @@ _COLUMNS: Final[Columns] = {
     "preset": read_word,
     "copy_untouched": read_word,
     "weights": read_word,
+    "device": read_device,
     "consent": read_word,
     "disclose": parse_corner,
     "overwrite": read_switch,

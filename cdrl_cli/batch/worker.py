@@ -67,7 +67,11 @@ def edit_row(row: BatchRow, progress: ProgressCallable | None = None) -> Outcome
     began = perf_counter()
     try:
         result = editing.edit_video(
-            row.source, row.output, row.options, progress=progress, models=_models(row.weight_set)
+            row.source,
+            row.output,
+            row.options,
+            progress=progress,
+            models=_models(row.weight_set, row.device),
         )
     except SpfemError as error:
         failure = RowError.of(error)
@@ -85,9 +89,9 @@ def edit_row(row: BatchRow, progress: ProgressCallable | None = None) -> Outcome
 
 
 @cache
-def _models(weight_set: WeightSet) -> Models:
+def _models(weight_set: WeightSet, device: str) -> Models:
     """Loaded once in a process."""
-    return load_models(weight_set)
+    return load_models(weight_set, device=device)
 
 
 class Worker:

@@ -18,7 +18,8 @@ from safetensors.numpy import load_file, save_file
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.coefficients import CoefficientReader
 from cdrl_cli.generator.motion import LearnedMotion
-from cdrl_cli.nn.onnx import open_network, read_facts
+from cdrl_cli.nn.networks import open_network
+from cdrl_cli.nn.onnx import read_facts
 from cdrl_cli.representation.appearance import ORDER, AppearanceReader
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionSpace
 from cdrl_cli.representation.evidence import EvidenceModel

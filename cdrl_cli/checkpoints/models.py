@@ -36,7 +36,8 @@ from cdrl_cli.generator.renderer import (
 )
 from cdrl_cli.generator.skin import Skin, SkinMasks
 from cdrl_cli.geometry.mesh import FaceMesh
-from cdrl_cli.nn.onnx import open_network
+from cdrl_cli.nn.devices import CPU, Device, find_device
+from cdrl_cli.nn.networks import open_network
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionReader
 from cdrl_cli.representation.evidence import EvidenceModel
 from cdrl_cli.representation.expression_nets import ExpressionNets
@@ -61,6 +62,8 @@ class Models:
     :class:`~cdrl_cli.emotion.Emotion`."""
     cerl: EmotionNetwork
     """Faces and words in one space."""
+    device: Device = CPU
+    """Where the networks of every frame run."""
 
     def open_landmarker(self, *, max_faces: int = 4) -> Landmarker:
         """A landmarker for one clip."""
@@ -119,6 +122,7 @@ def load_models(
     *,
     core: bool = False,
     generator: Path | None = None,
+    device: str = "auto",
 ) -> Models:
     """Verify and load the embedded weights.
 
@@ -126,12 +130,15 @@ def load_models(
         weight_set: ``permissive`` or ``research`` (see ``weights/README.md``).
         core: The geometric core alone: fixed rules instead of learned networks.
         generator: A folder that ``spfem train renderer`` wrote, instead of the embedded networks.
+        device: What the networks of every frame run on (:mod:`cdrl_cli.nn.devices`): ``auto``,
+            ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``openvino``.
 
     Raises:
+        DeviceError: If the device does not work here.
         WeightsError: If a file is missing or damaged.
-        UsageError: If there is no such set.
+        UsageError: If there is no such set, or no such device.
     """
-    weight_set = WeightSet.parse(weight_set)
+    weight_set, found = WeightSet.parse(weight_set), find_device(device)
     numbers = load_file(find_weights(weight_set.entry("core")))
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
@@ -151,8 +158,8 @@ def load_models(
                     f"{file}: no such file", hint="spfem train renderer writes it: -o FOLDER"
                 )
         motion = open_motion(files[0])
-        skin = _open_skin(weight_set, mesh, numbers["canonical_xyz"])
-        renderer = LearnedRenderer(warp, open_network(files[1]), skin)
+        skin = _open_skin(weight_set, mesh, numbers["canonical_xyz"], found)
+        renderer = LearnedRenderer(warp, open_network(files[1], device=found), skin)
     return Models(
         weight_set=weight_set,
         landmarker_file=find_weights("face-landmarker"),
@@ -164,6 +171,7 @@ def load_models(
         renderer=renderer,
         differences=numbers["differences"],
         cerl=open_cerl(find_weights(weight_set.entry("cerl"))),
+        device=found,
     )
 
 
@@ -173,10 +181,14 @@ renderer."""
 
 
 def _open_skin(
-    weight_set: WeightSet, mesh: FaceMesh, canonical_xyz: Float[np.ndarray, "478 3"]
+    weight_set: WeightSet,
+    mesh: FaceMesh,
+    canonical_xyz: Float[np.ndarray, "478 3"],
+    device: Device,
 ) -> Skin | FoldMaps:
     """Learned light and creases; drawn folds for a set that has nothing to learn them from."""
     entry = weight_set.entry("skin")
     if entry not in read_manifest():
         return FoldMaps.draw(canonical_xyz)
-    return Skin(SkinMasks.draw(canonical_xyz, mesh.oval), open_network(find_weights(entry)))
+    network = open_network(find_weights(entry), device=device)
+    return Skin(SkinMasks.draw(canonical_xyz, mesh.oval), network)

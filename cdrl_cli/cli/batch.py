@@ -18,6 +18,7 @@ from cdrl_cli.cli.options import (
     Codec,
     Consent,
     Crf,
+    DeviceName,
     Disclose,
     DiscloseAt,
     FaceName,
@@ -64,8 +65,8 @@ Examples:
 A manifest is CSV with a header, or JSONL. Its columns are options of edit:
   source, output; ref, emotion or both; ref_neutral, ref_face, ref_start, ref_end; intensity,
   adjust, face, start, end, schedule, copy_untouched, video_stream, codec, crf, preset, weights,
-  consent; follow_ref, normalize, neutralise, overwrite (true or false); disclose (true, false or
-  a corner)
+  device, consent; follow_ref, normalize, neutralise, overwrite (true or false); disclose (true,
+  false or a corner)
 Paths are relative to the manifest, with - to the working directory.
 
 MANIFEST.results.jsonl gets one line of JSON as each row ends.
@@ -124,6 +125,7 @@ def batch(
     crf: Crf = None,
     preset: Preset = None,
     weight_set: Weights = WeightSet.PERMISSIVE,
+    device: DeviceName = "auto",
     c2pa_cert: C2paCert = None,
     c2pa_key: C2paKey = None,
     c2pa_tsa: C2paTsa = None,
@@ -156,6 +158,7 @@ def batch(
         run_batch,
         select_shard,
     )
+    from cdrl_cli.nn.devices import read_device
 
     defaults = RowDefaults(
         intensity=intensity,
@@ -164,6 +167,7 @@ def batch(
         crf=crf,
         preset=preset,
         weight_set=weight_set,
+        device=read_device(device),
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
         consent=consent,

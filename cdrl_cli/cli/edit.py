@@ -18,6 +18,7 @@ from cdrl_cli.cli.options import (
     Consent,
     CopyUntouchedMode,
     Crf,
+    DeviceName,
     Disclose,
     DiscloseAt,
     FaceName,
@@ -63,7 +64,7 @@ Examples:
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
-strength, reference_neutral, duration_s, elapsed_s, warnings, schedule, copied_frames; or
+strength, reference_neutral, device, duration_s, elapsed_s, warnings, schedule, copied_frames; or
 {"error": {"code", "message", "hint"}}.
 """
 
@@ -166,6 +167,7 @@ def edit(
     preset: Preset = None,
     copy_untouched: CopyUntouchedMode = "auto",
     weight_set: Weights = WeightSet.PERMISSIVE,
+    device: DeviceName = "auto",
     format_: Annotated[
         Literal["mkv", "mp4", "mov", "webm"],
         typer.Option("--format", help="Kind of file where OUTPUT is -, standard output."),
@@ -239,7 +241,7 @@ def edit(
             writable,
             replace(options, reference=shown, reference_neutral=neutral),
             progress=report,
-            models=load_models(weight_set),
+            models=load_models(weight_set, device=device),
         )
     result = replace(result, output=output)
     for warning in result.warnings:

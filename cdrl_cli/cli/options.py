@@ -13,7 +13,17 @@ from cdrl_cli.weight_set import WeightSet
 if TYPE_CHECKING:
     from cdrl_cli.media.credentials import SigningIdentity
 
-CodecName = Literal["h264", "hevc", "ffv1"]
+CodecName = Literal[
+    "h264",
+    "hevc",
+    "ffv1",
+    "h264_nvenc",
+    "hevc_nvenc",
+    "h264_qsv",
+    "hevc_qsv",
+    "h264_videotoolbox",
+    "hevc_videotoolbox",
+]
 PresetName = Literal[
     "ultrafast",
     "superfast",
@@ -135,7 +145,9 @@ FaceName = Annotated[
 Codec = Annotated[
     CodecName | None,
     typer.Option(
-        envvar="SPFEM_CODEC", help="Default: h264; hevc for 10-bit video.", show_default=False
+        envvar="SPFEM_CODEC",
+        help="Default: h264; hevc for 10-bit video. Names with _ need a GPU.",
+        show_default=False,
     ),
 ]
 
@@ -153,6 +165,16 @@ Crf = Annotated[
 Preset = Annotated[
     PresetName | None,
     typer.Option(envvar="SPFEM_PRESET", help="Encoder speed. Default: medium.", show_default=False),
+]
+
+DeviceName = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda[:N]|mps|openvino",
+        envvar="SPFEM_DEVICE",
+        help="What the networks run on; spfem doctor says which work here.",
+    ),
 ]
 
 CopyUntouchedMode = Annotated[

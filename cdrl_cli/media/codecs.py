@@ -5,26 +5,51 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from cdrl_cli.errors import DeviceError
 from cdrl_cli.media.encoder import Encoder, encoder_options, silence_library
 
-_SIDE = 64
-"""Pixels; the least that every encoder takes."""
+_SIDE, _HARDWARE_SIDE = 64, 256
+"""Pixels; the least that every encoder takes, and every one of a graphics processor."""
 
 
 def encoder_fault(encoder: Encoder) -> str | None:
     """Why an encoder does not work here, with the options of an edit; None where it does."""
     silence_library(encoder)
+    if encoder.library not in av.codecs_available:
+        return "this FFmpeg is built without it"
+    with av.logging.Capture():  # what FFmpeg says of drivers, we say better
+        return _fault(encoder)
+
+
+def _fault(encoder: Encoder) -> str | None:
     try:
         context = av.CodecContext.create(encoder.library, "w")
         assert isinstance(context, av.VideoCodecContext)
-        context.width = context.height = _SIDE
-        context.pix_fmt = "yuv420p"
+        side = _HARDWARE_SIDE if encoder.is_hardware else _SIDE
+        context.width = context.height = side
+        context.pix_fmt = "nv12" if encoder.is_hardware else "yuv420p"
         context.framerate = Fraction(25)
         context.options = encoder_options(encoder, crf=None, preset=None, hdr=None)
-        grey = np.full((_SIDE * 3 // 2, _SIDE), 128, np.uint8)
+        grey = np.full((side * 3 // 2, side), 128, np.uint8)
         picture = av.VideoFrame.from_ndarray(grey, format="yuv420p")
         picture.pts = 0
         packets = [*context.encode(picture), *context.encode(None)]
     except (av.FFmpegError, ValueError) as error:
+        if encoder.is_hardware:
+            return "no driver or processor for it"
         return str(error) or type(error).__name__
     return None if packets else "it gives no packets"
+
+
+def check_hardware(encoder: Encoder) -> None:
+    """Refuse an encoder of a graphics processor that does not work here.
+
+    Raises:
+        DeviceError: If it does not.
+    """
+    fault = encoder_fault(encoder)
+    if fault is not None:
+        raise DeviceError(
+            f"codec {encoder.codec}: does not work here ({fault})",
+            hint=f"--codec {encoder.stored} needs no GPU; spfem doctor lists what works here",
+        )

@@ -43,6 +43,17 @@ class Encoder:
     """Closed captions are written with each frame."""
     max_rate: int | None = None
     """Most frames per second that the library takes for its hints; None for any."""
+    is_hardware: bool = False
+    """A part of a graphics processor encodes, where there is one; tried before it is used."""
+
+    @property
+    def stored(self) -> str:
+        """What a player calls the codec.
+
+        >>> ENCODERS["h264_nvenc"].stored
+        'h264'
+        """
+        return self.codec.partition("_")[0]
 
 
 # Near-lossless: the copy should measure like its source, not be small. On talking heads of 360
@@ -80,6 +91,12 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
             max_rate=240,
         ),
         Encoder("ffv1", "ffv1", default_crf=None, knows_fields=True),
+        # Of NVIDIA's, Intel's and Apple's processors.
+        *(
+            Encoder(name, name, default_crf=crf, needs_even_size=True, is_hardware=True)
+            for stored, crf in (("h264", 16), ("hevc", 16))
+            for name in (f"{stored}_nvenc", f"{stored}_qsv", f"{stored}_videotoolbox")
+        ),
     )
 }
 
@@ -167,7 +184,7 @@ def choose_encoder(container: Container, codec: str | None, like: VideoInfo) -> 
 def _named_encoder(container: Container, codec: str) -> Encoder:
     if codec not in ENCODERS:
         raise UsageError(f"unknown codec {codec}", hint=f"Choose one of {', '.join(ENCODERS)}.")
-    if codec not in container.codecs:
+    if ENCODERS[codec].stored not in container.codecs:
         raise UsageError(
             f"{container.suffix} files cannot hold {codec}",
             hint=f"Choose one of {', '.join(container.codecs)}, or another kind of file.",
@@ -197,6 +214,9 @@ def encoder_format(encoder: Encoder, like: VideoInfo) -> PlanarFormat:
     Chroma resolution and depth are kept where that can be, then raised, and lowered last.
     """
     source = editable_format(like.pixel_format).format
+    if encoder.is_hardware:  # their pictures have both chromas in one plane, at half resolution
+        deep = source.is_deep and encoder.stored == "hevc"
+        return PlanarFormat("p010le", 10, 1, 1) if deep else PlanarFormat("nv12", 8, 1, 1)
     known = av.codec.Codec(encoder.library, "w").video_formats or []
     names = [each.name for each in known if each.name.startswith("yuv") and each.name[3] != "a"]
     formats = [
@@ -253,6 +273,8 @@ def encoder_options(
         raise UsageError(f"crf of {encoder.codec} is 0 to {encoder.max_crf}, got {crf}")
     quality = str(encoder.default_crf if crf is None else crf)
     slowness = PRESETS.index(preset)
+    if encoder.is_hardware:
+        return _hardware_options(encoder, quality=int(quality), slowness=slowness)
     match encoder.codec:
         case "h264":
             # With AVX-512, x264 reads past the rows of pictures of many widths, and its decisions
@@ -281,6 +303,24 @@ def encoder_options(
             return words | ({"svtav1-params": light} if light else {})
         case _:
             return {"level": "3", "slicecrc": "1"}
+
+
+def _hardware_options(encoder: Encoder, *, quality: int, slowness: int) -> dict[str, str]:
+    """The same in the words of a graphics processor's encoder, at constant quality."""
+    match encoder.codec.rpartition("_")[2]:
+        case "nvenc":  # p1 is the quickest of seven
+            speed = f"p{min(1 + slowness * 7 // len(PRESETS), 7)}"
+            return {"rc": "vbr", "cq": str(quality), "b": "0", "preset": speed}
+        case "qsv":  # the names that it shares with x264
+            speed = PRESETS[min(max(slowness, 2), 8)]
+            return {"global_quality": str(max(quality, 1)), "preset": speed}
+        case _:  # VideoToolbox: 100 is the best
+            best = round(100 - quality * 100 / encoder.max_crf)
+            return {"flags": "+qscale", "global_quality": str(best * _QP2LAMBDA)}
+
+
+_QP2LAMBDA: Final = 118
+"""FFmpeg's unit of a quality that a number gives."""
 
 
 def _light(hdr: HdrMetadata | None, *, maximum: str, display: str) -> str:

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from cdrl_cli.errors import raise_if_memory
 from cdrl_cli.media import color
+from cdrl_cli.media.codecs import check_hardware
 from cdrl_cli.media.copying import StreamCopier
 from cdrl_cli.media.encoder import (
     Container,
@@ -58,7 +59,8 @@ class VideoWriter:
         output: File to write; its suffix chooses the container: mp4, mov, mkv or webm.
         like: Facts of the source, which the output shares.
         copy_from: File whose other streams, chapters and tags are copied; None copies nothing.
-        codec: ``h264``, ``hevc``, ``vp9``, ``av1`` or ``ffv1``; None chooses.
+        codec: ``h264``, ``hevc``, ``vp9``, ``av1``, ``ffv1``, or one of a graphics processor such
+            as ``h264_nvenc`` (:data:`~cdrl_cli.media.encoder.ENCODERS`); None chooses.
         crf: Quality of the encoder, lower is better; None is near-lossless.
         preset: Speed of the encoder, by x264's names; None is ``medium``.
         metadata: Tags to add to those of ``copy_from``; a comment is appended to its comment.
@@ -70,6 +72,7 @@ class VideoWriter:
     Raises:
         PolicyError: If the output exists and ``overwrite`` is not set, or is an input.
         UsageError: If suffix, codec, crf or preset do not go together.
+        DeviceError: If the codec is one of a graphics processor that is not here.
         OutputError: If the file cannot be written.
     """
 
@@ -92,6 +95,8 @@ class VideoWriter:
         check_output(output, inputs=self._inputs, overwrite=overwrite)
         self._container = container_for(output)
         self._encoder = choose_encoder(self._container, codec, like)
+        if self._encoder.is_hardware:
+            check_hardware(self._encoder)
         self._options = encoder_options(self._encoder, crf=crf, preset=preset, hdr=like.hdr)
         self._splicer = None if splice is None else Splicer(splice)
         if splice is not None and splice.x264_params:
@@ -251,7 +256,7 @@ class VideoWriter:
             context.options = {**self._options, "chroma_sample_location": like.chroma_location}
         if like.interlaced:
             context.flags |= Flags.interlaced_dct
-        if self._encoder.codec == "hevc" and self._container.is_iso:
+        if self._encoder.stored == "hevc" and self._container.is_iso:
             context.codec_tag = "hvc1"  # Apple's players know no other
         if like.display_matrix is not None:
             stream.set_display_matrix(like.display_matrix)

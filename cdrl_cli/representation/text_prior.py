@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.nn.onnx import open_network
+from cdrl_cli.nn.networks import open_network
 
 SENTENCE_FEATURES = 384
 """Length of a MiniLM sentence embedding."""

@@ -41,6 +41,7 @@ def edits(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
             reading=dict.fromkeys(Emotion, 0.0) | {Emotion.HAPPY: 0.875, Emotion.NEUTRAL: 0.125},
             strength=0.75,
             reference_neutral=None if options.reference is None else "estimated",
+            device="cpu (ONNX Runtime)",
             duration_s=0.12,
             elapsed_s=0.5,
             warnings=("1 frame could not be decoded",),

@@ -23,6 +23,7 @@ EXIT_CODES = {
     errors.UnreadableInputError: 5,
     errors.PolicyError: 6,
     errors.BatchError: 7,
+    errors.DeviceError: 8,
     errors.OutputError: 1,
     errors.MemoryExhausted: 1,
 }

@@ -25,7 +25,7 @@ def rows(tmp_path, monkeypatch):
         return worker.Outcome(
             0.5,
             result=EditResult(
-                row.output, 3, 2, 0, 1, row.options.emotion, {}, 1.0, None, 0.1, 0.5, ()
+                row.output, 3, 2, 0, 1, row.options.emotion, {}, 1.0, None, "cpu", 0.1, 0.5, ()
             ),
         )
 

@@ -192,6 +192,7 @@ def test_json_is_exactly_one_object_on_stdout(edits, capsys):
         },
         "strength": 0.75,
         "reference_neutral": "estimated",
+        "device": "cpu (ONNX Runtime)",
         "duration_s": 0.12,
         "elapsed_s": 0.5,
         "warnings": ["1 frame could not be decoded"],

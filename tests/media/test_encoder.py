@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from clips import Clip, make_clip
 
-from cdrl_cli.errors import UsageError
-from cdrl_cli.media import HdrMetadata, VideoInfo, probe_video
+from cdrl_cli.errors import DeviceError, UsageError
+from cdrl_cli.media import HdrMetadata, VideoInfo, VideoWriter, probe_video
 from cdrl_cli.media.encoder import (
     CONTAINERS,
     ENCODERS,
@@ -76,7 +76,9 @@ def test_parity_is_that_of_the_stored_picture(info: VideoInfo) -> None:
     assert encoder_format(ENCODERS["h264"], turned).name == "yuv444p"
 
 
-@pytest.mark.parametrize("codec", [codec for codec in ENCODERS if codec != "ffv1"])
+@pytest.mark.parametrize(
+    "codec", [codec for codec in ENCODERS if codec != "ffv1" and "_" not in codec]
+)
 def test_every_preset_has_options(codec: str) -> None:
     for preset in PRESETS:
         options = encoder_options(ENCODERS[codec], crf=None, preset=preset, hdr=None)
@@ -107,3 +109,29 @@ def test_unknown_suffix_names_the_known_ones() -> None:
         container_for(Path("a.avi"))
     assert all(suffix in (caught.value.hint or "") for suffix in CONTAINERS)
     assert container_for(Path("A.MP4")) is CONTAINERS[".mp4"]
+
+
+HARDWARE = [codec for codec, encoder in ENCODERS.items() if encoder.is_hardware]
+
+
+@pytest.mark.parametrize("codec", HARDWARE)
+def test_an_encoder_of_a_gpu_goes_where_its_codec_goes(info: VideoInfo, codec: str) -> None:
+    encoder = choose_encoder(CONTAINERS[".mp4"], codec, info)
+    assert encoder.stored in ("h264", "hevc")
+    assert encoder_format(encoder, info).name == "nv12"
+    deep = encoder_format(encoder, replace(info, pixel_format="yuv420p10le")).name
+    assert deep == ("p010le" if encoder.stored == "hevc" else "nv12")
+    assert encoder_options(encoder, crf=None, preset=None, hdr=None)
+    with pytest.raises(UsageError, match="cannot hold"):
+        choose_encoder(CONTAINERS[".webm"], codec, info)
+
+
+def test_an_encoder_that_is_not_here_is_refused_before_anything_is_written(
+    info: VideoInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = replace(ENCODERS["h264_nvenc"], library="h264_nowhere")
+    monkeypatch.setitem(ENCODERS, "h264_nvenc", nowhere)  # type: ignore[misc]
+    with pytest.raises(DeviceError, match="h264_nvenc: does not work here") as caught:
+        VideoWriter(tmp_path / "out.mp4", like=info, codec="h264_nvenc")
+    assert caught.value.exit_code == 8
+    assert list(tmp_path.iterdir()) == []
