@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cdrl_cli.media.credentials import SigningIdentity
     from cdrl_cli.media.frames import VideoInfo
     from cdrl_cli.media.reader import probe_video
+    from cdrl_cli.planning import EditPlan, plan_edit
     from cdrl_cli.preview import Moment, preview_edits
     from cdrl_cli.schedule import Schedule, ScheduleRow, read_schedule
 
@@ -54,6 +55,7 @@ __all__ = [
     "BatchSummary",
     "ClipEmotion",
     "EditOptions",
+    "EditPlan",
     "EditResult",
     "EditedRow",
     "Emotion",
@@ -82,6 +84,7 @@ __all__ = [
     "embed_clip",
     "inspect_video",
     "load_models",
+    "plan_edit",
     "preview_edits",
     "probe_video",
     "read_manifest",
@@ -108,6 +111,7 @@ _HOMES = {
     "cdrl_cli.media.credentials": {"SigningIdentity"},
     "cdrl_cli.media.frames": {"VideoInfo"},
     "cdrl_cli.media.reader": {"probe_video"},
+    "cdrl_cli.planning": {"EditPlan", "plan_edit"},
     "cdrl_cli.preview": {"Moment", "preview_edits"},
     "cdrl_cli.schedule": {"Schedule", "ScheduleRow", "read_schedule"},
 }

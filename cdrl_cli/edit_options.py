@@ -71,6 +71,9 @@ class EditOptions:
     copy_untouched: CopyUntouched = "auto"
     """Whether groups of pictures outside of ``start`` and ``end`` are copied as packets where a
     trial proves that they may be; else they are encoded anew like what is edited."""
+    resume: bool = False
+    """Edit in segments that are kept beside the output as they are finished, so that an edit that
+    was killed goes on where it was."""
     overwrite: bool = False
     signing: SigningIdentity | None = None
     """Who signs what was done (C2PA), if anybody does; MP4 and QuickTime hold it."""

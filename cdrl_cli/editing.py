@@ -19,12 +19,15 @@ from cdrl_cli.face_editor import Conditions, EditedRow, FaceEditor, mean_strengt
 from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.media import VideoWriter, check_input, check_output
 from cdrl_cli.media.credentials import CredentialSigner, check_signable
-from cdrl_cli.media.frames import VideoInfo
+from cdrl_cli.media.encoding import Encoding
+from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.provenance import Provenance
 from cdrl_cli.media.splicing import Splice
-from cdrl_cli.media.untouched import Encoding, find_splice
+from cdrl_cli.media.timeline import Timeline, read_timeline
+from cdrl_cli.media.untouched import find_splice
 from cdrl_cli.prefetch import prefetch
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
+from cdrl_cli.resuming import Met, SegmentedEdit, remove_leftovers
 from cdrl_cli.schedule import Schedule, ScheduleRow
 
 __all__ = [
@@ -116,16 +119,13 @@ def edit_video(
         WeightsError: If weights are missing or damaged.
     """
     began = perf_counter()
-    if any(_same_file(one, output) for one in options.reference_files):
-        raise PolicyError(f"{output}: the output is the reference", hint="name another output")
-    check_input(source)
-    check_output(output, inputs=[source], overwrite=options.overwrite)
+    check_edit(source, output, options)
     sign = _find_signer(options, source, output)
     models = models or load_models()
     conditions = read_conditions(options, models)
     with open_faces(source, models, video_stream=options.video_stream) as stream:
         video = stream.video
-        splice, notes = _find_splice(options, video.info, output)
+        splice, notes = choose_splice(options, video.info, output)
         writer = VideoWriter(
             output,
             like=video.info,
@@ -141,29 +141,51 @@ def edit_video(
         )
         with writer:
             editor = FaceEditor(models, options, conditions, stream)
-            # Three threads: one follows faces, one renders, this one encodes.
-            with (
-                prefetch(_follow_faces(stream, options, splice)) as tracked,
-                prefetch(map(editor.edit, tracked)) as edited,
-            ):
-                for frame in edited:
-                    writer.write(frame)
-                    if progress:
-                        progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
+
+            def report(frame: VideoFrame) -> None:
+                if progress:
+                    progress(Progress(frame.index + 1, video.info.frame_count, frame.time))
+
+            timeline = _timeline(options, source, splice)
+            if timeline is not None:
+                segmented = SegmentedEdit(
+                    source=source,
+                    output=output,
+                    options=options,
+                    models=models,
+                    conditions=conditions,
+                    timeline=timeline,
+                    encoded=splice.part if splice else timeline.whole,
+                    setting=writer.setting,
+                )
+                met = segmented.write(writer, editor, report)
+            else:
+                if options.resume:
+                    notes += ("the edit cannot be resumed: its pictures' times are not in order",)
+                # Three threads: one follows faces, one renders, this one encodes.
+                with (
+                    prefetch(_follow_faces(stream, options, splice)) as tracked,
+                    prefetch(map(editor.edit, tracked)) as edited,
+                ):
+                    for frame in edited:
+                        writer.write(frame)
+                        report(frame)
+                met = Met(video.lost_frames, video.side_data, video.warnings)
             editor.check_found(source)
-            writer.note_side_data(video.side_data)
+            writer.note_side_data(met.side_data)
             doubts = dict.fromkeys(
                 line
                 for row, done in zip(options.plan.rows, editor.rows, strict=True)
                 for line in _doubt(row, done.reading)
             )
             own = (*doubts, *notes, *editor.warnings)
-            warnings = (*own, *video.warnings, *writer.warnings)
+            warnings = (*own, *met.warnings, *writer.warnings)
+    remove_leftovers(output)
     return EditResult(
         output=output,
         frames=editor.frames + (splice.copied if splice else 0),
         edited_frames=editor.edited_frames,
-        lost_frames=video.lost_frames,
+        lost_frames=met.lost_frames,
         faces=len(editor.numbers_edited),
         emotion=options.emotion,
         reading=editor.reading,
@@ -176,6 +198,20 @@ def edit_video(
         schedule=editor.rows,
         copied_frames=splice.copied if splice else 0,
     )
+
+
+def check_edit(source: Path, output: Path, options: EditOptions) -> None:
+    """Refuse an edit whose files do not go together, before any work is done.
+
+    Raises:
+        PolicyError: If the output exists, or is the source or the reference.
+        UnreadableInputError: If the source cannot be a video.
+        OutputError: If no file can be written there.
+    """
+    if any(_same_file(one, output) for one in options.reference_files):
+        raise PolicyError(f"{output}: the output is the reference", hint="name another output")
+    check_input(source)
+    check_output(output, inputs=[source], overwrite=options.overwrite)
 
 
 def read_conditions(options: EditOptions, models: Models) -> Conditions:
@@ -218,10 +254,16 @@ def _request(row: ScheduleRow) -> Reference | str | None:
     )
 
 
-def _find_splice(
+def choose_splice(
     options: EditOptions, like: VideoInfo, output: Path
 ) -> tuple[Splice | None, tuple[str, ...]]:
-    """The packets that go around an edit of a part, and a word where they might and do not."""
+    """The packets that go around an edit of a part, and a word where they might and do not.
+
+    Args:
+        options: What to do.
+        like: Facts of the source.
+        output: File to write.
+    """
     start, end = options.plan.span
     is_labelled = options.disclose is not None  # every frame is changed
     if options.copy_untouched == "never" or is_labelled or (start is None and end is None):
@@ -231,6 +273,13 @@ def _find_splice(
     if isinstance(found, str):
         return None, (f"what is not edited is encoded anew, too: {found}",)
     return found, ()
+
+
+def _timeline(options: EditOptions, source: Path, splice: Splice | None) -> Timeline | None:
+    """The times by which an edit is parted into segments, where that is asked for and can be."""
+    if not options.resume:
+        return None
+    return splice.timeline if splice else read_timeline(source, stream=options.video_stream)
 
 
 def _follow_faces(

@@ -1,22 +1,24 @@
 """Edits the chosen faces of successive frames: what is rendered, and pasted, frame by frame."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import Conditions, EditedRow, average_reading, mean_strength
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.blendshapes import CEILINGS
 from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.label import Label
-from cdrl_cli.face.selection import FaceChoice, FaceSelector, editability, why_not_editable
+from cdrl_cli.face.selection import FaceSelector, editability, why_not_editable
 from cdrl_cli.face.stream import FaceStream, Sighting
 from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
 from cdrl_cli.generator.condition import ConditionTrack
@@ -29,31 +31,6 @@ __all__ = ["Conditions", "EditedRow", "FaceEditor", "average_reading", "mean_str
 
 NOTHING_ASKED = "nothing is asked for"
 """Why a frame stays as it is where every intensity is 0."""
-
-Conditions = tuple[ConditionTrack | None, ...]
-"""What each row of a schedule asks for; None where it only adjusts."""
-
-
-@dataclass(frozen=True, slots=True)
-class EditedRow:
-    """What a row of the schedule did; an edit without a schedule has one row."""
-
-    start: Fraction | None
-    """Seconds on the clip's clock; None from the beginning."""
-    end: Fraction | None
-    """Seconds on the clip's clock; None to the end."""
-    face: FaceChoice | None
-    """Whose face; None where a photo says who."""
-    emotion: str | None
-    """Label or words; None where a reference alone was given, or nothing but adjustments."""
-    intensity: float
-    """As asked for, or as it was found for a target."""
-    reading: Mapping[Emotion, float] | None
-    """How likely what was asked for reads as each emotion; None where it only adjusts."""
-    strength: float
-    """Length (L2) of the change of the coefficients that is asked for at intensity 1."""
-    edited_frames: int
-    """Frames in which it changed at least one face."""
 
 
 class FaceEditor:
@@ -149,6 +126,24 @@ class FaceEditor:
         if all(one.presence == 0 for one in chosen):
             return "the face is just coming or going"
         return None if any(row.asks for row in self._rows) else NOTHING_ASKED
+
+    def state(self) -> dict[str, Any]:
+        """What it knows of the frames before, in what JSON can hold."""
+        return {
+            "counts": (self._began_s, self._last_s, self.frames, self.edited_frames),
+            "numbers": (sorted(self.numbers_seen), sorted(self.numbers_edited)),
+            "current": [selector.current for selector in self._selectors.values()],
+            "rows": [row.state() for row in self._rows],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another editor of the same edit was, by what its :meth:`state` said."""
+        self._began_s, self._last_s, self.frames, self.edited_frames = state["counts"]
+        self.numbers_seen, self.numbers_edited = map(set, state["numbers"])
+        for selector, number in zip(self._selectors.values(), state["current"], strict=True):
+            selector.current = number
+        for row, known in zip(self._rows, state["rows"], strict=True):
+            row.restore(known)
 
     def edit(self, tracked: TrackedFrame) -> VideoFrame:
         """The frame with its chosen faces edited; the frame itself where there is none."""
@@ -292,6 +287,18 @@ class _RowEditor:
             or (row.neutralise)
         )
 
+    def state(self) -> dict[str, Any]:
+        """What it knows of the faces that it has met, in what JSON can hold."""
+        known = {str(number): face.state() for number, face in self._known.items()}
+        return {"known": known, "edited_frames": self.edited_frames}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Know what another one knew."""
+        self.edited_frames = state["edited_frames"]
+        self._known = {
+            int(number): KnownFace.restored(face) for number, face in state["known"].items()
+        }
+
     def summary(self) -> EditedRow:
         """What it has done so far."""
         row, track = self.row, self._conditions
@@ -382,16 +389,3 @@ class _RowEditor:
 def _selector(choice: Whose) -> FaceSelector:
     assert not isinstance(choice, Path)
     return FaceSelector(choice)
-
-
-def average_reading(conditions: Conditions) -> dict[Emotion, float]:
-    """How likely each emotion is over what all rows ask for; neutral where they only adjust."""
-    asked = [one.reading for track in conditions if track for one in track.conditions]
-    shares = np.mean(asked, axis=0) if asked else np.eye(len(Emotion))[Emotion.NEUTRAL.class_index]
-    return dict(zip(Emotion, shares.tolist(), strict=True))
-
-
-def mean_strength(conditions: Conditions) -> float:
-    """Length of the change asked for at intensity 1, over the moments of all rows in the mean."""
-    strengths = [one.strength for track in conditions if track for one in track.conditions]
-    return float(np.mean(strengths)) if strengths else 0.0

@@ -1,6 +1,8 @@
 """What is found out about a face when it is first edited: how it rests, how it answers a change."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +28,22 @@ class KnownFace:
     """Coefficients below which it shows something too."""
     fitted: FittedChange | None = None
     """How this face is made to show the change; None where a name asks."""
+
+    def state(self) -> dict[str, Any]:
+        """It, in what JSON can hold."""
+        fitted = self.fitted and (self.fitted.change.tolist(), self.fitted.correction.tolist())
+        rest = None if self.rest is None else self.rest.tolist()
+        calm = None if self.calm is None else self.calm.tolist()
+        return {"rest": rest, "calm": calm, "fitted": fitted}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> "KnownFace":
+        """From what :meth:`state` said."""
+        rest, calm = (
+            None if state[name] is None else np.array(state[name]) for name in ("rest", "calm")
+        )
+        fitted = state["fitted"] and FittedChange(*map(np.array, state["fitted"]))
+        return cls(rest, calm, fitted or None)
 
     def own(self, window: Window) -> Float[np.ndarray, " 52"]:
         """The face's own emotion: what its last seconds show beyond how it rests."""

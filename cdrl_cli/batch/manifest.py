@@ -205,6 +205,7 @@ class _Checker:
             crf=value("crf"),
             preset=value("preset"),
             copy_untouched=given.get("copy_untouched", "auto"),
+            resume=given.get("resume", False),
             overwrite=value("overwrite"),
             signing=self._defaults.signing,
             consent=value("consent"),
@@ -252,6 +253,7 @@ _COLUMNS: Final[Columns] = {
     "device": read_device,
     "consent": read_word,
     "disclose": parse_corner,
+    "resume": read_switch,
     "overwrite": read_switch,
 }
 """Every column, and how its cells are read."""

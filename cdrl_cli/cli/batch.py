@@ -65,8 +65,8 @@ Examples:
 A manifest is CSV with a header, or JSONL. Its columns are options of edit:
   source, output; ref, emotion or both; ref_neutral, ref_face, ref_start, ref_end; intensity,
   adjust, face, start, end, schedule, copy_untouched, video_stream, codec, crf, preset, weights,
-  device, consent; follow_ref, normalize, neutralise, overwrite (true or false); disclose (true,
-  false or a corner)
+  device, consent; follow_ref, normalize, neutralise, resume, overwrite (true or false); disclose
+  (true, false or a corner)
 Paths are relative to the manifest, with - to the working directory.
 
 MANIFEST.results.jsonl gets one line of JSON as each row ends.

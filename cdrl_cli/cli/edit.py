@@ -37,6 +37,7 @@ from cdrl_cli.cli.options import (
     read_time,
 )
 from cdrl_cli.cli.pipes import STANDARD, read_reference, read_source, write_output
+from cdrl_cli.cli.plan import say_room, show_plan
 from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
@@ -61,11 +62,15 @@ Examples:
   spfem edit talk.mp4 -e happy --neutralise --adjust smile=+.2,inner-brows=.3 -o out.mp4
   spfem edit talk.mp4 --adjust eyes=+.4 -o out.mp4
   spfem edit talk.mp4 -r joy.mov -o out.mkv --codec ffv1 --json --quiet
+  spfem edit film.mp4 -e sad -o out.mp4 --resume        # killed? the same line goes on
+  spfem edit film.mp4 -e sad -o out.mp4 --start 1:05:00 --end 1:05:10 --dry-run
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
 strength, reference_neutral, device, duration_s, elapsed_s, warnings, schedule, copied_frames; or
-{"error": {"code", "message", "hint"}}.
+{"error": {"code", "message", "hint"}}. With --dry-run: source, output, start, end, duration_s,
+frames, frames_in_range, encoded_frames, copied_frames, tried_frames, edited_frames, faces,
+segments, segments_done, elapsed_s, output_bytes, disk_bytes, disk_free_bytes, warnings.
 """
 
 
@@ -178,6 +183,20 @@ def edit(
     consent: Consent = None,
     disclose: Disclose = False,
     disclose_at: DiscloseAt = "bottom-left",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep finished segments beside OUTPUT; go on from those of a killed edit.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be done, and with how much time and room; write nothing.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     progress: ProgressMode = "auto",
     json: Json = False,
@@ -193,11 +212,17 @@ def edit(
     if json and output == STANDARD:
         raise UsageError("with -o - stdout is the video: there is no room for --json")
 
+    if (resume or dry_run) and STANDARD in (source, output):
+        raise UsageError(
+            "--resume and --dry-run ask about files: there are none with -", hint="name files"
+        )
+
     check_memory_limit()
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.edit_options import EditOptions
     from cdrl_cli.editing import edit_video
     from cdrl_cli.generator.adjust import Adjustment
+    from cdrl_cli.planning import plan_edit
     from cdrl_cli.schedule import read_schedule
 
     shown_by: dict[str, Any] = {
@@ -224,6 +249,7 @@ def edit(
         crf=crf,
         preset=preset,
         copy_untouched=copy_untouched,
+        resume=resume,
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
         consent=consent,
@@ -236,13 +262,14 @@ def edit(
         write_output(output, f".{format_}") as writable,
         show_progress("editing", quiet=quiet, mode=progress) as report,
     ):
-        result = edit_video(
-            readable,
-            writable,
-            replace(options, reference=shown, reference_neutral=neutral),
-            progress=report,
-            models=load_models(weight_set, device=device),
-        )
+        options = replace(options, reference=shown, reference_neutral=neutral)
+        models = load_models(weight_set, device=device)
+        if dry_run:
+            show_plan(plan_edit(readable, writable, options, models=models), json=json)
+            return
+        if resume and not quiet:
+            say_room(readable, writable, options)
+        result = edit_video(readable, writable, options, progress=report, models=models)
     result = replace(result, output=output)
     for warning in result.warnings:
         say(warning, label="warning", style="yellow")

@@ -36,6 +36,15 @@ class FaceSelector:
         self._choice = choice
         self._current: int | None = None
 
+    @property
+    def current(self) -> int | None:
+        """Number of the face that is kept to; None for none yet."""
+        return self._current
+
+    @current.setter
+    def current(self, number: int | None) -> None:
+        self._current = number
+
     def choose(self, tracked: TrackedFrame) -> Sequence[TrackedFace]:
         """The faces of a frame that are to be edited."""
         match self._choice:

@@ -185,13 +185,11 @@ class VideoReader:
     def frames_of(self, part: Part) -> Iterator[DecodedFrame]:
         """Frames of a part of the video, bit for bit those of a reading from the beginning.
 
-        Their indices are those of that reading, too, where no packet of the file is damaged. Losses
-        are those of the part alone.
-
-        Args:
-            part: By the file's :func:`~cdrl_cli.media.timeline.read_timeline`.
+        Their indices are that reading's, too, where no packet is damaged. Losses are the part's.
+        The part is one of :func:`~cdrl_cli.media.timeline.read_timeline`.
         """
         self._is_read = True
+        self._note_format()
         self._pictures.close()
         packets = packets_of(part, self._container, self._stream)
         self._pictures = self._look_at(chain.from_iterable(map(self._decode_packet, packets)))
@@ -235,13 +233,7 @@ class VideoReader:
         return first
 
     def _frames(self) -> Iterator[DecodedFrame]:
-        editable = editable_format(self._info.pixel_format)
-        has_alpha = self._info.declared.has_alpha or self._stream.metadata.get("alpha_mode") == "1"
-        loss = editable.loss or (TRANSPARENT if has_alpha else None)
-        if loss:
-            self._warnings.append(f"the video {loss} ({self._info.pixel_format})")
-        if self._cropper is not None and self._cropper.cuts:
-            self._warnings.append("the borders that the file hides are cut off")
+        self._note_format()
         index, end = 0, Fraction(0)
         for frame in self._developed(chain((self._first,), self._pictures)):
             index, end = frame.index, frame.time + (frame.duration or self._period)
@@ -250,6 +242,16 @@ class VideoReader:
         self._note_clock()
         if self._resized:
             self._warnings.append(f"{self._resized} frames change size and were scaled")
+
+    def _note_format(self) -> None:
+        """Say what of the pictures cannot be kept."""
+        editable = editable_format(self._info.pixel_format)
+        has_alpha = self._info.declared.has_alpha or self._stream.metadata.get("alpha_mode") == "1"
+        loss = editable.loss or (TRANSPARENT if has_alpha else None)
+        if loss:
+            self._warnings.append(f"the video {loss} ({self._info.pixel_format})")
+        if self._cropper is not None and self._cropper.cuts:
+            self._warnings.append("the borders that the file hides are cut off")
 
     def _developed(self, pictures: Iterable[av.VideoFrame]) -> Iterator[DecodedFrame]:
         """Decoded pictures as frames, each with its time."""
@@ -284,12 +286,10 @@ class VideoReader:
         return seconds_from_ticks(ticks, time_base)
 
     def _decode(self, *, needed_from: int | None = None) -> Generator[av.VideoFrame, None, None]:
-        pictures = (
-            self._decode_stream(needed_from)
-            if self._grid is None
-            else self._decode_tiles(self._grid)
+        grid = self._grid
+        yield from self._look_at(
+            self._decode_tiles(grid) if grid else self._decode_stream(needed_from)
         )
-        yield from self._look_at(pictures)
 
     def _look_at(self, pictures: Iterable[av.VideoFrame]) -> Generator[av.VideoFrame, None, None]:
         """Note what side data pictures have, and cut off the borders that the file hides."""

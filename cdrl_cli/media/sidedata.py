@@ -4,11 +4,14 @@ Every kind that PyAV knows has its place in one of the tables here, and a test w
 a kind that a newer FFmpeg adds is noticed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import av
 from av.sidedata.sidedata import Type
+
+SideDataKind = Type
+"""A kind of side data."""
 
 KEPT: Final[Mapping[Type, str]] = {
     Type.DISPLAYMATRIX: "written to the stream as it was",
@@ -109,3 +112,8 @@ def side_data_kinds(picture: av.VideoFrame) -> frozenset[Type]:
         return frozenset(each.type for each in picture.side_data)  # type: ignore[attr-defined]
     except ValueError:
         return frozenset()
+
+
+def kinds_by_name(names: Iterable[str]) -> frozenset[SideDataKind]:
+    """Kinds of side data, by the names that FFmpeg gives them."""
+    return frozenset(Type[name] for name in names)

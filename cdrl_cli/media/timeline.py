@@ -94,6 +94,11 @@ class Timeline:
         """How many pictures are shown before a time."""
         return bisect_left(self.shown, ceil(time / self.time_base))
 
+    @property
+    def whole(self) -> Part:
+        """All frames."""
+        return self.part(self.time(int(self.shown[0])), None)
+
     def part(self, begin: Fraction, end: Fraction | None) -> Part:
         """The frames of a stretch of time, to be decoded from the last key frame before them.
 

@@ -17,6 +17,7 @@ import av
 
 from cdrl_cli.errors import SpfemError, raise_if_memory
 from cdrl_cli.media.encoder import choose_encoder, container_for, encoder_format
+from cdrl_cli.media.encoding import Encoding
 from cdrl_cli.media.frames import VideoInfo
 from cdrl_cli.media.input import open_container
 from cdrl_cli.media.nal_units import H264Header
@@ -38,16 +39,6 @@ _ENCODED: Final = 12
 
 _MILLISECOND: Final = Fraction(1, 1000)
 """What Matroska rounds times to, seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How a video is written, as :class:`~cdrl_cli.media.VideoWriter` takes it."""
-
-    output: Path
-    codec: str | None = None
-    crf: int | None = None
-    preset: str | None = None
 
 
 def find_splice(

@@ -9,40 +9,31 @@ from types import TracebackType
 from typing import Final
 
 import av
-from av.codec.context import Flags
 from av.container import OutputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
 from cdrl_cli.errors import raise_if_memory
-from cdrl_cli.media import color
 from cdrl_cli.media.codecs import check_hardware
 from cdrl_cli.media.copying import StreamCopier
 from cdrl_cli.media.encoder import (
     Container,
-    choose_encoder,
-    container_for,
     encoder_format,
-    encoder_options,
-    frame_rate_hint,
     muxer_options,
-    silence_library,
 )
+from cdrl_cli.media.encoding import EncoderSetting, Encoding, in_decoding_order
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.muxer import AnyPacket, open_muxer
 from cdrl_cli.media.output import check_output, output_error
 from cdrl_cli.media.partial import PartialFile
-from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.planes import PlanarFormat, editable_format
 from cdrl_cli.media.provenance import Provenance, add_xmp
 from cdrl_cli.media.sidedata import CAPTIONS, LOST
 from cdrl_cli.media.splicing import Splice, Splicer
 from cdrl_cli.media.tags import merge_tags, need_general_form
-from cdrl_cli.media.timebase import common_timescale, ticks_from_seconds
+from cdrl_cli.media.timebase import common_timescale
 
 _MAX_TIMESCALE: Final = 2**31 - 1
-_DAY_S: Final = 86_400
-"""No picture is decoded so long before it is shown, seconds."""
 
 
 class VideoWriter:
@@ -93,15 +84,15 @@ class VideoWriter:
     ) -> None:
         self._inputs = [like.path] if copy_from is None else [like.path, copy_from]
         check_output(output, inputs=self._inputs, overwrite=overwrite)
-        self._container = container_for(output)
-        self._encoder = choose_encoder(self._container, codec, like)
+        params = "" if splice is None else splice.x264_params
+        self.setting: Final = EncoderSetting.choose(
+            like, Encoding(output, codec, crf, preset, x264_params=params)
+        )
+        """Of the encoder; segments that are written as they are must have the same."""
+        self._container, self._encoder = self.setting.container, self.setting.encoder
         if self._encoder.is_hardware:
             check_hardware(self._encoder)
-        self._options = encoder_options(self._encoder, crf=crf, preset=preset, hdr=like.hdr)
         self._splicer = None if splice is None else Splicer(splice)
-        if splice is not None and splice.x264_params:
-            told = (self._options.get("x264-params"), splice.x264_params)
-            self._options = {**self._options, "x264-params": ":".join(filter(None, told))}
         self._output = output
         self._like = like
         self._provenance = provenance
@@ -109,6 +100,7 @@ class VideoWriter:
         self._overwrite = overwrite
         self._warnings: list[str] = []
         self._frames_written = 0
+        self._is_joined = False
         self._copier: StreamCopier | None = None
         self._muxer: OutputContainer | None = None
         try:
@@ -158,26 +150,34 @@ class VideoWriter:
             OutputError: If the disk is full or the encoder fails.
             ValueError: If the frame is not of this package, or of another size.
         """
-        if not isinstance(frame, DecodedFrame):
-            raise ValueError(f"only frames of a reader can be written, got {type(frame).__name__}")  # noqa: TRY004
-        if (frame.width, frame.height) != (self._like.width, self._like.height):
-            raise ValueError(
-                f"a video of {self._like.width} x {self._like.height} takes no frame of "
-                f"{frame.width} x {frame.height}"
-            )
         if self._muxer is None:
             raise ValueError(f"{self._output} is closed")
-        picture = frame.for_encoder()
-        picture.time_base = self._like.time_base
-        picture.pts = ticks_from_seconds(frame.time, self._like.time_base)
-        picture.duration = ticks_from_seconds(frame.duration, self._like.time_base)
-        # Else the encoder repeats the source's choice of key frames.
-        picture.pict_type = 0
+        picture = self.setting.picture(frame)
         with self._failures():
             if self._splicer is not None and not self._frames_written:
                 self._mux(self._splicer.before())
             self._mux_encoded(self._video.encode(picture))
         self._frames_written += 1
+
+    def write_packets(self, packets: Iterable[AnyPacket]) -> None:
+        """Take what encoders of the same :attr:`setting` have made of all frames.
+
+        Args:
+            packets: In decoding order.
+
+        Raises:
+            OutputError: If the disk is full.
+        """
+        with self._failures():
+            if self._splicer is not None:
+                self._mux(self._splicer.before())
+            self._mux_encoded(self._counted(packets))
+
+    def _counted(self, packets: Iterable[AnyPacket]) -> Iterator[AnyPacket]:
+        for packet in packets:
+            self._frames_written += 1
+            self._is_joined = True
+            yield packet
 
     def close(self) -> None:
         """Finish the file and give it its name; without a frame, leave nothing behind.
@@ -230,34 +230,11 @@ class VideoWriter:
     def _add_video(self) -> VideoStream:
         assert self._muxer is not None
         like = self._like
-        layout = encoder_format(self._encoder, like)
-        self._note_changes(layout)
-        silence_library(self._encoder)
-        sideways = like.rotation_deg in (90, 270)
-        stream = self._muxer.add_stream(
-            self._encoder.library, rate=frame_rate_hint(like, self._encoder)
-        )
+        self._note_changes(encoder_format(self._encoder, like))
+        stream = self._muxer.add_stream(self._encoder.library, rate=self.setting.rate)
         assert isinstance(stream, VideoStream)
-        context = stream.codec_context
-        context.width, context.height = (
-            (like.height, like.width) if sideways else (like.width, like.height)
-        )
-        context.pix_fmt = layout.name
-        context.time_base = stream.time_base = like.time_base
-        context.sample_aspect_ratio = 1 / like.sample_aspect if sideways else like.sample_aspect
-        context.color_primaries = color.code_of(like.color.primaries, color.PRIMARIES)
-        context.color_trc = color.code_of(like.color.transfer, color.TRANSFERS)
-        context.colorspace = color.plane_matrix(like.color)
-        context.color_range = color.range_code(like.color)
-        context.thread_type = "AUTO"
-        context.flags |= Flags.global_header  # all our containers want it; tee does not say so
-        context.options = self._options
-        if like.chroma_location is not None:
-            context.options = {**self._options, "chroma_sample_location": like.chroma_location}
-        if like.interlaced:
-            context.flags |= Flags.interlaced_dct
-        if self._encoder.stored == "hevc" and self._container.is_iso:
-            context.codec_tag = "hvc1"  # Apple's players know no other
+        self.setting.apply(stream.codec_context)
+        stream.time_base = like.time_base
         if like.display_matrix is not None:
             stream.set_display_matrix(like.display_matrix)
         return stream
@@ -310,7 +287,7 @@ class VideoWriter:
             if (line := f"left out: {words}") not in self._warnings:
                 self._warnings.append(line)
 
-    def _mux_encoded(self, packets: list[AnyPacket]) -> None:
+    def _mux_encoded(self, packets: Iterable[AnyPacket]) -> None:
         self._mux(packets if self._splicer is None else self._splicer.fitted(packets))
 
     def _mux(self, packets: Iterable[AnyPacket]) -> None:
@@ -323,7 +300,8 @@ class VideoWriter:
 
     def _finish(self) -> None:
         assert self._muxer is not None
-        self._mux_encoded(_in_decoding_order(self._video.encode(None)))
+        if not self._is_joined:
+            self._mux_encoded(in_decoding_order(self._video.encode(None)))
         if self._splicer is not None:
             self._mux(self._splicer.behind())
             self._splicer.close()
@@ -366,24 +344,6 @@ class VideoWriter:
         except (av.error.FFmpegError, OSError) as error:
             raise_if_memory(error)
             raise output_error(self._output, error) from error
-
-
-def _in_decoding_order(packets: list[AnyPacket]) -> list[AnyPacket]:
-    """The last packets of an encoder, with decoding times that are sane.
-
-    Of one or two pictures x265 leaves them to chance.
-    """
-    times = [packet.pts for packet in packets if packet.pts is not None]
-    if len(times) < len(packets) or all(
-        packet.dts is not None and abs((packet.pts or 0) - packet.dts) * packet.time_base < _DAY_S
-        for packet in packets
-    ):
-        return packets
-    ordered = sorted(times)
-    delay = max(early - shown for early, shown in zip(ordered, times, strict=True))
-    for packet, time in zip(packets, ordered, strict=True):
-        packet.dts = time - delay
-    return packets
 
 
 def _muxer_options(

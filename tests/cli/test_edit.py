@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cdrl_cli import planning
 from cdrl_cli.cli.app import run
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.media.credentials import SigningIdentity
+from cdrl_cli.planning import EditPlan
 
 REQUIRED = ["edit", "talk.mp4", "--ref", "joy.mp4", "-o", "out.mp4"]
 
@@ -238,3 +240,53 @@ def test_what_cannot_be_steered_is_named(edits, capsys, tmp_path, words, told):
     assert run([*REQUIRED, *(word.replace("FOLDER", str(tmp_path)) for word in words)]) == 2
     assert not edits
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--resume", "--dry-run"])
+@pytest.mark.parametrize("files", [["-", "-o", "out.mp4"], ["talk.mp4", "-o", "-"]])
+def test_what_is_asked_about_files_needs_them(edits, capsys, files, option):
+    assert run(["edit", *files, "-e", "sad", option]) == 2
+    assert "there are none with -" in capsys.readouterr().err
+    assert not edits
+
+
+def test_a_dry_run_shows_a_plan_and_edits_nothing(edits, capsys, monkeypatch):
+    plan = EditPlan(
+        source=Path("talk.mp4"),
+        output=Path("out.mp4"),
+        start=None,
+        end=Fraction(5, 2),
+        duration_s=3600.0,
+        frames=90_000,
+        frames_in_range=63,
+        encoded_frames=250,
+        copied_frames=89_750,
+        tried_frames=50,
+        edited_frames=25,
+        faces=2,
+        segments=1,
+        segments_done=0,
+        elapsed_s=200.0,
+        output_bytes=1_500_000,
+        disk_bytes=2_000_000_000,
+        disk_free_bytes=3_000,
+        warnings=("so it is",),
+    )
+    monkeypatch.setattr(planning, "plan_edit", lambda *_args, **_options: plan)
+    words = ["edit", "talk.mp4", "-e", "sad", "-o", "out.mp4", "--dry-run"]
+    assert run(words) == 0
+    out, err = capsys.readouterr()
+    assert err == "warning: so it is\n"
+    assert out.splitlines() == [
+        "would edit talk.mp4 to out.mp4; nothing is written",
+        "range      the beginning to 0:00:02.500 of 1:00:00.000",
+        "frames     63 of 90000 in the range; 250 encoded, 89750 copied",
+        "faces      2; a face can be edited in 50% of 50 frames tried",
+        "segments   0 of 1 done",
+        "time       about 3 min",
+        "size       about 1.5 MB",
+        "room       about 2 GB beside the output; 3 kB are free",
+    ]
+    assert run([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["encoded_frames"] == 250
+    assert not edits

@@ -10,8 +10,9 @@ from clips import Audio, Clip, make_clip
 from media.contract import main_index, paint_ellipse, read_packets, read_video
 
 from cdrl_cli.media import VideoWriter, open_video
+from cdrl_cli.media.encoding import Encoding
 from cdrl_cli.media.splicing import Splice
-from cdrl_cli.media.untouched import Encoding, find_splice
+from cdrl_cli.media.untouched import find_splice
 
 X264 = {"preset": "medium", "g": "12", "bf": "2"}
 LONG = Clip(frames=60, options=X264, audio=(Audio(),))

@@ -1,0 +1,151 @@
+"""How an output's video is encoded: the settings of an encoder's context, and what it is given."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
+
+from cdrl_cli.media import color
+from cdrl_cli.media.encoder import (
+    Container,
+    Encoder,
+    choose_encoder,
+    container_for,
+    encoder_format,
+    encoder_options,
+    frame_rate_hint,
+    silence_library,
+)
+from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.media.muxer import AnyPacket
+from cdrl_cli.media.picture import DecodedFrame
+from cdrl_cli.media.timebase import ticks_from_seconds
+
+LIBRARIES: Final = repr(sorted(av.library_versions.items()))
+"""The versions of FFmpeg's libraries: others may encode otherwise."""
+
+_DAY_S: Final = 86_400
+"""No picture is decoded so long before it is shown, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a video is to be encoded."""
+
+    output: Path
+    """File to write; its suffix chooses the container."""
+    codec: str | None = None
+    """``h264``, ``hevc``, ``vp9``, ``av1`` or ``ffv1``; None chooses."""
+    crf: int | None = None
+    """Quality of the encoder, lower is better; None is near-lossless."""
+    preset: str | None = None
+    """Speed of the encoder, by x264's names; None is ``medium``."""
+    x264_params: str = ""
+    """What x264 is told beside that."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSetting:
+    """The settings of the encoder of one video; several contexts with them encode alike.
+
+    Raises:
+        UsageError: If suffix, codec, crf or preset do not go together.
+    """
+
+    like: VideoInfo
+    container: Container
+    encoder: Encoder
+    options: dict[str, str]
+
+    @classmethod
+    def choose(cls, like: VideoInfo, encoding: Encoding) -> "EncoderSetting":
+        """The settings for a video that is to be encoded in some way."""
+        container = container_for(encoding.output)
+        encoder = choose_encoder(container, encoding.codec, like)
+        options = encoder_options(encoder, crf=encoding.crf, preset=encoding.preset, hdr=like.hdr)
+        if encoding.x264_params:
+            told = (options.get("x264-params"), encoding.x264_params)
+            options["x264-params"] = ":".join(filter(None, told))
+        return cls(like, container, encoder, options)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, as the encoder is told."""
+        return frame_rate_hint(self.like, self.encoder)
+
+    def apply(self, context: VideoCodecContext) -> None:
+        """Set up the context of an encoder that is not yet open."""
+        like, options = self.like, self.options
+        silence_library(self.encoder)
+        sideways = like.rotation_deg in (90, 270)
+        context.width, context.height = (
+            (like.height, like.width) if sideways else (like.width, like.height)
+        )
+        context.pix_fmt = encoder_format(self.encoder, like).name
+        context.time_base = like.time_base
+        context.sample_aspect_ratio = 1 / like.sample_aspect if sideways else like.sample_aspect
+        context.color_primaries = color.code_of(like.color.primaries, color.PRIMARIES)
+        context.color_trc = color.code_of(like.color.transfer, color.TRANSFERS)
+        context.colorspace = color.plane_matrix(like.color)
+        context.color_range = color.range_code(like.color)
+        context.thread_type = "AUTO"
+        context.flags |= Flags.global_header  # all our containers want it; tee does not say so
+        if like.chroma_location is not None:
+            options = options | {"chroma_sample_location": like.chroma_location}
+        context.options = options
+        if like.interlaced:
+            context.flags |= Flags.interlaced_dct
+        if self.encoder.stored == "hevc" and self.container.is_iso:
+            context.codec_tag = "hvc1"  # Apple's players know no other
+
+    def open_context(self) -> VideoCodecContext:
+        """An open encoder outside of any file."""
+        context = av.CodecContext.create(self.encoder.library, "w")
+        assert isinstance(context, VideoCodecContext)
+        context.framerate = self.rate
+        self.apply(context)
+        context.open()
+        return context
+
+    def picture(self, frame: VideoFrame) -> av.VideoFrame:
+        """A frame as the encoder takes it.
+
+        Raises:
+            ValueError: If the frame is not of this package, or of another size.
+        """
+        if not isinstance(frame, DecodedFrame):
+            raise ValueError(f"only frames of a reader can be written, got {type(frame).__name__}")  # noqa: TRY004
+        if (frame.width, frame.height) != (self.like.width, self.like.height):
+            raise ValueError(
+                f"a video of {self.like.width} x {self.like.height} takes no frame of "
+                f"{frame.width} x {frame.height}"
+            )
+        picture = frame.for_encoder()
+        picture.time_base = self.like.time_base
+        picture.pts = ticks_from_seconds(frame.time, self.like.time_base)
+        picture.duration = ticks_from_seconds(frame.duration, self.like.time_base)
+        # Else the encoder repeats the source's choice of key frames.
+        picture.pict_type = 0
+        return picture
+
+
+def in_decoding_order(packets: list[AnyPacket]) -> list[AnyPacket]:
+    """The last packets of an encoder, with decoding times that are sane.
+
+    Of one or two pictures x265 leaves them to chance.
+    """
+    times = [packet.pts for packet in packets if packet.pts is not None]
+    if len(times) < len(packets) or all(
+        packet.dts is not None and abs((packet.pts or 0) - packet.dts) * packet.time_base < _DAY_S
+        for packet in packets
+    ):
+        return packets
+    ordered = sorted(times)
+    delay = max(early - shown for early, shown in zip(ordered, times, strict=True))
+    for packet, time in zip(packets, ordered, strict=True):
+        packet.dts = time - delay
+    return packets
