@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cdrl_cli.emotion import Emotion
     from cdrl_cli.errors import (
         BatchError,
+        DeviceError,
         Interrupted,
         MemoryExhausted,
         NoFaceError,
@@ -54,6 +55,7 @@ __all__ = [
     "BatchRow",
     "BatchSummary",
     "ClipEmotion",
+    "DeviceError",
     "EditOptions",
     "EditPlan",
     "EditResult",
