@@ -14,6 +14,14 @@ from torch.nn import functional
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.identity import SIDE
+from cdrl_cli.representation.onnx_layers import (
+    any_flat,
+    build_convolution,
+    build_norm,
+    build_slopes,
+    filled,
+    read_nodes,
+)
 
 
 class Likeness(nn.Module):
@@ -29,44 +37,24 @@ class Likeness(nn.Module):
 
     def __init__(self, model: Path) -> None:
         super().__init__()
-        import onnx  # of the extra [train]
-        from onnx import numpy_helper
-
-        graph = onnx.load(str(model)).graph
-        stored = {
-            one.name: torch.from_numpy(numpy_helper.to_array(one).copy())
-            for one in graph.initializer
-        }
         layers: list[nn.Module] = []
-        for node in graph.node:
-            weights = [stored[name] for name in node.input if name in stored]
-            options = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
-            match node.op_type:
+        for node in read_nodes(model):
+            match node.kind:
                 case "Sub":
-                    self.middle = float(weights[0])
+                    self.middle = float(node.weights[0])
                 case "Mul":
-                    self.scale = float(weights[0])
+                    self.scale = float(node.weights[0])
                 case "Conv":
-                    kernel, groups = weights[0], options["group"]
-                    outputs, inputs, side, _ = kernel.shape
-                    layer = nn.Conv2d(
-                        inputs * groups, outputs, side, options["strides"][0], options["pads"][0],
-                        groups=groups, bias=len(weights) > 1,
-                    )  # fmt: skip
-                    layers.append(_filled(layer, *weights))
+                    layers.append(build_convolution(node))
                 case "BatchNormalization":
-                    gain, offset, mean, variance = weights
-                    kind = nn.BatchNorm1d if _is_flat(layers) else nn.BatchNorm2d
-                    norm = kind(len(gain), eps=options["epsilon"])
-                    norm.running_mean, norm.running_var = mean, variance
-                    layers.append(_filled(norm, gain, offset))
+                    layers.append(build_norm(node, flat=any_flat(layers)))
                 case "PRelu":
-                    layers.append(_filled(nn.PReLU(weights[0].numel()), weights[0].flatten()))
+                    layers.append(build_slopes(node))
                 case "Flatten":
                     layers.append(nn.Flatten())
                 case "Gemm":
-                    outputs, inputs = weights[0].shape
-                    layers.append(_filled(nn.Linear(inputs, outputs), *weights))
+                    outputs, inputs = node.weights[0].shape
+                    layers.append(filled(nn.Linear(inputs, outputs), *node.weights))
                 case "Dropout":
                     pass
                 case other:
@@ -101,14 +89,3 @@ def template_grids(
     crop_from_template = torch.linalg.inv(template_from_crop[:, :, :2])
     grid = (aligned - template_from_crop[:, None, :, 2]) @ crop_from_template.transpose(1, 2)
     return grid.view(-1, SIDE, SIDE, 2) * (2 / (CROP_SIZE - 1)) - 1
-
-
-def _filled(layer: nn.Module, *weights: Tensor) -> nn.Module:
-    """With its weight, and its bias where it has one."""
-    for name, value in zip(("weight", "bias"), weights, strict=False):
-        setattr(layer, name, nn.Parameter(value))
-    return layer
-
-
-def _is_flat(layers: list[nn.Module]) -> bool:
-    return any(isinstance(one, nn.Flatten) for one in layers)
