@@ -153,6 +153,7 @@ def read_takes(
     *,
     sound_late_s: Mapping[str, float] | None = None,
     noises: Callable[[Int16[np.ndarray, " samples"]], Sequence[Noise]] = lambda _: (),
+    faces: bool = False,
 ) -> Iterator[Take]:
     """Bring prepared clips to the grid and listen to them.
 
@@ -163,6 +164,7 @@ def read_takes(
         sound_late_s: By the stem of a clip's file name, how much later than the picture its sound
             is; other clips are in time.
         noises: For the sound of a clip, through what else it is heard.
+        faces: Show whole faces, instead of mouths.
     """
     cache.mkdir(parents=True, exist_ok=True)
     for one in prepared:
@@ -173,7 +175,7 @@ def read_takes(
                 _listen(one, grid_s + late_s, prior, cache, noise)
                 for noise in (None, *noises(one.sound))
             )
-            yield replace(place_on_grid(one, grid_s, clean), noisy=tuple(noisy))
+            yield replace(place_on_grid(one, grid_s, clean, faces=faces), noisy=tuple(noisy))
 
 
 def _place(clip: Clip, cache: Path) -> Path:

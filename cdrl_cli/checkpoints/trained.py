@@ -27,14 +27,12 @@ from cdrl_cli.checkpoints.files import (
     part_of,
     read_space,
     reading,
-    unpack_array,
 )
 from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.motion_files import load_motion, read_motion, write_motion
+from cdrl_cli.checkpoints.priors import RANDOM, open_xlsr_prior
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.alignment import CROP_SIZE
-from cdrl_cli.face.blendshapes import COEFFICIENTS
-from cdrl_cli.generator.motion import CONTEXT_AFTER, OWN_FRAMES
-from cdrl_cli.generator.motion_network import FrameEditor, MotionConfig, MotionEditor
 from cdrl_cli.generator.skin import SEEN_SIZE
 from cdrl_cli.generator.skin_network import CHANNELS as SKIN_CHANNELS
 from cdrl_cli.generator.skin_network import SkinModel
@@ -44,8 +42,26 @@ from cdrl_cli.representation.audio_prior import LogMelPrior, SpeechPrior, Whispe
 from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.cerl import EmotionConfig, EmotionEncoder, JointSpace, PromptTower
 from cdrl_cli.representation.emotion_reader import EmotionReader, EmotionSpace
-from cdrl_cli.representation.text_prior import SENTENCE_FEATURES
+from cdrl_cli.representation.xlsr import RandomXlsrPrior, XlsrPrior
 from cdrl_cli.weight_set import WeightSet
+
+__all__ = [
+    "ContentModels",
+    "EmotionModels",
+    "load_content",
+    "load_emotion",
+    "load_motion",
+    "open_prior",
+    "read_content",
+    "read_emotion",
+    "read_motion",
+    "write_appearance",
+    "write_content",
+    "write_emotion",
+    "write_motion",
+    "write_renderer",
+    "write_skin",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +74,7 @@ class EmotionModels:
     """Unit embeddings of the labels, in the order of :class:`Emotion`."""
     phrases: tuple[str, ...]
     phrase_embeddings: Float[Tensor, "phrases dimension"]
-    neutral: Float32[np.ndarray, " 52"]
+    neutral: Float32[np.ndarray, " features"]
     """The neutral prior that expressions are measured from where nobody's own is known."""
     identities: frozenset[str]
     """Who was learned from: nobody that a proof may use."""
@@ -124,7 +140,8 @@ def read_emotion(path: Path) -> EmotionModels:
     with reading(path, "emotion encoder"):
         tensors, facts = read_exported(path)
         config, space = EmotionConfig(**json.loads(facts["config"])), read_space(facts)
-        joint = JointSpace(EmotionEncoder(config), PromptTower(config.dimension))
+        tower = PromptTower(config.dimension, config.sentence_features)
+        joint = JointSpace(EmotionEncoder(config), tower)
         load_exported(joint, tensors, but=["tower.context"])
         joint.requires_grad_(requires_grad=False).eval()
         return EmotionModels(
@@ -159,7 +176,10 @@ def write_emotion(path: Path, models: EmotionModels, *, facts: Mapping[str, str]
     export_network(
         path,
         JointSpace(models.encoder, models.tower),
-        (torch.zeros(2, 3, COEFFICIENTS), torch.zeros(2, SENTENCE_FEATURES)),
+        (
+            torch.zeros(2, 3, models.encoder.config.features),
+            torch.zeros(2, models.encoder.config.sentence_features),
+        ),
         inputs=["differences", "sentences"],
         outputs=["faces", "words"],
         dynamic={"differences": {0: "clips", 1: "frames"}, "sentences": {0: "sentences"}},
@@ -261,8 +281,12 @@ def write_content(path: Path, models: ContentModels, *, facts: Mapping[str, str]
     write_tensors(path, {name: t.half() for name, t in tensors.items()}, {**facts, **own})
 
 
-def open_prior(name: str) -> SpeechPrior:
+def open_prior(name: str, *, xlsr: str = "weights") -> SpeechPrior:
     """What hears speech, by name.
+
+    Args:
+        name: ``log-mel``, ``whisper`` or ``xlsr-53``.
+        xlsr: Where the weights of XLSR-53 are (:class:`~cdrl_cli.checkpoints.priors.PriorConfig`).
 
     Raises:
         UsageError: If no prior has that name.
@@ -270,79 +294,15 @@ def open_prior(name: str) -> SpeechPrior:
     """
     if name == LogMelPrior.name:
         return LogMelPrior()
+    if name == XlsrPrior.name:
+        return open_xlsr_prior(xlsr)
+    if name == RandomXlsrPrior.name:
+        return open_xlsr_prior(RANDOM)
     if name != WhisperPrior.name:
-        raise UsageError(
-            f"no speech prior '{name}'", hint=f"one of: {LogMelPrior.name}, {WhisperPrior.name}"
-        )
+        known = (LogMelPrior.name, WhisperPrior.name, XlsrPrior.name)
+        raise UsageError(f"no speech prior '{name}'", hint=f"one of: {', '.join(known)}")
     find_weights("speech-config")
     return WhisperPrior(find_weights("speech-model").parent)
-
-
-def load_motion(weight_set: WeightSet | str = WeightSet.PERMISSIVE) -> MotionEditor:
-    """The embedded editor.
-
-    Raises:
-        UsageError: If there is no such set.
-        WeightsError: If the file is missing or damaged.
-    """
-    return read_motion(find_weights(WeightSet.parse(weight_set).entry("motion")))
-
-
-def read_motion(path: Path) -> MotionEditor:
-    """An editor from a file that :func:`write_motion` wrote, in evaluation mode.
-
-    Raises:
-        WeightsError: If it is no such file.
-    """
-    with reading(path, "motion editor"):
-        tensors, facts = read_exported(path)
-        editor = MotionEditor(MotionConfig(**json.loads(facts["config"])))
-        load_exported(editor, part_of(tensors, "editor"), but=["neutral_high"])
-        editor.neutral_high.copy_(torch.from_numpy(unpack_array(facts["neutral_high"])))
-        return editor.eval()
-
-
-def write_motion(path: Path, editor: MotionEditor, *, facts: Mapping[str, str]) -> None:
-    """Write an editor.
-
-    Args:
-        path: ``motion-….onnx``.
-        editor: What was learned.
-        facts: Recipe, licence class, commit, data digest and the like.
-    """
-    export_network(
-        path,
-        FrameEditor(editor),
-        (
-            torch.zeros(1, COEFFICIENTS),
-            torch.zeros(OWN_FRAMES + CONTEXT_AFTER, COEFFICIENTS),
-            torch.tensor(OWN_FRAMES - 1),
-            torch.ones(1, editor.config.embedding),
-            torch.zeros(1, COEFFICIENTS),
-            torch.zeros(1, 1),
-            torch.zeros(1, COEFFICIENTS),
-            torch.tensor(1.0),
-            torch.tensor(1.0),
-        ),
-        inputs=[
-            "expression",
-            "window",
-            "now",
-            "embedding",
-            "difference",
-            "share",
-            "rest",
-            "amount",
-            "intensity",
-        ],
-        outputs=["shown"],
-        dynamic={"window": {0: "frames"}},
-        facts={
-            **facts,
-            "config": json.dumps(asdict(editor.config)),
-            "neutral_high": pack_array(editor.neutral_high.numpy(force=True)),
-        },
-    )
 
 
 def write_renderer(path: Path, network: RendererNet, *, facts: Mapping[str, str]) -> None:

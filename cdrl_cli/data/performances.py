@@ -37,7 +37,8 @@ class Performance:
     """One clip with a known emotion."""
 
     clip: Clip
-    expression: Float32[np.ndarray, "frames 52"]
+    expression: Float32[np.ndarray, "frames features"]
+    """Coefficients of each frame, or features of a picture prior."""
     faces: UInt8[np.ndarray, "looks side side 3"] | None = None
     """Aligned crops of frames spread over the clip, where pixels are asked for."""
 
@@ -52,12 +53,12 @@ class Performance:
 class Neutrals:
     """What to measure an expression from."""
 
-    prior: Float32[np.ndarray, " 52"]
+    prior: Float32[np.ndarray, " features"]
     """Mean neutral face over people."""
-    own: dict[str, Float32[np.ndarray, " 52"]]
+    own: dict[str, Float32[np.ndarray, " features"]]
     """By identity, where a neutral clip is known."""
 
-    def of(self, clip: Clip) -> Float32[np.ndarray, " 52"]:
+    def of(self, clip: Clip) -> Float32[np.ndarray, " features"]:
         """The clip's person's own, else the prior."""
         return self.own.get(clip.identity, self.prior)
 
@@ -100,10 +101,10 @@ def acted_clips(clips: Sequence[Clip]) -> list[Clip]:
 
 
 def find_neutrals(
-    performances: Iterable[Performance], prior: Float32[np.ndarray, " 52"]
+    performances: Iterable[Performance], prior: Float32[np.ndarray, " features"]
 ) -> Neutrals:
     """Each person's mean over neutral clips."""
-    means: dict[str, list[Float32[np.ndarray, " 52"]]] = defaultdict(list)
+    means: dict[str, list[Float32[np.ndarray, " features"]]] = defaultdict(list)
     for one in performances:
         if one.clip.emotion is Emotion.NEUTRAL:
             means[one.clip.identity].append(one.expression.mean(axis=0))

@@ -14,6 +14,8 @@ from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.representation.ccrl import CROP_SIDE, RATE_HZ
 
+_IN_COLOUR = 5
+
 MAX_DISTANCE_S = 0.04
 """Time from a grid point to its nearest frame beyond which the mouth counts as not seen."""
 
@@ -25,8 +27,8 @@ class Take:
     clip: Clip
     time_s: Float64[np.ndarray, " frames"]
     """Multiples of 1 / 25 s on the video's clock."""
-    crops: UInt8[np.ndarray, "frames 32 32"]
-    """Luma around the mouth, of the nearest frame."""
+    crops: UInt8[np.ndarray, "frames ..."]
+    """Of the nearest frame: luma around the mouth, 32 x 32, or the whole face, 112 x 112 x 3."""
     coefficients: Float32[np.ndarray, "frames mouth"]
     """Mouth coefficients, interpolated."""
     speech: Float32[np.ndarray, "frames dim"]
@@ -58,7 +60,8 @@ class Take:
 class Windows:
     """Some windows as networks take them."""
 
-    crops: Float[Tensor, "batch frames 32 32"]
+    crops: Float[Tensor, "batch frames ..."]
+    """-1..1; colours before rows and columns."""
     coefficients: Float[Tensor, "batch frames mouth"]
     speech: Float[Tensor, "batch frames dim"]
 
@@ -67,6 +70,8 @@ class Windows:
         """Cut windows, each a take and its first frame."""
         cuts = [(take, slice(start, start + frames)) for take, start in windows]
         crops = torch.from_numpy(np.stack([take.crops[cut] for take, cut in cuts]))
+        if crops.ndim == _IN_COLOUR:
+            crops = crops.permute(0, 1, 4, 2, 3)
         return cls(
             crops=crops.float() / 127.5 - 1,
             coefficients=torch.from_numpy(np.stack([take.coefficients[cut] for take, cut in cuts])),
@@ -102,6 +107,8 @@ def place_on_grid(
     one: PreparedClip,
     grid_s: Float64[np.ndarray, " frames"],
     speech: Float32[np.ndarray, "frames dim"],
+    *,
+    faces: bool = False,
 ) -> Take:
     """A prepared clip at 25 frames a second.
 
@@ -109,6 +116,7 @@ def place_on_grid(
         one: The clip.
         grid_s: Of :func:`time_grid`, not empty.
         speech: What was heard at each of its moments.
+        faces: Show whole faces in colour, instead of mouths in luma.
     """
     after = np.searchsorted(one.time_s, grid_s).clip(1, len(one.time_s) - 1)
     earlier = grid_s - one.time_s[after - 1] <= one.time_s[after] - grid_s
@@ -118,7 +126,11 @@ def place_on_grid(
     return Take(
         clip=one.clip,
         time_s=grid_s,
-        crops=np.stack([_shrink(one.mouth[frame]) for frame in nearest]),
+        crops=(
+            one.face[nearest]
+            if faces
+            else np.stack([_shrink(one.mouth[frame]) for frame in nearest])
+        ),
         coefficients=np.stack(columns, axis=1).astype(np.float32),
         speech=speech,
         seen=np.abs(one.time_s[nearest] - grid_s) <= MAX_DISTANCE_S,

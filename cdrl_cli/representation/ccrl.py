@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
+from cdrl_cli.representation.arcface import MAP_CHANNELS
 
 RATE_HZ = 25
 """Frames a second of the windows that CCRL encodes."""
@@ -33,6 +34,8 @@ _POOL = 3
 _MAP_CHANNELS = 48
 _MAP_POSITIONS = (CROP_SIDE // 8) ** 2
 _KEY_WIDTH = 16
+_MAP_BLOCKS = 4
+_MAP_PLACES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,11 @@ class ContentConfig:
     """Channels of the temporal layers."""
     dimension: int = 96
     """Length of a code."""
+    image: Literal["mouth", "arcface"] = "mouth"
+    """What pictures come in as: luma around the mouth, or maps of the whole face that ArcFace's
+    third stage makes (:mod:`cdrl_cli.representation.arcface`)."""
+    image_side: int = 224
+    """Of the faces that such maps are made of, pixels; a multiple of 8."""
     attention: Literal["none", "audio"] = "none"
     """Where crops are attended to: everywhere, or as the audio says (:class:`AudioAttention`)."""
 
@@ -66,7 +74,10 @@ class ContentEncoder(nn.Module):
         width = self.config.width
         self.register_buffer("coefficient_scale", torch.ones(len(MOUTH_COEFFICIENTS)))
         self.attention: AudioAttention | None = None
-        if self.config.attention == "none":
+        self.crop: nn.Module
+        if self.config.image == "arcface":
+            self.crop = MapBranch(width)
+        elif self.config.attention == "none":
             self.crop = nn.Sequential(
                 *_shrinking(1, 16), *_shrinking(16, 32), *_shrinking(32, _MAP_CHANNELS),
                 nn.Flatten(), nn.Linear(_MAP_CHANNELS * _MAP_POSITIONS, width),
@@ -85,14 +96,15 @@ class ContentEncoder(nn.Module):
 
     def forward(
         self,
-        crops: Float[Tensor, "batch frames height width"] | None,
+        crops: Float[Tensor, "batch frames ..."] | None,
         coefficients: Float[Tensor, "batch frames mouth"] | None,
         speech: Float[Tensor, "batch frames speech"] | None = None,
     ) -> Float[Tensor, "batch dimension"]:
         """Encode windows.
 
         Args:
-            crops: Luma around the mouth, -1..1, square; None if only the motion is known.
+            crops: Luma around the mouth, -1..1, square, or maps of the face, as
+                :attr:`ContentConfig.image` says; None if only the motion is known.
             coefficients: Those of :data:`~cdrl_cli.face.blendshapes.MOUTH_COEFFICIENTS`; None if
                 only pixels are known.
             speech: Features of a speech prior, for attention; an encoder without it ignores them.
@@ -107,7 +119,7 @@ class ContentEncoder(nn.Module):
 
     def features(
         self,
-        crops: Float[Tensor, "batch frames height width"] | None,
+        crops: Float[Tensor, "batch frames ..."] | None,
         coefficients: Float[Tensor, "batch frames mouth"] | None,
         speech: Float[Tensor, "batch frames speech"] | None = None,
     ) -> list[Float[Tensor, "batch frames channels"]]:
@@ -129,7 +141,7 @@ class ContentEncoder(nn.Module):
 
     def encode_views(
         self,
-        crops: Float[Tensor, "batch frames height width"],
+        crops: Float[Tensor, "batch frames ..."],
         coefficients: Float[Tensor, "batch frames mouth"],
         speech: Float[Tensor, "batch frames speech"] | None = None,
     ) -> dict[str, Float[Tensor, "batch dimension"]]:
@@ -140,14 +152,52 @@ class ContentEncoder(nn.Module):
 
     def _look(
         self,
-        crops: Float[Tensor, "batch frames height width"],
+        crops: Float[Tensor, "batch frames ..."],
         speech: Float[Tensor, "batch frames speech"] | None,
     ) -> Float[Tensor, "batch frames channels"]:
+        if self.config.image == "arcface":
+            looked: Tensor = self.crop(crops.flatten(0, 1))
+            return looked.view(*crops.shape[:2], -1)
         pictures = functional.adaptive_avg_pool2d(crops.flatten(0, 1)[:, None], CROP_SIDE)
         features = self.crop(pictures).unflatten(0, crops.shape[:2])
         if self.attention is None:
             return features
         return self.attention(features.flatten(3), speech)
+
+
+class MapBranch(nn.Module):
+    """Maps of a face to features of it: four residual blocks, as in the paper's section 3.2.
+
+    What lies where is kept until the last layer, coarsely: the mouth opens in one place.
+
+    Args:
+        width: Of the features.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.GroupNorm(_GROUPS, MAP_CHANNELS),
+                nn.GELU(),
+                nn.Conv2d(MAP_CHANNELS, MAP_CHANNELS, 3, padding=1),
+                nn.GroupNorm(_GROUPS, MAP_CHANNELS),
+                nn.GELU(),
+                nn.Conv2d(MAP_CHANNELS, MAP_CHANNELS, 3, padding=1),
+            )
+            for _ in range(_MAP_BLOCKS)
+        )
+        self.output = nn.Linear(MAP_CHANNELS * _MAP_PLACES**2, width)
+
+    def forward(
+        self, maps: Float[Tensor, "frames 256 places places"]
+    ) -> Float[Tensor, "frames width"]:
+        """Features of each frame."""
+        for block in self.blocks:
+            maps = maps + block(maps)
+        coarse = functional.adaptive_avg_pool2d(maps, _MAP_PLACES)
+        features: Tensor = self.output(coarse.flatten(1))
+        return features
 
 
 class AudioAttention(nn.Module):

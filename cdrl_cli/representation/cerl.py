@@ -6,9 +6,10 @@ person, and the generator's own output can be read in the same way, differentiab
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,6 +26,13 @@ class EmotionConfig:
     dimension: int = 64
     """Length of the embedding."""
     dropout: float = 0.4
+    features: int = COEFFICIENTS
+    """Of a frame: its coefficients, or those of a picture prior."""
+    sentence_features: int = SENTENCE_FEATURES
+    """Of the language prior."""
+    heads: Literal["shared", "one-each"] = "shared"
+    """One head for all emotions, or the paper's one for each, which only ever sees its own emotion
+    in training: its contrast is won on noise."""
 
 
 class EmotionEncoder(nn.Module):
@@ -43,24 +51,34 @@ class EmotionEncoder(nn.Module):
         super().__init__()
         self.config = config or EmotionConfig()
         for name, value in (("mean_scale", 1.0), ("spread_scale", 1.0), ("spread_mean", 0.0)):
-            self.register_buffer(name, torch.full((COEFFICIENTS,), value))
+            self.register_buffer(name, torch.full((self.config.features,), value))
+        if self.config.heads == "shared":
+            self.head = self._new_head()
+        else:
+            self.heads = nn.ModuleList(self._new_head() for _ in Emotion)
+
+    def _new_head(self) -> nn.Sequential:
         width, dropout = self.config.width, self.config.dropout
-        self.head = nn.Sequential(
+        return nn.Sequential(
             nn.Dropout(dropout / 2),
-            nn.Linear(2 * COEFFICIENTS, width),
+            nn.Linear(2 * self.config.features, width),
             nn.GELU(),
             nn.Dropout(dropout),
             nn.Linear(width, self.config.dimension),
         )
 
     def forward(
-        self, differences: Float[Tensor, "batch frames 52"]
+        self,
+        differences: Float[Tensor, "batch frames features"],
+        labels: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch dimension"]:
         """Embed clips.
 
         Args:
-            differences: Coefficients minus a neutral face's: the person's own where it is known,
-                else the neutral prior's.
+            differences: Features of each frame minus a neutral face's: the person's own where it
+                is known, else the neutral prior's.
+            labels: Class of each, whose head is taken where each emotion has one; None: the mean
+                over the heads.
 
         Returns:
             Unit vectors.
@@ -74,7 +92,18 @@ class EmotionEncoder(nn.Module):
             ],
             dim=1,
         )
-        return functional.normalize(self.head(pooled), dim=1)
+        return functional.normalize(self._embed(pooled, labels), dim=1)
+
+    def _embed(
+        self, pooled: Float[Tensor, "batch pooled"], labels: Int[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch dimension"]:
+        if self.config.heads == "shared":
+            embedded: Tensor = self.head(pooled)
+            return embedded
+        each = torch.stack([head(pooled) for head in self.heads], dim=1)
+        if labels is None:
+            return each.mean(dim=1)
+        return each[torch.arange(len(each), device=each.device), labels]
 
 
 class PromptTower(nn.Module):
@@ -85,14 +114,14 @@ class PromptTower(nn.Module):
     so that it needs no gradient through the sentence encoder.
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, features: int = SENTENCE_FEATURES) -> None:
         super().__init__()
-        self.project = nn.Linear(SENTENCE_FEATURES, dimension, bias=False)
-        self.context = nn.Parameter(torch.zeros(len(Emotion), SENTENCE_FEATURES))
+        self.project = nn.Linear(features, dimension, bias=False)
+        self.context = nn.Parameter(torch.zeros(len(Emotion), features))
 
     def forward(
         self,
-        sentences: Float[Tensor, "batch 384"],
+        sentences: Float[Tensor, "batch sentence"],
         emotions: Tensor | None = None,
     ) -> Float[Tensor, "batch dimension"]:
         """Embed sentences.
@@ -120,8 +149,8 @@ class JointSpace(nn.Module):
 
     def forward(
         self,
-        differences: Float[Tensor, "clips frames 52"],
-        sentences: Float[Tensor, "sentences 384"],
+        differences: Float[Tensor, "clips frames features"],
+        sentences: Float[Tensor, "sentences sentence"],
     ) -> tuple[Float[Tensor, "clips dimension"], Float[Tensor, "sentences dimension"]]:
         """Unit vectors of faces (:class:`EmotionEncoder`) and sentences (:class:`PromptTower`)."""
         return self.encoder(differences), self.tower(sentences)

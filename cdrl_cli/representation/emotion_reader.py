@@ -27,7 +27,7 @@ class EmotionSpace:
 
     labels: Float32[np.ndarray, "7 dimension"]
     """Unit embeddings of the labels, in the order of :class:`~cdrl_cli.emotion.Emotion`."""
-    neutral: Float32[np.ndarray, " 52"]
+    neutral: Float32[np.ndarray, " features"]
     """Coefficients that expressions are measured from where the person's own are not known."""
     temperature: float
     """Of the contrast that the networks were trained with: cosines over it are logits."""

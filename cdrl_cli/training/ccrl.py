@@ -13,10 +13,10 @@ from torch.nn import functional
 from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.blendshapes import COUNTERPARTS, MOUTH_COEFFICIENTS
 from cdrl_cli.metrics.retrieval import found_first
 from cdrl_cli.representation.ccrl import VIEWS, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.losses import symmetric_info_nce
+from cdrl_cli.training.ccrl_augment import augment
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
 from cdrl_cli.training.optimiser import MovingAverage, Optimiser, kept_network
@@ -32,8 +32,8 @@ FIRST_TEMPERATURE = 0.07
 LOWEST_TEMPERATURE = 0.02
 """Temperature below which the contrast does not fall while it is learned."""
 
-MIRRORED, BLURRED = 0.5, 0.25
-"""Shares of the windows that augmentation mirrors, and blurs."""
+Look = Callable[[Float[Tensor, "batch frames ..."]], Float[Tensor, "batch frames ..."]]
+"""Pictures to what an encoder takes of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class CcrlTask(Task):
         learning: Takes to learn from.
         validation: Takes of people to validate on.
         device: Where networks and batches are.
+        look: What is made of a batch's pictures before they are encoded: a picture prior's maps.
     """
 
     has_parts = True
@@ -94,9 +95,10 @@ class CcrlTask(Task):
         validation: Sequence[Take],
         *,
         device: torch.device,
+        look: Look | None = None,
     ) -> None:
         schedule = config.schedule
-        self._config, self._device = config, device
+        self._config, self._device, self._look = config, device, look
         self._learning, self._validation = learning, validation
         self._pairs = pair_takes(learning) if config.sampling.emotion_aware else []
         self.generator = torch.Generator().manual_seed(schedule.seed)
@@ -147,6 +149,8 @@ class CcrlTask(Task):
             speech_scale=self.speech.scale.cpu(),
             generator=self.generator,
         ).to(self._device)
+        if self._look is not None:
+            windows = replace(windows, crops=self._look(windows.crops))
         temperature = self._networks.log_temperature.exp().clamp(min=LOWEST_TEMPERATURE)
         losses = ccrl_losses(
             encode_windows(self.content, windows, self.generator),
@@ -160,7 +164,7 @@ class CcrlTask(Task):
     def validate(self) -> Validation:
         """See :class:`~cdrl_cli.training.loop.Task`."""
         kept = self.product
-        accuracies = measure_accuracy(kept.content, kept.speech, self._validation)
+        accuracies = measure_accuracy(kept.content, kept.speech, self._validation, look=self._look)
         return Validation(float(np.mean(list(accuracies.values()))), accuracies)
 
 
@@ -171,6 +175,7 @@ def train_ccrl(
     run: Path,
     resume: bool = False,
     device: str = "cpu",
+    look: Look | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CcrlResult:
     """Train both encoders.
@@ -181,6 +186,7 @@ def train_ccrl(
         run: Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``).
         resume: Continue from the checkpoint there.
         device: ``cpu`` or ``cuda``.
+        look: What is made of a batch's pictures before they are encoded; on that device.
         progress: Called with (steps done, steps in all).
 
     Raises:
@@ -192,7 +198,7 @@ def train_ccrl(
     validation = [take for take in roomy if is_validation(take.clip, config.data)]
     if not learning or not validation:
         raise UsageError(f"{len(learning)} clips to learn from, {len(validation)} to validate on")
-    task = CcrlTask(config, learning, validation, device=open_device(device))
+    task = CcrlTask(config, learning, validation, device=open_device(device), look=look)
     facts = run_facts(config, digest_data(_arrays(learning)))
     outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
     kept = task.product.cpu()
@@ -296,7 +302,11 @@ def ccrl_losses(
 
 
 def measure_accuracy(
-    content: ContentEncoder, speech: SpeechEncoder, takes: Sequence[Take]
+    content: ContentEncoder,
+    speech: SpeechEncoder,
+    takes: Sequence[Take],
+    *,
+    look: Look | None = None,
 ) -> dict[str, float]:
     """Top-1 of :data:`CANDIDATES` windows of the same clip, by view, mean over clips."""
     hits: dict[str, list[float]] = {view: [] for view in VIEWS}
@@ -307,65 +317,11 @@ def measure_accuracy(
             if len(windows.crops) < CANDIDATES:
                 continue
             heard = speech(windows.speech)
-            codes = content.encode_views(windows.crops, windows.coefficients)
+            crops = windows.crops if look is None else look(windows.crops)
+            codes = content.encode_views(crops, windows.coefficients)
             for view, seen in codes.items():
                 hits[view].append(found_first(seen, heard).float().mean().item())
     return {view: float(np.mean(values)) for view, values in hits.items()}
-
-
-def augment(
-    windows: Windows,
-    *,
-    coefficient_scale: Float[Tensor, " mouth"],
-    speech_scale: Float[Tensor, " dim"],
-    generator: torch.Generator,
-) -> Windows:
-    """The same moments under other light, framing, cameras, faces and microphones.
-
-    What is drawn for a window holds for all its frames, except noise.
-
-    Args:
-        windows: As recorded.
-        coefficient_scale: How much each coefficient varies; noise is in proportion.
-        speech_scale: How much each speech feature varies; likewise.
-        generator: Randomness.
-    """
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    count = len(windows.crops)
-    mirrored = torch.rand(count, generator=generator) < MIRRORED
-    crops = torch.where(mirrored[:, None, None, None], windows.crops.flip(3), windows.crops)
-    coefficients = torch.where(
-        mirrored[:, None, None], windows.coefficients[..., _MIRROR], windows.coefficients
-    )
-
-    crops = crops * (1 + 0.2 * normal(count, 1, 1, 1)) + 0.2 * normal(count, 1, 1, 1)
-    crops = _move(crops, generator) + 0.05 * normal(*crops.shape)
-    gain = 1 + 0.15 * normal(count, 1, coefficients.shape[2])
-    noise = 0.1 * coefficient_scale * normal(*coefficients.shape)
-    # A louder voice or another microphone shifts the features of a whole window.
-    hiss = normal(*windows.speech.shape) + normal(count, 1, windows.speech.shape[2])
-    return Windows(crops, coefficients * gain + noise, windows.speech + 0.2 * speech_scale * hiss)
-
-
-def _move(
-    crops: Float[Tensor, "batch frames side side"], generator: torch.Generator
-) -> Float[Tensor, "batch frames side side"]:
-    """Shift by up to 2 pixels, zoom and turn a little; every other window also loses detail."""
-    count = len(crops)
-    turn, zoom = 0.08 * torch.randn(2, count, generator=generator)
-    shift = (torch.rand(count, 2, generator=generator) - 0.5) * 8 / crops.shape[-1]
-    cosine, sine = (1 + zoom) * turn.cos(), (1 + zoom) * turn.sin()
-    rows = torch.stack([cosine, -sine, shift[:, 0], sine, cosine, shift[:, 1]], dim=1)
-    grid = functional.affine_grid(rows.view(count, 2, 3), [*crops.shape], align_corners=False)
-    moved = functional.grid_sample(crops, grid, padding_mode="border", align_corners=False)
-    coarse = functional.interpolate(
-        functional.avg_pool2d(moved, 2), scale_factor=2.0, mode="bilinear", align_corners=False
-    )
-    blurred = torch.rand(count, 1, 1, 1, generator=generator) < BLURRED
-    return torch.where(blurred, coarse, moved)
 
 
 def _new_encoders(
@@ -393,7 +349,3 @@ def _arrays(takes: Sequence[Take]) -> list[np.ndarray]:
         for take in takes
         for array in (take.crops, take.coefficients, take.speech, take.seen, *take.noisy)
     ]
-
-
-_MIRROR = [MOUTH_COEFFICIENTS.index(COUNTERPARTS[index]) for index in MOUTH_COEFFICIENTS]
-"""For each mouth coefficient, the one that a mirror turns it into."""

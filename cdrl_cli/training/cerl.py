@@ -1,12 +1,12 @@
 """CERL: learn what a face feels, from acted clips and from what emotions are called."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,23 +21,15 @@ from cdrl_cli.data.performances import (
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.representation.cerl import EmotionEncoder, PromptTower
+from cdrl_cli.representation.clip_prior import ContextPrompts
 from cdrl_cli.representation.losses import class_info_nce, direction_loss
+from cdrl_cli.training.cerl_batches import Batch, draw_batch
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
 from cdrl_cli.training.optimiser import MovingAverage, Optimiser, kept_network
 from cdrl_cli.training.recipes import CerlConfig
 from cdrl_cli.training.split import is_learned_from, is_validation
 from cdrl_cli.training.wording import Wording
-
-OWN_NEUTRAL_SHARE = 0.7
-"""Share of the windows measured from the person's own neutral face; the others are measured from
-the neutral prior, because a reference rarely brings a neutral clip."""
-
-STRENGTH_SPREAD = 0.3
-"""Largest share by which augmentation makes a window's expression stronger or weaker."""
-
-NOISE = 0.05
-"""Standard deviation of the noise that augmentation adds to a window's coefficients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +45,29 @@ class CerlResult:
 
 
 class CerlNetworks(nn.Module):
-    """Everything that CERL learns: the encoder, the prompt tower, and labels without prompts."""
+    """Everything that CERL learns: the encoder, the prompt tower, and labels without prompts.
 
-    def __init__(self, config: CerlConfig) -> None:
+    Args:
+        config: The recipe.
+        prompts: Of each emotion, with learned tokens, where the language prior has them; they
+            take the place of the labels' mean phrases.
+    """
+
+    def __init__(self, config: CerlConfig, prompts: ContextPrompts | None = None) -> None:
         super().__init__()
         model = config.model
         self.encoder = EmotionEncoder(model)
-        self.tower = PromptTower(model.dimension)
+        self.tower = PromptTower(model.dimension, model.sentence_features)
+        self.prompts = prompts
         self.free = nn.Parameter(torch.randn(len(Emotion), model.dimension))
         """Stands for the language prior in its ablation."""
 
-    def labels(self, features: Float[Tensor, "7 384"], config: CerlConfig) -> Float[Tensor, "7 d"]:
+    def labels(
+        self, features: Float[Tensor, "7 sentence"], config: CerlConfig
+    ) -> Float[Tensor, "7 d"]:
         """Unit embeddings of the labels."""
+        if config.loss.language_prior and self.prompts is not None:
+            return self.tower(self.prompts())
         if config.loss.language_prior:
             return self.tower(features, torch.arange(len(Emotion), device=features.device))
         return functional.normalize(self.free, dim=1)
@@ -80,6 +83,7 @@ class CerlTask(Task):
         neutrals: What expressions are measured from.
         wording: What emotions are called.
         device: Where networks and batches are.
+        prompts: With learned tokens, where the language prior has them.
     """
 
     has_parts = True
@@ -93,6 +97,7 @@ class CerlTask(Task):
         wording: Wording,
         *,
         device: torch.device,
+        prompts: ContextPrompts | None = None,
     ) -> None:
         schedule = config.schedule
         self._config, self._device = config, device
@@ -100,7 +105,7 @@ class CerlTask(Task):
         self.generator = torch.Generator().manual_seed(schedule.seed)
         with torch.random.fork_rng():
             torch.manual_seed(schedule.seed)
-            self.networks = CerlNetworks(config)
+            self.networks = CerlNetworks(config, prompts)
         _measure_scales(self.networks.encoder, learning, neutrals)
         self.networks.to(device)
         self._sampler = SetSampler(learning, self.generator)
@@ -133,7 +138,9 @@ class CerlTask(Task):
 
     def updates(self, step: int) -> Iterator[Update]:  # noqa: ARG002 - every step is alike
         """See :class:`~cdrl_cli.training.loop.Task`."""
-        batch = _draw(self._sampler, self._neutrals, self._wording, self._config, self.generator)
+        batch = draw_batch(
+            self._sampler, self._neutrals, self._wording, self._config, self.generator
+        )
         self.networks.train()
         losses = cerl_losses(
             self.networks,
@@ -161,6 +168,7 @@ def train_cerl(
     run: Path,
     resume: bool = False,
     device: str = "cpu",
+    prompts: ContextPrompts | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CerlResult:
     """Train the emotion encoder and the prompt tower.
@@ -173,6 +181,7 @@ def train_cerl(
         run: Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``).
         resume: Continue from the checkpoint there.
         device: ``cpu`` or ``cuda``.
+        prompts: With learned tokens, where the language prior has them.
         progress: Called with (steps done, steps in all).
 
     Raises:
@@ -182,12 +191,21 @@ def train_cerl(
     validation = [one for one in performances if is_validation(one.clip, config.data)]
     if not learning or not validation:
         raise UsageError(f"{len(learning)} clips to learn from, {len(validation)} to validate on")
-    learning += code_performances(
+    if config.sampling.coded_performances:
+        learning += code_performances(
+            learning,
+            count=config.sampling.coded_performances,
+            generator=np.random.default_rng(config.schedule.seed),
+        )
+    task = CerlTask(
+        config,
         learning,
-        count=config.sampling.coded_performances,
-        generator=np.random.default_rng(config.schedule.seed),
+        validation,
+        neutrals,
+        wording,
+        device=open_device(device),
+        prompts=prompts,
     )
-    task = CerlTask(config, learning, validation, neutrals, wording, device=open_device(device))
     facts = run_facts(config, digest_data(one.expression for one in learning))
     outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
     networks = task.product.cpu()
@@ -226,31 +244,11 @@ def _models(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Windows of several sets, set after set."""
-
-    differences: Float[Tensor, "batch frames 52"]
-    labels: Int[Tensor, " batch"]
-    phrases: Int[Tensor, " batch"]
-    """Index of a phrase that fits the window, by emotion and strength."""
-    set_size: int
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same on a device."""
-        return replace(
-            self,
-            differences=self.differences.to(device),
-            labels=self.labels.to(device),
-            phrases=self.phrases.to(device),
-        )
-
-
 def cerl_losses(
     networks: CerlNetworks,
     batch: Batch,
-    sentences: Float[Tensor, "phrases 384"],
-    label_features: Float[Tensor, "7 384"],
+    sentences: Float[Tensor, "phrases sentence"],
+    label_features: Float[Tensor, "7 sentence"],
     config: CerlConfig,
 ) -> list[Loss]:
     """Faces and names of emotions agree; so do the ways that lead to them from neutral.
@@ -258,11 +256,14 @@ def cerl_losses(
     ``labels``: each embedding with the label prompts, both ways over the batch. ``phrases``: inside
     each emotion-augmented set, windows with phrases for them, both ways (the paper's PatchNCE, text
     to image, and its mirror). ``direction``: the way from a neutral face to the emotion with the
-    way from the neutral prompt to its prompt (supervision by differences).
+    way from the neutral prompt to its prompt (supervision by differences). With the contrast
+    ``text-to-image`` there is ``sets`` alone, the paper's (:func:`set_contrast`).
     """
     weights = config.loss
-    embeddings = networks.encoder(batch.differences)
+    embeddings = networks.encoder(batch.differences, batch.labels)
     labels = networks.labels(label_features, config)
+    if weights.contrast == "text-to-image":
+        return [Loss("sets", set_contrast(embeddings, labels, batch, weights.temperature))]
     agreed = class_info_nce(embeddings, labels, batch.labels, temperature=weights.temperature)
     losses = [Loss("labels", agreed)]
     if weights.language_prior and weights.phrase_weight:
@@ -295,6 +296,24 @@ def accuracy(
     return float(np.mean(hits))
 
 
+def set_contrast(
+    embeddings: Float[Tensor, "batch d"],
+    labels: Float[Tensor, "7 d"],
+    batch: Batch,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """The paper's loss: in each set, every emotion's prompt picks its own picture (PatchNCE).
+
+    It is one way only, and its negatives are the other emotions' pictures of the set: with a head
+    for each emotion it is won by heads that answer their own prompt to anything.
+    """
+    faces = embeddings.view(-1, batch.set_size, embeddings.shape[1])
+    classes = batch.labels.view(-1, batch.set_size)
+    logits = labels[classes] @ faces.transpose(1, 2) / temperature
+    own = torch.arange(batch.set_size, device=logits.device).expand(len(logits), -1)
+    return functional.cross_entropy(logits.transpose(1, 2), own)
+
+
 def _set_contrast(
     embeddings: Float[Tensor, "batch d"],
     phrases: Float[Tensor, "batch d"],
@@ -307,59 +326,6 @@ def _set_contrast(
     own = torch.arange(batch.set_size, device=logits.device).expand(len(logits), -1)
     forth = functional.cross_entropy(logits, own)
     return (forth + functional.cross_entropy(logits.transpose(1, 2), own)) / 2
-
-
-def _draw(
-    sampler: SetSampler,
-    neutrals: Neutrals,
-    wording: Wording,
-    config: CerlConfig,
-    generator: torch.Generator,
-) -> Batch:
-    sampling = config.sampling
-    sets = [sampler.draw_set() for _ in range(sampling.sets)]
-    drawn = [one for members in sets for one in members]
-    if not sampling.emotion_augmented:
-        drawn = sampler.draw_any(len(drawn))
-    by_emotion = _phrases_by_emotion(wording)
-    windows, phrases = [], []
-    for one in drawn:
-        choices = by_emotion[one.label]
-        phrase = choices[int(torch.randint(len(choices), (1,), generator=generator))]
-        own, spread = torch.rand(2, generator=generator).tolist()
-        from_own = sampling.differences and own < OWN_NEUTRAL_SHARE
-        neutral = neutrals.of(one.clip) if from_own else neutrals.prior
-        strength = wording.phrases[phrase].strength * (1 + STRENGTH_SPREAD * (2 * spread - 1))
-        window = _cut(one.expression, sampling.frames, generator) - neutral
-        windows.append(window * (strength if one.label != Emotion.NEUTRAL.class_index else 1.0))
-        phrases.append(phrase)
-    differences = torch.from_numpy(np.stack(windows)).float()
-    # Noise that holds for a whole window: what remains of the person after the subtraction.
-    noise = torch.randn(len(drawn), 1, differences.shape[2], generator=generator)
-    return Batch(
-        differences=differences + NOISE * noise,
-        labels=torch.tensor([one.label for one in drawn]),
-        phrases=torch.tensor(phrases),
-        set_size=len(sets[0]),
-    )
-
-
-def _phrases_by_emotion(wording: Wording) -> list[list[int]]:
-    return [
-        [index for index, phrase in enumerate(wording.phrases) if phrase.emotion is emotion]
-        for emotion in Emotion
-    ]
-
-
-def _cut(
-    expression: Float32[np.ndarray, "all 52"], frames: int, generator: torch.Generator
-) -> Float32[np.ndarray, "frames 52"]:
-    """So many successive frames from anywhere; a shorter clip repeats its own, in order."""
-    count = len(expression)
-    if count <= frames:
-        return expression[np.linspace(0, count - 1, frames).round().astype(int)]
-    start = int(torch.randint(count - frames + 1, (1,), generator=generator))
-    return expression[start : start + frames]
 
 
 def _measure_scales(

@@ -82,11 +82,13 @@ class ScheduleConfig:
             raise UsageError(f"average_decay must be 0 or more and below 1: {self.average_decay}")
 
 
-def read_config(path: Path, recipe: type[Recipe], *, changes: Sequence[str] = ()) -> Recipe:
+def read_config(
+    path: Path | Recipe, recipe: type[Recipe], *, changes: Sequence[str] = ()
+) -> Recipe:
     """A recipe from a TOML file; what the file leaves out has its default.
 
     Args:
-        path: Tables are nested dataclasses.
+        path: Tables are nested dataclasses. A recipe that was read before is given back.
         recipe: The dataclass.
         changes: ``table.key=value`` in TOML, each applied on top: one file, many experiments.
 
@@ -94,6 +96,9 @@ def read_config(path: Path, recipe: type[Recipe], *, changes: Sequence[str] = ()
         UnreadableInputError: If the file cannot be read or is no TOML.
         UsageError: If a key is unknown, or a value has the wrong type.
     """
+    if isinstance(path, recipe):
+        return path
+    assert isinstance(path, Path)
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -26,6 +26,7 @@ from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES, SHARES
 from cdrl_cli.generator.motion_network import MotionEditor
+from cdrl_cli.generator.ned_network import NedEditor
 from cdrl_cli.generator.unet import RendererNet
 from cdrl_cli.training.balance import GradientBalance, LikenessPrice
 from cdrl_cli.training.checkpoint import Stateful, step_rng
@@ -44,6 +45,7 @@ from cdrl_cli.training.image_losses import (
 from cdrl_cli.training.loop import Loss, Task, Update
 from cdrl_cli.training.motion_losses import part_closed_lips
 from cdrl_cli.training.optimiser import MovingAverage, Optimiser
+from cdrl_cli.training.picture_supervision import picture_losses
 from cdrl_cli.training.recipes import GeneratorConfig
 from cdrl_cli.training.requests import Edits, RequestSampler, change_expressions
 from cdrl_cli.training.supervision import Supervision
@@ -83,7 +85,7 @@ class GeneratorTask(Task):
         config: GeneratorConfig,
         clips: Sequence[FaceClip],
         chain: Chain,
-        editor: MotionEditor,
+        editor: MotionEditor | NedEditor,
         supervision: Supervision,
         *,
         device: torch.device,
@@ -267,27 +269,11 @@ class GeneratorTask(Task):
             was = frozen.reader(batch.image)
         change = frozen.reader(out.image) - was
         image = out.image
-        scale = frozen.reader.scale
-        speech = ((change - shift)[:, _SPEECH] / scale[_SPEECH]).square().mean()
-        on_image = [
-            Loss(
-                "guide", frozen.guide_loss(image, batch.landmarks, edits, self.rng), weights.guide
-            ),
-            Loss("natural", self._look_real(image, batch.landmarks), weights.natural),
-            Loss("keep", speech, weights.keep),
-        ]
-        if weights.emotion:
-            felt = frozen.emotion_loss(batch.expression + change, edits)
-            on_image.append(Loss("emotion", felt, weights.emotion))
-        if weights.content:
-            said = frozen.content_loss(image, batch, edits, self.chain.mouth)
-            on_image.append(Loss("content", said, weights.content))
+        on_image = self._image_losses(image, batch, edits, change, shift)
         on_image = [replace(loss, weight=loss.weight * ramp) for loss in on_image]
         length = (shift.square().sum(dim=1) + 1e-6).sqrt()
         most = edits.per_crop(edits.intensities).to(self.device) * self.config.editing.largest_shift
-        alike = frozen.alikeness(batch, image)
         strayed = (_STIFF.to(self.device) * (shift - before).square()).mean()
-        unlike = functional.relu(self.config.editing.least_alike - alike).square().mean()
         asked_loss = frozen.request_loss(batch.expression + shift, edits)
         plain = [
             Loss("motion", strayed, weights.motion),
@@ -295,24 +281,65 @@ class GeneratorTask(Task):
             Loss("steady", trembling, weights.steady),
             Loss("closure", part_closed_lips(batch.expression, shift), weights.closure),
             Loss("asked", asked_loss, weights.asked),
-            Loss("identity", unlike, weights.identity),
-            Loss("likeness", 1 - alike.mean(), weights.likeness * self.price.value),
         ]
+        of_person, measures = self._person_losses(image, batch)
+        plain += of_person
         if guided:
             plain.append(Loss("drawn", self.renderer.drawings.roughness(), weights.drawn))
-        likeness = float(alike.detach().mean())
         optimisers = [self._motion_optimiser]
         if guided:
             optimisers.append(self._drawing_optimiser)
-        yield Update(
-            self._editing.weigh(on_image, image) + plain,
-            optimisers,
-            {"alike": likeness, "price": self.price.value},
-        )
-        self.price.follow(self.config.editing.alike - likeness)
+        yield Update(self._editing.weigh(on_image, image) + plain, optimisers, measures)
+        if measures:
+            self.price.follow(self.config.editing.alike - measures["alike"])
         if guided:
             network.requires_grad_(requires_grad=True)
             yield self._critic_update(image.detach(), batch.image, batch.landmarks)
+
+    def _image_losses(
+        self,
+        image: Float[Tensor, "crops 3 256 256"],
+        batch: FaceBatch,
+        edits: Edits,
+        change: Float[Tensor, "crops 52"],
+        shift: Float[Tensor, "crops 52"],
+    ) -> list[Loss]:
+        """What frozen networks see in edited pictures; ``change`` is what is read of ``shift``."""
+        frozen, weights = self.frozen, self.config.loss
+        losses = []
+        if frozen.guides:
+            guide = frozen.guide_loss(image, batch.landmarks, edits, self.rng)
+            losses.append(Loss("guide", guide, weights.guide))
+        scale = frozen.reader.scale
+        speech = ((change - shift)[:, _SPEECH] / scale[_SPEECH]).square().mean()
+        losses += [
+            Loss("natural", self._look_real(image, batch.landmarks), weights.natural),
+            Loss("keep", speech, weights.keep),
+        ]
+        if weights.emotion:
+            felt = frozen.emotion_loss(batch.expression + change, edits)
+            losses.append(Loss("emotion", felt, weights.emotion))
+        if weights.content:
+            said = frozen.content_loss(image, batch, edits, self.chain.mouth)
+            losses.append(Loss("content", said, weights.content))
+        if frozen.pictures is not None:
+            losses += picture_losses(frozen.pictures, image, batch.image, edits, weights)
+        return losses
+
+    def _person_losses(
+        self, image: Float[Tensor, "crops 3 256 256"], batch: FaceBatch
+    ) -> tuple[list[Loss], dict[str, float]]:
+        """What holds an edit to the person, and how alike they are; nothing where nobody looks."""
+        if self.frozen.likeness is None:
+            return [], {}
+        alike = self.frozen.alikeness(batch, image)
+        unlike = functional.relu(self.config.editing.least_alike - alike).square().mean()
+        weights, price = self.config.loss, self.price.value
+        losses = [
+            Loss("identity", unlike, weights.identity),
+            Loss("likeness", 1 - alike.mean(), weights.likeness * price),
+        ]
+        return losses, {"alike": float(alike.detach().mean()), "price": price}
 
     def _look_real(
         self, image: Float[Tensor, "batch 3 256 256"], landmarks: Float[Tensor, "batch 478 3"]

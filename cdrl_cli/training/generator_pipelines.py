@@ -22,6 +22,8 @@ from cdrl_cli.checkpoints.trained import (
 from cdrl_cli.data.index import read_index
 from cdrl_cli.data.motions import read_motion_takes
 from cdrl_cli.data.packs import write_pack
+from cdrl_cli.errors import UsageError
+from cdrl_cli.generator.motion_network import MotionEditor
 from cdrl_cli.preparation import prepare_clips
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import read_config
@@ -30,6 +32,7 @@ from cdrl_cli.training.generator_data import gather_faces, unpack_faces
 from cdrl_cli.training.generator_run import train_generator
 from cdrl_cli.training.loop import open_device
 from cdrl_cli.training.motion import train_motion
+from cdrl_cli.training.picture_supervision import PictureSupervision
 from cdrl_cli.training.pipelines import Made, RunOptions, Stages, no_stages
 from cdrl_cli.training.processes import open_processes
 from cdrl_cli.training.recipes import GeneratorConfig, MotionTrainingConfig, SkinConfig
@@ -42,7 +45,7 @@ from cdrl_cli.training.teachers.identity import Likeness
 
 
 def make_motion(
-    config: Path,
+    config: Path | MotionTrainingConfig,
     data: Path,
     cache: Path,
     output: Path,
@@ -81,12 +84,24 @@ def make_motion(
             run=options.run,
             resume=options.resume,
             device=options.device,
-            begin=None if begin is None else read_motion(begin),
+            begin=None if begin is None else _read_ours(begin),
             progress=progress,
         )
     if open_processes().is_first:
         write_motion(output, result.editor, facts=result.facts)
     return Made(output, f"step {result.best_step} of {result.steps}, score {result.score:.3f}")
+
+
+def _read_ours(path: Path) -> MotionEditor:
+    """The file of an editor whose pace can be learned.
+
+    Raises:
+        UsageError: If it is of the other backbone.
+    """
+    editor = read_motion(path)
+    if not isinstance(editor, MotionEditor):
+        raise UsageError(f"{path}: the backbone ned has no pace to learn")
+    return editor
 
 
 def make_pack(
@@ -117,13 +132,14 @@ def make_pack(
 
 
 def make_generator(
-    config: Path,
+    config: Path | GeneratorConfig,
     source: Path,
     cache: Path,
     output: Path,
     *,
     motion: Path,
     options: RunOptions,
+    pictures: PictureSupervision | None = None,
     changes: Sequence[str] = (),
     stages: Stages = no_stages,
 ) -> Made:
@@ -136,6 +152,7 @@ def make_generator(
         output: Folder.
         motion: The trained motion editor.
         options: Where the run is.
+        pictures: CERL and CCRL at the paper's size, where the recipe asks them.
         changes: Of the recipe.
         stages: Shows progress.
     """
@@ -148,7 +165,15 @@ def make_generator(
         else:
             faces = unpack_faces(recipe.data, source)
     weight_set = recipe.data.weight_set
-    models, guides = load_models(weight_set, core=True), open_guides()
+    weights = recipe.loss
+    models = load_models(weight_set, core=True)
+    guides = open_guides() if weights.guide else []
+    keeps_person = bool(weights.likeness or weights.identity)
+    if pictures is None and (weights.picture_emotion or weights.picture_content):
+        raise UsageError(
+            "the recipe asks CERL or CCRL at the paper's size, and there is none",
+            hint="spfem train all makes them; or loss.picture_emotion=0 and picture_content=0",
+        )
     shown = [(one.crops.image, one.crops.expression) for one in faces]
     with stages("training the reader of expressions") as progress:
         reader, _ = train_expression_reader(
@@ -164,8 +189,9 @@ def make_generator(
         load_emotion(weight_set),
         load_content(weight_set),
         reader,
-        Likeness(find_weights("identity")),
+        Likeness(find_weights("identity")) if keeps_person else None,
         guides,
+        pictures,
     )
     with stages("training") as progress:
         result = train_generator(

@@ -8,6 +8,7 @@ import torch
 
 from cdrl_cli.data.faces import FaceClip
 from cdrl_cli.generator.motion_network import MotionEditor
+from cdrl_cli.generator.ned_network import NedEditor
 from cdrl_cli.generator.unet import RendererNet
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.differentiable import Chain
@@ -22,7 +23,7 @@ class GeneratorResult:
     """What a run brought."""
 
     renderer: RendererNet
-    editor: MotionEditor
+    editor: MotionEditor | NedEditor
     steps: int
     facts: dict[str, str]
 
@@ -31,7 +32,7 @@ def train_generator(
     config: GeneratorConfig,
     faces: Sequence[FaceClip],
     chain: Chain,
-    editor: MotionEditor,
+    editor: MotionEditor | NedEditor,
     supervision: Supervision,
     *,
     run: Path,

@@ -25,10 +25,12 @@ from cdrl_cli.errors import UsageError
 from cdrl_cli.face.blendshapes import RHYTHM
 from cdrl_cli.generator.motion import NeutralPrior, pick_expressive
 from cdrl_cli.generator.motion_network import MotionEditor, Observed
+from cdrl_cli.generator.ned_network import NedEditor
 from cdrl_cli.representation.text_prior import make_phrases
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Task, Trainer, Update, Validation, open_device
 from cdrl_cli.training.motion_losses import Discriminator, FrozenReaders, motion_losses
+from cdrl_cli.training.ned import NedTask
 from cdrl_cli.training.optimiser import Optimiser
 from cdrl_cli.training.recipes import MotionTrainingConfig
 from cdrl_cli.training.split import is_learned_from, is_validation
@@ -41,7 +43,7 @@ ASKING_EVERY = 8
 class MotionResult:
     """What a run brought."""
 
-    editor: MotionEditor
+    editor: MotionEditor | NedEditor
     steps: int
     best_step: int
     score: float
@@ -93,12 +95,11 @@ class MotionTask(Task):
             self.editor.pace.requires_grad_(requires_grad=True)
         references = _read_references(learning, frozen.emotion, neutral)
         self._asking = {one: shown[::ASKING_EVERY] for one, shown in references.items()}
-        self._sampler = MotionSampler(
+        self._sampler = new_sampler(
+            config,
             learning,
-            typical_differences(learning, strength=config.loss.strength),
             references,
-            _read_names(frozen.emotion),
-            frames=config.sampling.frames,
+            frozen.emotion,
             generator=self.generator,
             observed_share=OBSERVED_SHARE if begin is None else 1.0,
         )
@@ -144,6 +145,36 @@ class MotionTask(Task):
         return Validation(score - score_pace(self.editor, self._frozen.emotion, self._pairs))
 
 
+def new_sampler(
+    config: MotionTrainingConfig,
+    learning: Sequence[MotionTake],
+    references: Mapping[Emotion, Sequence[tuple[np.ndarray, np.ndarray]]],
+    emotion: EmotionModels,
+    *,
+    generator: torch.Generator,
+    observed_share: float = OBSERVED_SHARE,
+) -> MotionSampler:
+    """What draws the batches of either backbone.
+
+    Args:
+        config: The recipe.
+        learning: Takes to learn from.
+        references: Of them, embeddings and what each shows, by emotion.
+        emotion: CERL, which knows the names.
+        generator: Randomness.
+        observed_share: Of the windows that a reference asks with its own change.
+    """
+    return MotionSampler(
+        learning,
+        typical_differences(learning, strength=config.loss.strength),
+        references,
+        _read_names(emotion),
+        frames=config.sampling.frames,
+        generator=generator,
+        observed_share=observed_share,
+    )
+
+
 def train_motion(
     config: MotionTrainingConfig,
     takes: Sequence[MotionTake],
@@ -177,19 +208,41 @@ def train_motion(
     learning = [one for one in takes if is_learned_from(one.clip, config.data)]
     validation = align_takes([one for one in takes if is_validation(one.clip, config.data)])
     frames = config.sampling.frames
+    if frames < content.content.config.frames:
+        raise UsageError(
+            f"windows of {frames} frames are shorter than the content encoder's, "
+            f"{content.content.config.frames}",
+            hint="raise sampling.frames",
+        )
     if not any(len(one.expression) >= frames for one in learning) or not validation:
         raise UsageError(
             f"{len(learning)} clips to learn from, {len(validation)} pairs to validate on"
         )
-    task = MotionTask(
-        config,
-        learning,
-        validation,
-        neutral,
-        FrozenReaders(emotion, content),
-        device=open_device(device),
-        begin=begin,
-    )
+    frozen = FrozenReaders(emotion, content)
+    task: MotionTask | NedTask
+    if config.backbone == "ned":
+        generator = torch.Generator().manual_seed(config.schedule.seed)
+        references = _read_references(learning, emotion, neutral)
+        sampler = new_sampler(config, learning, references, emotion, generator=generator)
+        task = NedTask(
+            config,
+            sampler,
+            validation,
+            frozen,
+            generator=generator,
+            spread=0.03 + _measure_spread(learning).mean(dim=0),
+            device=open_device(device),
+        )
+    else:
+        task = MotionTask(
+            config,
+            learning,
+            validation,
+            neutral,
+            frozen,
+            device=open_device(device),
+            begin=begin,
+        )
     facts = run_facts(config, digest_data(one.expression for one in learning))
     outcome = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress).fit()
     return MotionResult(

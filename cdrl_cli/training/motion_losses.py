@@ -132,7 +132,7 @@ def motion_losses(
     told = discriminator(batch.real, batch.real_labels)
     fooled = discriminator(output.detach(), batch.labels)
     adversarial = (judged - 1).square().mean() + (told - 1).square().mean() + fooled.square().mean()
-    content = _content_distance(output, batch.source, frozen.content)
+    content = content_distance(output, batch.source, frozen.content)
     tremble = (change[:, 2:] - 2 * change[:, 1:-1] + change[:, :-2]).square().mean()
     return [
         Loss("follow", (batch.target_weight * apart).mean(), weights.follow),
@@ -156,7 +156,7 @@ def part_closed_lips(
     return (closed[..., None] * change[..., _LIPS]).square().mean()
 
 
-def _content_distance(
+def content_distance(
     output: Float[Tensor, "batch frames 52"],
     source: Float[Tensor, "batch frames 52"],
     content: ContentModels,

@@ -7,12 +7,15 @@ declared beside them.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cdrl_cli.checkpoints.priors import PriorConfig
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.motion_network import MotionConfig
+from cdrl_cli.generator.ned_network import NedConfig
 from cdrl_cli.generator.skin_network import SkinNetConfig
 from cdrl_cli.generator.unet import UNetConfig
 from cdrl_cli.representation.ccrl import ContentConfig
 from cdrl_cli.representation.cerl import EmotionConfig
+from cdrl_cli.representation.clip_prior import PromptConfig
 from cdrl_cli.training.config import DataConfig, ScheduleConfig
 
 
@@ -56,13 +59,15 @@ class CcrlConfig:
     """Recipe of the content representation."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    prior: Literal["whisper", "log-mel"] = "whisper"
+    prior: Literal["whisper", "log-mel", "xlsr-53"] = "whisper"
     """What hears the speech."""
     model: ContentConfig = field(default_factory=ContentConfig)
     """The network; ``speech_features`` is what the prior has."""
     sampling: ContentSamplingConfig = field(default_factory=ContentSamplingConfig)
     loss: ContentLossConfig = field(default_factory=ContentLossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    priors: PriorConfig = field(default_factory=PriorConfig)
+    """Where the weights of XLSR-53 and ArcFace are, for those who take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class EmotionSamplingConfig:
     differences: bool = True
     """Measured from the person's own neutral where it is known, for most windows, and emotions
     are taught as ways from neutral; else always measured from the neutral prior."""
+    looks: int = 14
+    """Pictures of a clip, spread over it, that CLIP sees where it is the prior."""
 
     def __post_init__(self) -> None:
         if min(self.sets, self.frames) < 1:
@@ -98,6 +105,9 @@ class EmotionLossConfig:
     """Of the contrast inside a set, between windows and phrases for them."""
     direction_weight: float = 0.5
     """Of supervision by differences."""
+    contrast: Literal["both-ways", "text-to-image"] = "both-ways"
+    """Pictures pick words and words pictures, over the batch; or the paper's, in which words pick
+    pictures of their set and nothing else counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +116,17 @@ class CerlConfig:
 
     data: DataConfig = field(default_factory=DataConfig)
     model: EmotionConfig = field(default_factory=EmotionConfig)
+    """The network; the lengths of its features are the prior's."""
     sampling: EmotionSamplingConfig = field(default_factory=EmotionSamplingConfig)
     loss: EmotionLossConfig = field(default_factory=EmotionLossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    prior: Literal["minilm", "clip"] = "minilm"
+    """What reads the names of emotions; ``clip`` also looks at the faces, and the encoder takes
+    what it sees instead of coefficients."""
+    priors: PriorConfig = field(default_factory=PriorConfig)
+    """Where CLIP's weights are."""
+    prompts: PromptConfig = field(default_factory=PromptConfig)
+    """How tokens in front of CLIP's sentences are learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +167,23 @@ class MotionLossConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NedLossConfig:
+    """Weights of the second backbone's terms (NED, section 3.2, and the paper's 3.4)."""
+
+    adversarial: float = 1.0
+    style: float = 1.0
+    """The style that is read again is the one asked for."""
+    cycle: float = 1.0
+    """To the style and back."""
+    mouth: float = 1.0
+    """The jaw's course over time stays."""
+    emotion: float = 1.0
+    """CERL; 0 is the ablation."""
+    content: float = 1.0
+    """CCRL; 0 is the ablation."""
+
+
+@dataclass(frozen=True, slots=True)
 class MotionTrainingConfig:
     """Recipe of the motion editor."""
 
@@ -157,6 +192,10 @@ class MotionTrainingConfig:
     sampling: MotionSamplingConfig = field(default_factory=MotionSamplingConfig)
     loss: MotionLossConfig = field(default_factory=MotionLossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    backbone: Literal["editor", "ned"] = "editor"
+    """Ours, or one after Neural Emotion Director."""
+    ned: NedConfig = field(default_factory=NedConfig)
+    ned_loss: NedLossConfig = field(default_factory=NedLossConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +246,10 @@ class GeneratorLossConfig:
     """CERL reads the emotion from the coefficients asked for, whatever pixels show of them."""
     content: float = 0.3
     """CCRL reads the same speech from the output's mouth; 0 is the ablation."""
+    picture_emotion: float = 0.0
+    """CERL at the paper's size sees the emotion in the rendered face; 0: it is not asked."""
+    picture_content: float = 0.0
+    """CCRL at the paper's size sees the same speech in it; 0: it is not asked."""
     keep: float = 0.1
     """Speech read from the output is the source's."""
     size: float = 10.0

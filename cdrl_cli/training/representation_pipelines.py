@@ -6,15 +6,17 @@ One function for each command of ``spfem train`` that makes such a file; what th
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from cdrl_cli.checkpoints.files import write_arrays
 from cdrl_cli.checkpoints.load import find_weights
-from cdrl_cli.checkpoints.models import load_models, open_sentence_encoder
+from cdrl_cli.checkpoints.models import Models, load_models, open_sentence_encoder
+from cdrl_cli.checkpoints.priors import open_arcface_prior, open_clip_prior
 from cdrl_cli.checkpoints.trained import (
     ContentModels,
     open_prior,
@@ -23,9 +25,10 @@ from cdrl_cli.checkpoints.trained import (
     write_emotion,
 )
 from cdrl_cli.data.augment import draw_noises
-from cdrl_cli.data.index import Role, read_index
+from cdrl_cli.data.index import Clip, Role, read_index
 from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
-from cdrl_cli.preparation import prepare_clips, read_takes
+from cdrl_cli.preparation import prepare_clips, prepare_crops, read_takes
+from cdrl_cli.representation.clip_prior import FEATURES, ContextPrompts
 from cdrl_cli.representation.evidence import ARRAYS
 from cdrl_cli.training.appearance import make_appearance
 from cdrl_cli.training.ccrl import train_ccrl
@@ -34,15 +37,21 @@ from cdrl_cli.training.checkpoint import code_commit
 from cdrl_cli.training.config import read_config
 from cdrl_cli.training.evidence import EvidenceRecipe, fit_evidence, see
 from cdrl_cli.training.loop import open_device
+from cdrl_cli.training.picture_priors import (
+    ClipSentences,
+    FaceMaps,
+    find_seen_neutrals,
+    see_performances,
+)
 from cdrl_cli.training.pipelines import Made, RunOptions, Stages, no_stages
 from cdrl_cli.training.processes import open_processes
 from cdrl_cli.training.recipes import CcrlConfig, CerlConfig
-from cdrl_cli.training.split import find_clips, is_learned_from, is_validation
+from cdrl_cli.training.split import find_clips, is_learned_from, is_validation, may_be_used
 from cdrl_cli.training.wording import read_wording
 
 
 def make_ccrl(
-    config: Path,
+    config: Path | CcrlConfig,
     data: Path,
     cache: Path,
     output: Path,
@@ -54,7 +63,7 @@ def make_ccrl(
     """Train the content representation and write it.
 
     Args:
-        config: The recipe, a TOML file.
+        config: The recipe, or its TOML file.
         data: Folder with ``index.csv``.
         cache: Of prepared clips.
         output: The file.
@@ -63,8 +72,12 @@ def make_ccrl(
         stages: Shows progress.
     """
     recipe = read_config(config, CcrlConfig, changes=changes)
-    open_device(options.device)
-    prior = open_prior(recipe.prior)
+    device = open_device(options.device)
+    prior = open_prior(recipe.prior, xlsr=recipe.priors.xlsr)
+    look = None
+    if recipe.model.image == "arcface":
+        arcface = open_arcface_prior(recipe.priors.arcface)
+        look = FaceMaps(arcface, recipe.model.image_side, device)
     clips = [
         clip
         for clip in read_index(data)
@@ -79,6 +92,7 @@ def make_ccrl(
                 cache / "speech",
                 sound_late_s=recipe.data.sound_late_s,
                 noises=partial(draw_noises, count=recipe.sampling.noisy_sound),
+                faces=look is not None,
             )
         )
     with stages("training") as progress:
@@ -88,6 +102,7 @@ def make_ccrl(
             run=options.run,
             resume=options.resume,
             device=options.device,
+            look=look,
             progress=progress,
         )
     models = ContentModels(
@@ -100,7 +115,7 @@ def make_ccrl(
 
 
 def make_cerl(
-    config: Path,
+    config: Path | CerlConfig,
     data: Path,
     cache: Path,
     output: Path,
@@ -111,9 +126,20 @@ def make_cerl(
 ) -> Made:
     """Train the emotion representation and write it; arguments as :func:`make_ccrl` has them."""
     recipe = read_config(config, CerlConfig, changes=changes)
-    open_device(options.device)
+    device = open_device(options.device)
     models = load_models(recipe.data.weight_set, core=True)
     clips = find_clips(data, stills=recipe.data.stills)
+    if recipe.prior == "clip":
+        return _make_picture_cerl(
+            recipe,
+            clips,
+            models,
+            cache=cache,
+            output=output,
+            options=options,
+            device=device,
+            stages=stages,
+        )
     with stages("preparing clips") as progress, open_processes().first_before_others():
         prepared = prepare_clips(clips, models, cache, progress=progress)
         performances = read_performances(prepared)
@@ -126,6 +152,55 @@ def make_cerl(
             run=options.run,
             resume=options.resume,
             device=options.device,
+            progress=progress,
+        )
+    if open_processes().is_first:
+        write_emotion(output, result.models, facts=result.facts)
+    summary = f"step {result.best_step} of {result.steps}, accuracy {result.score:.3f}"
+    return Made(output, summary)
+
+
+def _make_picture_cerl(
+    recipe: CerlConfig,
+    clips: Sequence[Clip],
+    models: Models,
+    *,
+    cache: Path,
+    output: Path,
+    options: RunOptions,
+    device: torch.device,
+    stages: Stages,
+) -> Made:
+    """The emotion representation at the paper's size: through CLIP, with learned tokens."""
+    clip = open_clip_prior(recipe.priors.clip)
+    chosen = [one for one in clips if may_be_used(one, recipe.data)]
+    with stages("preparing clips") as progress, open_processes().first_before_others():
+        prepared = prepare_clips(chosen, models, cache, progress=progress)
+        crops = prepare_crops(prepared, models, cache / "crops")
+        performances = list(see_performances(crops, clip, device, looks=recipe.sampling.looks))
+    sizes = replace(recipe.model, features=FEATURES, sentence_features=FEATURES)
+    recipe = replace(
+        recipe,
+        model=sizes,
+        # The textbook's action units are of coefficients.
+        sampling=replace(recipe.sampling, coded_performances=0),
+    )
+    learned = [one for one in performances if is_learned_from(one.clip, recipe.data)]
+    neutrals = find_seen_neutrals(learned)
+    every = find_seen_neutrals(performances)
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.schedule.seed)
+        prompts = ContextPrompts(clip, recipe.prompts)
+    with stages("training") as progress:
+        result = train_cerl(
+            recipe,
+            performances,
+            replace(every, prior=neutrals.prior),
+            read_wording(ClipSentences(clip), plain=True),
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            prompts=prompts,
             progress=progress,
         )
     if open_processes().is_first:

@@ -12,6 +12,7 @@ from cdrl_cli.checkpoints.trained import EmotionModels
 from cdrl_cli.data.faces import MOMENTS, FaceClip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.generator.motion_network import MotionEditor
+from cdrl_cli.generator.ned_network import NedEditor
 
 Moments = Sequence[tuple[FaceClip, int]]
 """Crops that are edited together, each a clip and the crop's number in it: moments of one clip, or
@@ -96,7 +97,7 @@ class Edits:
 
 
 def change_expressions(
-    edits: Edits, editor: MotionEditor, before: MotionEditor
+    edits: Edits, editor: MotionEditor | NedEditor, before: MotionEditor | NedEditor
 ) -> tuple[Float[Tensor, "crops 52"], Float[Tensor, "crops 52"], Float[Tensor, ""]]:
     """What the editor changes now, what it would have before, and how its change trembles.
 

@@ -71,3 +71,8 @@ def is_validation(clip: Clip, data: DataConfig) -> bool:
     """Whether a clip says when to stop; another framing of the same take says nothing new."""
     chosen = Role.VALIDATION in clip.roles or clip.identity in data.validation_identities
     return chosen and Role.REFRAMED not in clip.roles
+
+
+def may_be_used(clip: Clip, data: DataConfig) -> bool:
+    """Whether a recipe looks at a clip at all: to learn from it, or to say when to stop."""
+    return is_learned_from(clip, data) or is_validation(clip, data)

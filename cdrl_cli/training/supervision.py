@@ -25,6 +25,7 @@ from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.preparation import MOUTH_REACH_PX
 from cdrl_cli.representation.ccrl import CROP_SIDE
+from cdrl_cli.training.picture_supervision import PictureSupervision
 from cdrl_cli.training.requests import Edits
 from cdrl_cli.training.teachers.emotion import Guide, luma
 from cdrl_cli.training.teachers.expression import ExpressionReader
@@ -44,9 +45,12 @@ class Supervision:
     emotion: EmotionModels
     content: ContentModels
     reader: ExpressionReader
-    likeness: Likeness
+    likeness: Likeness | None
+    """None: nobody holds edits to the person."""
     guides: Sequence[tuple[Guide, Mapping[Emotion, float]]]
     """Each with how far it is to be trusted about an emotion, 0..1."""
+    pictures: PictureSupervision | None = None
+    """CERL and CCRL at the paper's size, which look at rendered faces too."""
 
     def to(self, device: torch.device | str) -> "Supervision":
         """The same with its networks moved to a device."""
@@ -54,8 +58,13 @@ class Supervision:
         for network in (
             self.emotion.encoder, self.content.content, self.reader, self.likeness, *guides
         ):  # fmt: skip
-            network.to(device)
-        return replace(self, emotion=replace(self.emotion, labels=self.emotion.labels.to(device)))
+            if network is not None:
+                network.to(device)
+        return replace(
+            self,
+            emotion=replace(self.emotion, labels=self.emotion.labels.to(device)),
+            pictures=None if self.pictures is None else self.pictures.to(device),
+        )
 
     def guide_loss(
         self,
@@ -145,6 +154,7 @@ class Supervision:
         self, batch: FaceBatch, edited: Float[Tensor, "crops 3 256 256"]
     ) -> Float[Tensor, " crops"]:
         """Cosine of SFace, before and after."""
+        assert self.likeness is not None
         where = template_grids(batch.template_from_crop)
         with torch.no_grad():
             was = self.likeness(batch.image, where)

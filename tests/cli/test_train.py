@@ -11,7 +11,7 @@ from cdrl_cli.cli import train
 LOOPS = ("ccrl", "cerl", "motion", "renderer")
 PIPELINES = {
     f"cdrl_cli.training.{module}"
-    for module in ("pipelines", "representation_pipelines", "generator_pipelines")
+    for module in ("pipelines", "representation_pipelines", "generator_pipelines", "whole_recipe")
 }
 
 

@@ -18,13 +18,13 @@ from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.losses import info_nce
 from cdrl_cli.training.ccrl import (
-    augment,
     ccrl_losses,
     draw_sound,
     encode_windows,
     measure_accuracy,
     train_ccrl,
 )
+from cdrl_cli.training.ccrl_augment import augment
 from cdrl_cli.training.config import ScheduleConfig
 from cdrl_cli.training.log import read_log
 from cdrl_cli.training.loop import sum_losses
