@@ -13,6 +13,7 @@ import typer
 import cdrl_cli
 from cdrl_cli.cli import (
     batch,
+    benchmark,
     data,
     doctor,
     download_weights,
@@ -71,6 +72,7 @@ app.command(epilog=probe.EXAMPLES)(probe.probe)
 app.command(epilog=embed.EXAMPLES)(embed.embed)
 app.command(epilog=download_weights.EXAMPLES)(download_weights.download_weights)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command(epilog=benchmark.EXAMPLES)(benchmark.benchmark)
 app.add_typer(data.app)
 app.add_typer(train.app)
 app.add_typer(evaluate.app)

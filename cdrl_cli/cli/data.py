@@ -86,6 +86,14 @@ def index(
             show_default=False,
         ),
     ] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PERSON",
+            help="Held out beside the paper's actors: Java-SED_05. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write the index.csv that spfem train takes, beside the clips or elsewhere."""
@@ -96,7 +104,7 @@ def index(
 
     clips = read_tree(find_layout(dataset), root).clips
     if split == "paper":
-        clips = split_as_paper(clips, validation=validation or ())
+        clips = split_as_paper(clips, validation=validation or (), held_out=held_out or ())
     written = write_index(output, clips)
     if not quiet:
         people = len({clip.identity for clip in clips})

@@ -12,7 +12,7 @@ from PIL import Image
 from cdrl_cli.checkpoints.priors import open_arcface_prior, open_clip_prior, open_xlsr_prior
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError
-from cdrl_cli.nn.onnx import open_network
+from cdrl_cli.nn.networks import open_network
 from cdrl_cli.representation import arcface, clip_prior, xlsr
 from cdrl_cli.representation.clip_prior import ContextPrompts, PromptConfig
 from networks import write_likeness

@@ -19,7 +19,9 @@ Identity = Literal["same", "cross"]
 """Whose clip the reference of an edit is: the source's person's own, or another's."""
 
 
-def split_as_paper(clips: Iterable[Clip], *, validation: Sequence[str] = ()) -> list[Clip]:
+def split_as_paper(
+    clips: Iterable[Clip], *, validation: Sequence[str] = (), held_out: Sequence[str] = ()
+) -> list[Clip]:
     """The same clips with the roles that the paper gives their people.
 
     The paper names no one to validate on; somebody must say when training ends.
@@ -28,15 +30,17 @@ def split_as_paper(clips: Iterable[Clip], *, validation: Sequence[str] = ()) -> 
         clips: Of data sets in :data:`TEST_PEOPLE`, or of others, of which nobody is held out.
         validation: Identities that say so, such as ``MEAD_W040``; none: the last of each data
             set's other people, by name.
+        held_out: Identities that are held out beside the paper's.
 
     Raises:
         UsageError: If nobody has such a name, or the paper tests on them; or if nobody is left.
     """
     clips = list(clips)
-    held_out = {f"{data_set}_{one}" for data_set, ones in TEST_PEOPLE.items() for one in ones}
+    tested = {f"{data_set}_{one}" for data_set, ones in TEST_PEOPLE.items() for one in ones}
+    tested |= set(held_out)
     others: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
-        if clip.identity not in held_out:
+        if clip.identity not in tested:
             others[clip.dataset].add(clip.identity)
     known = set().union(*others.values())
     if unknown := sorted(set(validation) - known):
@@ -46,7 +50,7 @@ def split_as_paper(clips: Iterable[Clip], *, validation: Sequence[str] = ()) -> 
     chosen = set(validation) or {max(people) for people in others.values() if people}
     if not known - chosen:
         raise UsageError(f"nobody is left to learn from: {_some(known) or 'all are held out'}")
-    return [_with_role(clip, held_out, chosen) for clip in clips]
+    return [_with_role(clip, tested, chosen) for clip in clips]
 
 
 @dataclass(frozen=True, slots=True)
