@@ -23,6 +23,7 @@ from cdrl_cli.cli import (
     preview,
     probe,
     train,
+    train_all,
 )
 from cdrl_cli.cli.console import print_json, report
 from cdrl_cli.cli.settings import read_config
@@ -74,6 +75,8 @@ app.command(epilog=download_weights.EXAMPLES)(download_weights.download_weights)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=benchmark.EXAMPLES)(benchmark.benchmark)
 app.add_typer(data.app)
+train.app.command(name="all")(train_all.everything)
+train.app.command()(train_all.ablation)
 app.add_typer(train.app)
 app.add_typer(evaluate.app)
 

@@ -57,7 +57,10 @@ def core(
     """
     from cdrl_cli.training.pipelines import make_core
 
-    _say(make_core(data, cache, output, weight_set=weight_set, stages=_stages(quiet)), quiet=quiet)
+    say_made(
+        make_core(data, cache, output, weight_set=weight_set, stages=show_stages(quiet)),
+        quiet=quiet,
+    )
 
 
 @app.command()
@@ -73,7 +76,7 @@ def prepare(
     """
     from cdrl_cli.training.pipelines import prepare_all
 
-    _say(prepare_all(data, cache, stages=_stages(quiet)), quiet=quiet)
+    say_made(prepare_all(data, cache, stages=show_stages(quiet)), quiet=quiet)
 
 
 @app.command()
@@ -103,9 +106,9 @@ def ccrl(
         output,
         options=RunOptions(run, resume, device),
         changes=change or (),
-        stages=_stages(quiet),
+        stages=show_stages(quiet),
     )
-    _say(made, quiet=quiet)
+    say_made(made, quiet=quiet)
 
 
 @app.command()
@@ -135,9 +138,9 @@ def cerl(
         output,
         options=RunOptions(run, resume, device),
         changes=change or (),
-        stages=_stages(quiet),
+        stages=show_stages(quiet),
     )
-    _say(made, quiet=quiet)
+    say_made(made, quiet=quiet)
 
 
 @app.command()
@@ -156,8 +159,8 @@ def appearance(
     """
     from cdrl_cli.training.representation_pipelines import make_appearance_file
 
-    made = make_appearance_file(config, data, cache, output, stages=_stages(quiet))
-    _say(made, quiet=quiet)
+    made = make_appearance_file(config, data, cache, output, stages=show_stages(quiet))
+    say_made(made, quiet=quiet)
 
 
 @app.command()
@@ -175,7 +178,7 @@ def published(
     """
     from cdrl_cli.training.pipelines import make_published
 
-    _say(make_published(output), quiet=quiet)
+    say_made(make_published(output), quiet=quiet)
 
 
 @app.command()
@@ -194,8 +197,10 @@ def evidence(
     """
     from cdrl_cli.training.representation_pipelines import make_evidence
 
-    made = make_evidence(config, data, cache, output, changes=change or (), stages=_stages(quiet))
-    _say(made, quiet=quiet)
+    made = make_evidence(
+        config, data, cache, output, changes=change or (), stages=show_stages(quiet)
+    )
+    say_made(made, quiet=quiet)
 
 
 @app.command()
@@ -234,9 +239,9 @@ def motion(
         options=RunOptions(run, resume, device),
         begin=begin,
         changes=change or (),
-        stages=_stages(quiet),
+        stages=show_stages(quiet),
     )
-    _say(made, quiet=quiet)
+    say_made(made, quiet=quiet)
 
 
 @app.command()
@@ -258,8 +263,8 @@ def pack(
     """
     from cdrl_cli.training.generator_pipelines import make_pack
 
-    made = make_pack(config, data, cache, output, changes=change or (), stages=_stages(quiet))
-    _say(made, quiet=quiet)
+    made = make_pack(config, data, cache, output, changes=change or (), stages=show_stages(quiet))
+    say_made(made, quiet=quiet)
 
 
 @app.command()
@@ -309,9 +314,9 @@ def renderer(
         motion=motion,
         options=RunOptions(run, resume, device),
         changes=change or (),
-        stages=_stages(quiet),
+        stages=show_stages(quiet),
     )
-    _say(made, quiet=quiet)
+    say_made(made, quiet=quiet)
 
 
 @app.command()
@@ -343,70 +348,18 @@ def skin(
         output,
         options=RunOptions(run, resume, device),
         changes=change or (),
-        stages=_stages(quiet),
+        stages=show_stages(quiet),
     )
-    _say(made, quiet=quiet)
+    say_made(made, quiet=quiet)
 
 
-@app.command(name="all")
-def everything(
-    config: Config,
-    *,
-    data: Annotated[Path, typer.Option(help="Folder of the data sets.", show_default=False)],
-    run: Annotated[Path, typer.Option(help="Folder of all that is made.")] = Path("runs/paper"),
-    device: Device = "cpu",
-    change: Changes = None,
-    quiet: Quiet = False,
-) -> None:
-    """Run the paper's recipe: data sets, CCRL, CERL, the generator under both, and an edit.
-
-    Started again, it passes over what is done and goes on where it was cut. Needs the parts
-    prior-clip, prior-xlsr and prior-arcface, or what the recipe names in their place.
-    """
-    from cdrl_cli.training.whole_recipe import train_all
-
-    made = train_all(config, data, run, device=device, changes=change or (), stages=_stages(quiet))
-    _say(made, quiet=quiet)
-
-
-@app.command()
-def ablation(
-    config: Config,
-    *,
-    data: Annotated[Path, typer.Option(help="Folder of the data sets.", show_default=False)],
-    run: Annotated[Path, typer.Option(help="Folder of all that is made.")] = Path("runs/paper"),
-    backbone: Annotated[
-        Literal["editor", "ned"],
-        typer.Option(help="What is supervised: our motion editor, or one after NED."),
-    ] = "editor",
-    device: Device = "cpu",
-    change: Changes = None,
-    quiet: Quiet = False,
-) -> None:
-    """Run the paper's ablation: a backbone alone, with CERL, with CCRL, with both.
-
-    The recipe is one of spfem train all, and so is the folder of the run: what is done there is
-    not done again.
-    """
-    from cdrl_cli.training.whole_recipe import train_ablation
-
-    made = train_ablation(
-        config,
-        data,
-        run,
-        backbone=backbone,
-        device=device,
-        changes=change or (),
-        stages=_stages(quiet),
-    )
-    _say(made, quiet=quiet)
-
-
-def _stages(quiet: bool) -> "Stages":
+def show_stages(quiet: bool) -> "Stages":
+    """Progress of each stage, unless nothing is to be shown."""
     return partial(count_progress, quiet=quiet)
 
 
-def _say(made: "Made", *, quiet: bool) -> None:
+def say_made(made: "Made", *, quiet: bool) -> None:
+    """What was made, in one line, unless nothing is to be said."""
     if not quiet:
         for line in made.summary.splitlines():
             say(f"{made.output}: {line}")

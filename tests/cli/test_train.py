@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from cdrl_cli.cli import train
+from cdrl_cli.cli import train, train_all
 
 LOOPS = ("ccrl", "cerl", "motion", "renderer")
 PIPELINES = {
@@ -22,8 +22,9 @@ def test_every_loop_can_be_resumed_and_put_on_a_gpu(name):
     assert {"--run", "--resume", "--device", "--set", "--quiet"} <= options
 
 
-def test_a_command_is_one_call_of_the_library():
-    tree = ast.parse(Path(train.__file__).read_text("utf-8"))
+@pytest.mark.parametrize("module", [train, train_all])
+def test_a_command_is_one_call_of_the_library(module):
+    tree = ast.parse(Path(module.__file__).read_text("utf-8"))
     for command in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         imported = [node for node in ast.walk(command) if isinstance(node, ast.ImportFrom)]
         assert {node.module for node in imported} <= PIPELINES, command.name
