@@ -1,7 +1,6 @@
 """``spfem batch``."""
 
 import io
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from cdrl_cli.cli.options import (
     ProgressMode,
     Quiet,
     Weights,
+    parse_shard,
     read_signing,
 )
 from cdrl_cli.cli.pipes import STANDARD
@@ -74,8 +74,6 @@ MANIFEST.results.jsonl gets one line of JSON as each row ends.
 --json prints one object: rows, ok, failed, skipped, not_finished, elapsed_s, results. With
 --dry-run: rows, results, plan. Exit code 7 when rows failed.
 """
-
-_SHARD = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
 
 
 def batch(
@@ -144,7 +142,7 @@ def batch(
     All rows are checked before the first edit starts. Options here hold for rows that do not say
     otherwise.
     """
-    part = _read_shard(shard) if shard else None
+    part = parse_shard(shard) if shard else None
     if manifest == STANDARD and sys.stdin.isatty():
         raise UsageError("standard input is a terminal, not a manifest")
 
@@ -217,13 +215,6 @@ def _standard_input() -> TextIO:
     except OSError as error:
         raise UnreadableInputError(f"stdin: cannot be read ({error.strerror or error})") from error
     return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
-
-
-def _read_shard(word: str) -> tuple[int, int]:
-    match = _SHARD.fullmatch(word)
-    if match is None:
-        raise UsageError(f"--shard {word!r} is no part", hint="2/8 is the second of eight")
-    return int(match[1]), int(match[2])
 
 
 def _describe_plan(row: "PlannedRow") -> str:

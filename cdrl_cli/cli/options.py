@@ -1,5 +1,6 @@
 """The options that commands share, and how their words are read."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -263,3 +264,15 @@ ProgressMode = Annotated[
         help="On stderr: a bar on a terminal and else lines; lines; JSON lines; nothing.",
     ),
 ]
+
+
+def parse_shard(word: str) -> tuple[int, int]:
+    """Which part of the work is asked for, from 1, and of how many: ``2/8``.
+
+    Raises:
+        UsageError: If the word says no such thing.
+    """
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", word, re.ASCII)
+    if match is None:
+        raise UsageError(f"--shard {word!r} is no part", hint="2/8 is the second of eight")
+    return int(match[1]), int(match[2])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cdrl_cli.cli.console import say
-from cdrl_cli.cli.options import Quiet
+from cdrl_cli.cli.options import Quiet, parse_shard
 from cdrl_cli.cli.progress import count_progress
 from cdrl_cli.errors import UsageError
 from cdrl_cli.weight_set import WeightSet
@@ -68,6 +68,10 @@ def prepare(
     data: Data,
     *,
     cache: Cache = Path("runs/prepared"),
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="This machine's part of the clips, of N: 2/8.")
+    ] = "1/1",
+    jobs: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Find faces, coefficients and sound of all training clips once, and keep them.
@@ -76,7 +80,8 @@ def prepare(
     """
     from cdrl_cli.training.pipelines import prepare_all
 
-    say_made(prepare_all(data, cache, stages=show_stages(quiet)), quiet=quiet)
+    made = prepare_all(data, cache, shard=parse_shard(shard), jobs=jobs, stages=show_stages(quiet))
+    say_made(made, quiet=quiet)
 
 
 @app.command()

@@ -151,3 +151,25 @@ def test_a_corrupt_clip_is_named(data, tmp_path, capsys):
     assert run(check) == 5
     findings = json.loads(capsys.readouterr().out)["findings"]
     assert [one["kind"] for one in findings] == ["broken"]
+
+
+def test_machines_and_processes_share_the_preparation(data, tmp_path):
+    folder = tmp_path / "data"
+    for emotion in ("angry", "sad", "neutral", "happy"):
+        level = "level_1" if emotion == "neutral" else "level_3"
+        path = Path("MEAD/W011/video/front") / emotion / level / "001.mp4"
+        (folder / path).parent.mkdir(parents=True)
+        shutil.copy(data / path, folder / path)
+    index = ["data", "index", str(folder / "MEAD"), "--dataset", "mead", "--split", "none"]
+    assert run([*index, "-o", str(folder), "--quiet"]) == 0
+    prepare = ["train", "prepare", "--data", str(folder), "--quiet", "--cache"]
+    for shard in ("1/2", "2/2"):
+        assert run([*prepare, str(tmp_path / "shards"), "--shard", shard]) == 0
+    assert run([*prepare, str(tmp_path / "jobs"), "--jobs", "2"]) == 0
+    digested = [
+        {one.name: digest(one) for one in (tmp_path / name).glob("*.npz")}
+        for name in ("shards", "jobs")
+    ]
+    assert len(digested[0]) == 4
+    assert digested[0] == digested[1]
+    assert run([*prepare, str(tmp_path / "none"), "--shard", "3/2"]) == 2
