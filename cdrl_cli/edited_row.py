@@ -34,6 +34,11 @@ class EditedRow:
     """Length (L2) of the change of the coefficients that is asked for at intensity 1."""
     edited_frames: int
     """Frames in which it changed at least one face."""
+    target_emotion: float | None = None
+    """Likelihood that was asked for, 0..1; None where an intensity was."""
+    measured: float | None = None
+    """Likelihood with which the emotion is read at the intensity found: on some frames of the first
+    seconds, by our own reader."""
 
 
 def average_reading(conditions: Conditions) -> dict[Emotion, float]:

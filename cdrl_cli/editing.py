@@ -1,7 +1,7 @@
 """The product: change the emotion of the face in a video, keep everything else."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Literal
 from cdrl_cli import __version__
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import Conditions, EditedRow, mean_strength
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import PolicyError
 from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import TrackedFrame, part_to_read
-from cdrl_cli.face_editor import Conditions, EditedRow, FaceEditor, mean_strength
+from cdrl_cli.face_editor import FaceEditor, read_people
 from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.media import VideoWriter, check_input, check_output
 from cdrl_cli.media.credentials import CredentialSigner, check_signable
@@ -29,6 +30,7 @@ from cdrl_cli.prefetch import prefetch
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
 from cdrl_cli.resuming import Met, SegmentedEdit, remove_leftovers
 from cdrl_cli.schedule import Schedule, ScheduleRow
+from cdrl_cli.target import Measured, meet_targets
 
 __all__ = [
     "EditOptions",
@@ -111,7 +113,8 @@ def edit_video(
         models: Loaded before, to edit many clips; None loads the embedded default.
 
     Raises:
-        NoFaceError: If there was no face to edit, in the source or in the reference.
+        NoFaceError: If there was no face to edit, in the source or in the reference, or nobody
+            who looks like the photo.
         UnreadableInputError: If source or reference cannot be decoded.
         PolicyError: If the output exists, or is the source or the reference.
         OutputError: If the output cannot be written, or not be signed.
@@ -123,6 +126,8 @@ def edit_video(
     sign = _find_signer(options, source, output)
     models = models or load_models()
     conditions = read_conditions(options, models)
+    people = read_people(options, models)
+    options, measured = meet_targets(source, options, models, conditions, people)
     with open_faces(source, models, video_stream=options.video_stream) as stream:
         video = stream.video
         splice, notes = choose_splice(options, video.info, output)
@@ -140,7 +145,7 @@ def edit_video(
             overwrite=options.overwrite,
         )
         with writer:
-            editor = FaceEditor(models, options, conditions, stream)
+            editor = FaceEditor(models, options, conditions, stream, people=people)
 
             def report(frame: VideoFrame) -> None:
                 if progress:
@@ -178,7 +183,8 @@ def edit_video(
                 for row, done in zip(options.plan.rows, editor.rows, strict=True)
                 for line in _doubt(row, done.reading)
             )
-            own = (*doubts, *notes, *editor.warnings)
+            missed = (line for found in measured for line in _missed(found))
+            own = (*doubts, *missed, *notes, *editor.warnings)
             warnings = (*own, *met.warnings, *writer.warnings)
     remove_leftovers(output)
     return EditResult(
@@ -195,7 +201,7 @@ def edit_video(
         duration_s=float(video.info.duration or 0),
         elapsed_s=perf_counter() - began,
         warnings=warnings,
-        schedule=editor.rows,
+        schedule=tuple(map(_with_target, editor.rows, measured)),
         copied_frames=splice.copied if splice else 0,
     )
 
@@ -212,6 +218,21 @@ def check_edit(source: Path, output: Path, options: EditOptions) -> None:
         raise PolicyError(f"{output}: the output is the reference", hint="name another output")
     check_input(source)
     check_output(output, inputs=[source], overwrite=options.overwrite)
+
+
+def _with_target(done: EditedRow, found: Measured | None) -> EditedRow:
+    if found is None:
+        return done
+    return replace(done, target_emotion=found.target, measured=found.reached)
+
+
+def _missed(found: Measured | None) -> Iterator[str]:
+    """A warning where a target was not met."""
+    if found is not None and found.reached < found.target:
+        yield (
+            f"{found.emotion} is read with {found.reached:.0%} at most, at intensity "
+            f"{found.intensity:g}; {found.target:.0%} was asked for"
+        )
 
 
 def read_conditions(options: EditOptions, models: Models) -> Conditions:

@@ -1,33 +1,26 @@
 """Edits the chosen faces of successive frames: what is rendered, and pasted, frame by frame."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
-from cdrl_cli.edited_row import Conditions, EditedRow, average_reading, mean_strength
-from cdrl_cli.emotion import Emotion
+from cdrl_cli.edited_row import Conditions, EditedRow, average_reading
 from cdrl_cli.errors import NoFaceError
-from cdrl_cli.face.alignment import FaceCrop
-from cdrl_cli.face.blendshapes import CEILINGS
 from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.label import Label
+from cdrl_cli.face.person import SAME_PERSON, Person, PersonSelector, read_person
 from cdrl_cli.face.selection import FaceSelector, editability, why_not_editable
 from cdrl_cli.face.stream import FaceStream, Sighting
 from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
-from cdrl_cli.generator.condition import ConditionTrack
-from cdrl_cli.generator.motion import MAX_SHIFT, Window, bound_change, spare_blinks
-from cdrl_cli.known_face import KnownFace, meet_face
+from cdrl_cli.generator.motion import Window
 from cdrl_cli.media.frames import VideoFrame
-from cdrl_cli.schedule import ActiveRow, ScheduleRow, Whose
-
-__all__ = ["Conditions", "EditedRow", "FaceEditor", "average_reading", "mean_strength"]
+from cdrl_cli.row_editor import RowEditor
+from cdrl_cli.schedule import ActiveRow, Whose
 
 NOTHING_ASKED = "nothing is asked for"
 """Why a frame stays as it is where every intensity is 0."""
@@ -42,6 +35,7 @@ class FaceEditor:
         conditions: What each row of its plan asks for.
         stream: The open clip.
         began: Time of the clip's first frame, seconds; None where it is the first one edited.
+        people: Who is in the photos of the plan; None reads them.
     """
 
     def __init__(
@@ -52,15 +46,22 @@ class FaceEditor:
         stream: FaceStream,
         *,
         began: Fraction | None = None,
+        people: Mapping[Path, Person] | None = None,
     ) -> None:
         self._models = models
         self._plan = options.plan
         self._rows = [
-            _RowEditor(row, conditions=track, models=models, stream=stream)
+            RowEditor(row, conditions=track, models=models, stream=stream)
             for row, track in zip(self._plan.rows, conditions, strict=True)
         ]
         self._stream = stream
-        self._selectors = {choice: _selector(choice) for choice in self._plan.choices}
+        people = read_people(options, models) if people is None else people
+        self._selectors: dict[Whose, FaceSelector | PersonSelector] = {
+            choice: PersonSelector(people[choice], models.identity, stream)
+            if isinstance(choice, Path)
+            else FaceSelector(choice)
+            for choice in self._plan.choices
+        }
         self._disclose = options.disclose
         self._label: Label | None = None
         self.reading = average_reading(conditions)
@@ -70,6 +71,8 @@ class FaceEditor:
         self.edited_frames = 0
         self.numbers_seen: set[int] = set()
         self.numbers_edited: set[int] = set()
+        self.last_edited: list[TrackedFace] = []
+        """Faces that were changed in the last frame."""
 
     @property
     def rows(self) -> tuple[EditedRow, ...]:
@@ -132,7 +135,7 @@ class FaceEditor:
         return {
             "counts": (self._began_s, self._last_s, self.frames, self.edited_frames),
             "numbers": (sorted(self.numbers_seen), sorted(self.numbers_edited)),
-            "current": [selector.current for selector in self._selectors.values()],
+            "current": [selector.state() for selector in self._selectors.values()],
             "rows": [row.state() for row in self._rows],
         }
 
@@ -140,8 +143,8 @@ class FaceEditor:
         """Go on where another editor of the same edit was, by what its :meth:`state` said."""
         self._began_s, self._last_s, self.frames, self.edited_frames = state["counts"]
         self.numbers_seen, self.numbers_edited = map(set, state["numbers"])
-        for selector, number in zip(self._selectors.values(), state["current"], strict=True):
-            selector.current = number
+        for selector, current in zip(self._selectors.values(), state["current"], strict=True):
+            selector.restore(current)
         for row, known in zip(self._rows, state["rows"], strict=True):
             row.restore(known)
 
@@ -153,6 +156,7 @@ class FaceEditor:
         time_s = self._last_s = float(frame.time)
         if self._began_s is None:
             self._began_s = time_s
+        self.last_edited = []
         taken: set[int] = set()
         touched: set[int] = set()
         for choice, selector in self._selectors.items():
@@ -196,6 +200,7 @@ class FaceEditor:
         if not counted:
             return frame
         self.numbers_edited.add(tracked.number)
+        self.last_edited.append(tracked)
         crop = self._stream.crop(Sighting(frame, face))
         window = Window(tracked.offsets_s, tracked.expressions)
         eyes = window.eyes(face.expression)
@@ -241,6 +246,7 @@ class FaceEditor:
                 f"{source}: no face in {looked_at}",
                 hint="the face must be at least an eighth of the picture and turned to the camera",
             )
+        self._check_people(source)
         seen = ", ".join(map(str, sorted(self.numbers_seen)))
         numbers = [row.face for row in rows if isinstance(row.face, int)]
         if len(numbers) == len(rows) and not self.numbers_seen.intersection(numbers):
@@ -255,137 +261,31 @@ class FaceEditor:
             hint=f"spfem probe {source} shows when they are",
         )
 
-
-class _RowEditor:
-    """What one row asks of each face that it is shown on."""
-
-    def __init__(
-        self,
-        row: ScheduleRow,
-        *,
-        conditions: ConditionTrack | None,
-        models: Models,
-        stream: FaceStream,
-    ) -> None:
-        self.row = row
-        self._conditions = conditions
-        self._strongest = (
-            max(conditions.conditions, key=lambda one: one.strength) if conditions else None
-        )
-        self._models = models
-        self._stream = stream
-        self._known: dict[int, KnownFace] = {}
-        self.edited_frames = 0
-
-    @property
-    def asks(self) -> bool:
-        """Whether it asks for any change."""
-        row = self.row
-        return (
-            (self._conditions is not None and row.intensity > 0)
-            or bool(row.adjust)
-            or (row.neutralise)
+    def _check_people(self, source: Path) -> None:
+        """Say whom the nearest face looked like, where all rows mean somebody who was not found."""
+        people = [one for one in self._selectors.values() if isinstance(one, PersonSelector)]
+        if len(people) < len(self._selectors):
+            return
+        found = [(one.nearest, one.photo) for one in people if one.nearest is not None]
+        if not found:
+            return
+        (number, similarity), photo = max(found, key=lambda one: one[0][1])
+        if similarity >= SAME_PERSON:
+            return
+        raise NoFaceError(
+            f"{source}: nobody looks like {photo}: the nearest, face {number}, has a similarity of "
+            f"{similarity:.2f}, and {SAME_PERSON:.2f} is needed",
+            hint=f"--face {number} edits that one; or give another photo",
         )
 
-    def state(self) -> dict[str, Any]:
-        """What it knows of the faces that it has met, in what JSON can hold."""
-        known = {str(number): face.state() for number, face in self._known.items()}
-        return {"known": known, "edited_frames": self.edited_frames}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Know what another one knew."""
-        self.edited_frames = state["edited_frames"]
-        self._known = {
-            int(number): KnownFace.restored(face) for number, face in state["known"].items()
-        }
+def read_people(options: EditOptions, models: Models) -> dict[Path, Person]:
+    """Who is in the photos that a plan names people by.
 
-    def summary(self) -> EditedRow:
-        """What it has done so far."""
-        row, track = self.row, self._conditions
-        return EditedRow(
-            start=row.start,
-            end=row.end,
-            face=row.face if row.who is None else None,
-            emotion=row.emotion,
-            intensity=row.intensity,
-            reading=average_reading((track,)) if track else None,
-            strength=mean_strength((track,)),
-            edited_frames=self.edited_frames,
-        )
-
-    def ask(
-        self,
-        tracked: TrackedFace,
-        crop: FaceCrop,
-        window: Window,
-        eyes: Float[np.ndarray, " 2"],
-        *,
-        weight: float,
-        since_s: float,
-        frame: VideoFrame,
-    ) -> tuple[Float[np.ndarray, " 52"], Float[np.ndarray, " 7"]]:
-        """The coefficients that a face should have, and how much of each emotion is asked for.
-
-        Args:
-            tracked: The face.
-            crop: It, aligned.
-            window: What it showed around now.
-            eyes: How open they are.
-            weight: Factor of all that the row asks for, 0..1.
-            since_s: Time of the clip's first frame, seconds.
-            frame: The frame.
-        """
-        row, seen = self.row, tracked.face.expression
-        known = self._know(tracked, crop)
-        window = replace(window, rest=known.rest if self._shows_observed else None)
-        base = seen
-        if row.neutralise:
-            own = weight * known.own(window)
-            base = np.clip(seen - own, 0.0, CEILINGS)
-            window = replace(window, expressions=window.expressions - own)
-        expression, likelihood = base, np.zeros(len(Emotion))
-        intensity = weight * row.intensity
-        if self._conditions is not None and intensity > 0:
-            began_s = since_s if row.start is None else float(row.start)
-            condition = self._conditions.at(float(frame.time) - began_s)
-            expression = self._models.motion(base, window, condition, intensity=intensity)
-            if known.fitted is not None:
-                fitted = spare_blinks(known.fitted.at(condition), eyes)
-                expression = expression + intensity * fitted
-            likelihood = intensity * condition.likelihood
-        if row.adjust or row.neutralise:
-            # Together they are bounded as an emotion is.
-            change = expression - seen + weight * spare_blinks(row.adjust.change, eyes)
-            bounded = bound_change(change, MAX_SHIFT * max(1.0, row.intensity))
-            expression = np.clip(seen + bounded, 0.0, CEILINGS)
-        return expression, likelihood
-
-    @property
-    def meets_faces(self) -> bool:
-        """Whether something is found out about a face when it is first edited."""
-        return self._shows_observed or self.row.neutralise
-
-    def know(self, earlier: "_RowEditor", numbers: Mapping[int, int]) -> None:
-        """Take over what the same row of another editor knows of faces, by their numbers there."""
-        for number, other in numbers.items():
-            if other in earlier._known:
-                self._known[number] = earlier._known[other]
-
-    @property
-    def _shows_observed(self) -> bool:
-        return self._strongest is not None and self._strongest.observed > 0
-
-    def _know(self, tracked: TrackedFace, crop: FaceCrop) -> KnownFace:
-        """What is found out about a face when it is first edited."""
-        if tracked.number not in self._known:
-            self._known[tracked.number] = (
-                meet_face(tracked, crop, self._strongest, self._models, self._stream)
-                if self.meets_faces
-                else KnownFace()
-            )
-        return self._known[tracked.number]
-
-
-def _selector(choice: Whose) -> FaceSelector:
-    assert not isinstance(choice, Path)
-    return FaceSelector(choice)
+    Raises:
+        NoFaceError: If one shows no face.
+        UnreadableInputError: If one cannot be decoded.
+        WeightsError: If the network that tells people apart has not been downloaded.
+    """
+    photos = [choice for choice in options.plan.choices if isinstance(choice, Path)]
+    return {photo: read_person(photo, models, models.identity) for photo in photos}

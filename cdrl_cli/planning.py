@@ -16,11 +16,12 @@ from typing import Final
 
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import Conditions
 from cdrl_cli.editing import check_edit, choose_splice, read_conditions
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.stream import open_faces
 from cdrl_cli.face.tracking import part_to_read
-from cdrl_cli.face_editor import Conditions, FaceEditor
+from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.encoding import EncoderSetting, Encoding
 from cdrl_cli.media.segments import SegmentEncoder, leftovers

@@ -18,11 +18,12 @@ import numpy as np
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import Conditions
 from cdrl_cli.editing import read_conditions
 from cdrl_cli.errors import NoFaceError, UsageError
 from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import WARM_UP_S, TrackedFace, TrackedFrame, is_cut
-from cdrl_cli.face_editor import NOTHING_ASKED, Conditions, FaceEditor
+from cdrl_cli.face_editor import NOTHING_ASKED, FaceEditor
 from cdrl_cli.media import probe_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 

@@ -20,11 +20,12 @@ from cdrl_cli import __version__
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.checkpoints.registry import read_manifest
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import Conditions
 from cdrl_cli.errors import NoFaceError, raise_if_memory
 from cdrl_cli.face.numbering import Numbering
 from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import WARM_UP_S, TrackedFrame, part_to_read
-from cdrl_cli.face_editor import Conditions, FaceEditor
+from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.media.encoding import LIBRARIES, EncoderSetting
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.media.output import output_error

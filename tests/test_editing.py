@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 from c2pa import Reader
 from certificates import make_identity
+from conftest import require_weights
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 import sample_clips
+from cdrl_cli.edited_row import average_reading
 from cdrl_cli.editing import (
     EditOptions,
     _doubt,
@@ -21,10 +24,9 @@ from cdrl_cli.editing import (
     edit_video,
 )
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, PolicyError, UsageError
+from cdrl_cli.errors import NoFaceError, PolicyError, UsageError, WeightsError
 from cdrl_cli.face.blendshapes import channels
 from cdrl_cli.face.stream import open_faces
-from cdrl_cli.face_editor import average_reading
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media.credentials import CONSENT_LABEL, SigningIdentity
 from cdrl_cli.media.provenance import PARTLY_GENERATED
@@ -325,6 +327,65 @@ def test_several_people_show_several_emotions_in_one_pass(models, pair, tmp_path
     assert not hers[:, :, :480].any()
     _, his = edit("his first", "his then")
     np.testing.assert_array_equal(all_of_it[:, :, :480], his[:, :, :480])
+
+
+@pytest.fixture(scope="module")
+def two_shots(clips, tmp_path_factory):
+    """Folder with a clip of three frames of the man and, after a cut, of the woman; and photos."""
+    folder = tmp_path_factory.mktemp("shots")
+    his, hers = (
+        [cv2.resize(one, (480, 270)) for one in read_pictures(clips / name, 40)]
+        for name in ("single_face.mp4", "WolfgangLanger_Pexels.mp4")
+    )
+    write_pictures(folder / "shots.mkv", his[:3] + hers[:3])
+    write_pictures(folder / "him.mkv", his[:3])
+    for name, picture in (("him", his[-1]), ("her", hers[-1])):
+        Image.fromarray(picture).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(("who", "edited_frames"), [("him", [0, 1, 2]), ("her", [3, 4, 5])])
+def test_a_photo_says_who_is_edited_through_cuts(models, two_shots, tmp_path, who, edited_frames):
+    require_weights("identity")
+    source, output = two_shots / "shots.mkv", tmp_path / "out.mkv"
+    options = EditOptions(emotion="sad", who=two_shots / f"{who}.png", codec="ffv1")
+    result = edit_video(source, output, options, models=models)
+    changed = np.abs(_rgb(output) - _rgb(source)).mean(axis=(1, 2, 3)) > 0
+    assert np.flatnonzero(changed).tolist() == edited_frames
+    assert result.faces == 1
+
+
+@pytest.mark.weights
+def test_a_photo_of_somebody_else_says_who_was_nearest(models, two_shots, tmp_path):
+    require_weights("identity")
+    options = EditOptions(emotion="sad", who=two_shots / "her.png")
+    with pytest.raises(NoFaceError, match=r"nobody looks like .*her\.png: the nearest, face 1, .*"):
+        edit_video(two_shots / "him.mkv", tmp_path / "out.mkv", options, models=models)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.weights
+def test_without_the_weights_nobody_is_told_apart(models, two_shots, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPFEM_HOME", str(tmp_path / "home"))
+    options = EditOptions(emotion="sad", who=two_shots / "her.png")
+    with pytest.raises(WeightsError, match="telling people apart") as caught:
+        edit_video(two_shots / "him.mkv", tmp_path / "o.mkv", options, models=replace(models))
+    assert "spfem download-weights identity" in caught.value.hint
+
+
+@pytest.mark.weights
+def test_a_target_finds_its_intensity_and_says_so(models, man, tmp_path):
+    outputs = [tmp_path / "found.mkv", tmp_path / "same.mkv"]
+    options = EditOptions(emotion="happy", target_emotion=0.6, codec="ffv1")
+    result = edit_video(man, outputs[0], options, models=models)
+    (row,) = result.schedule
+    assert row.target_emotion == 0.6
+    assert 0 < row.intensity <= 2
+    assert row.measured >= 0.6 or any("60% was asked for" in line for line in result.warnings)
+    same = EditOptions(emotion="happy", intensity=row.intensity, codec="ffv1")
+    edit_video(man, outputs[1], same, models=models)
+    np.testing.assert_array_equal(_rgb(outputs[0]), _rgb(outputs[1]))
 
 
 @pytest.mark.weights

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -26,6 +26,7 @@ from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
 from cdrl_cli.nn.devices import read_device
 from cdrl_cli.notation import Corner, parse_corner, parse_face, parse_time
+from cdrl_cli.presets import EmotionPreset, find_preset
 from cdrl_cli.schedule import read_schedule
 from cdrl_cli.weight_set import WeightSet
 
@@ -60,6 +61,9 @@ class RowDefaults:
     overwrite: bool = False
     signing: SigningIdentity | None = None
     """For all rows."""
+    preset_emotion: str | None = None
+    own_presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """The user's ways to edit, by their names."""
     consent: str | None = None
     disclose: Corner | None = None
 
@@ -180,18 +184,28 @@ class _Checker:
             return self._folder / given[key] if key in given else None
 
         face = value("face")
+        name = value("preset_emotion")
+        chosen = find_preset(name, self._defaults.own_presets) if name else EmotionPreset()
+        intensity = value("intensity")
+        if chosen.intensity is not None and "intensity" not in given:
+            intensity = chosen.intensity
+        emotion = given.get("emotion")
+        if not {"emotion", "ref", "schedule"} & given.keys():
+            emotion = chosen.emotion
         shown_by: dict[str, Any] = {
-            "intensity": value("intensity"),
-            "adjust": given.get("adjust", Adjustment()),
-            "neutralise": given.get("neutralise", False),
+            "intensity": intensity,
+            "adjust": given.get("adjust", chosen.adjust),
+            "neutralise": given.get("neutralise", chosen.neutralise),
             "face": parse_face(face) if isinstance(face, str) else face,
         }
         schedule = file("schedule")
         options = EditOptions(
             **({} if schedule else shown_by),
+            who=file("who"),
+            target_emotion=given.get("target_emotion"),
             schedule=read_schedule(schedule, **shown_by) if schedule else None,
             reference=file("ref"),
-            emotion=given.get("emotion"),
+            emotion=emotion,
             follow_reference=given.get("follow_ref", False),
             reference_neutral=file("ref_neutral"),
             reference_face=given.get("ref_face", 1),
@@ -238,10 +252,13 @@ _COLUMNS: Final[Columns] = {
     "normalize": read_switch,
     "output": read_name,
     "intensity": read_number,
+    "preset_emotion": read_word,
+    "target_emotion": read_number,
     "adjust": Adjustment.parse,
     "neutralise": read_switch,
     "schedule": read_name,
     "face": read_face,
+    "who": read_name,
     "start": parse_time,
     "end": parse_time,
     "video_stream": read_stream,

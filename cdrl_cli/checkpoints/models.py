@@ -20,6 +20,7 @@ from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.registry import read_manifest
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
+from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.face.landmarks import Landmarker
 from cdrl_cli.generator.fitting import ChangeFitter
 from cdrl_cli.generator.folds import FoldMaps
@@ -89,6 +90,21 @@ class Models:
     def fitter(self) -> ChangeFitter:
         """What fits a change to a face; loaded when it is first asked for."""
         return ChangeFitter(self.basis, open_coefficients(find_weights("coefficients")))
+
+    @cached_property
+    def identity(self) -> IdentityEncoder:
+        """What tells people apart; loaded when it is first asked for.
+
+        Raises:
+            WeightsError: If it has not been downloaded.
+        """
+        try:
+            return IdentityEncoder(find_weights("identity"))
+        except WeightsError as error:
+            raise WeightsError(
+                f"telling people apart by a photo needs weights that are not here ({error})",
+                hint=error.hint,
+            ) from error
 
     @cached_property
     def sentence_encoder(self) -> SentenceEncoder:

@@ -20,6 +20,7 @@ from cdrl_cli.cli.options import (
     DeviceName,
     Disclose,
     DiscloseAt,
+    EmotionPresetName,
     FaceName,
     Intensity,
     Json,
@@ -39,6 +40,7 @@ from cdrl_cli.cli.progress import (
     shown_mode,
     write_json_line,
 )
+from cdrl_cli.cli.settings import config_file, read_presets
 from cdrl_cli.errors import BatchError, UnreadableInputError, UsageError, check_memory_limit
 from cdrl_cli.streams import read_chunks
 from cdrl_cli.weight_set import WeightSet
@@ -64,9 +66,9 @@ Examples:
 \b
 A manifest is CSV with a header, or JSONL. Its columns are options of edit:
   source, output; ref, emotion or both; ref_neutral, ref_face, ref_start, ref_end; intensity,
-  adjust, face, start, end, schedule, copy_untouched, video_stream, codec, crf, preset, weights,
-  device, consent; follow_ref, normalize, neutralise, resume, overwrite (true or false); disclose
-  (true, false or a corner)
+  preset_emotion, target_emotion, adjust, face, who, start, end, schedule, copy_untouched,
+  video_stream, codec, crf, preset, weights, device, consent; follow_ref, normalize, neutralise,
+  resume, overwrite (true or false); disclose (true, false or a corner)
 Paths are relative to the manifest, with - to the working directory.
 
 MANIFEST.results.jsonl gets one line of JSON as each row ends.
@@ -77,6 +79,7 @@ MANIFEST.results.jsonl gets one line of JSON as each row ends.
 
 
 def batch(
+    context: typer.Context,
     manifest: Annotated[
         Path, typer.Argument(metavar="MANIFEST", help="CSV or JSONL, or -.", show_default=False)
     ],
@@ -118,6 +121,7 @@ def batch(
         float, typer.Option(min=0.0, help="GPUs that Ray reserves for a row; may be a fraction.")
     ] = 0.0,
     intensity: Intensity = 1.0,
+    preset_emotion: EmotionPresetName = None,
     face: FaceName = "largest",
     codec: Codec = None,
     crf: Crf = None,
@@ -160,6 +164,8 @@ def batch(
 
     defaults = RowDefaults(
         intensity=intensity,
+        preset_emotion=preset_emotion,
+        own_presets=read_presets(config_file(context)),
         face=face,
         codec=codec,
         crf=crf,

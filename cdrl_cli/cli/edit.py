@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ from cdrl_cli.cli.options import (
     DeviceName,
     Disclose,
     DiscloseAt,
+    EmotionPresetName,
     FaceName,
     Intensity,
     Json,
@@ -31,18 +32,24 @@ from cdrl_cli.cli.options import (
     Quiet,
     ScheduleFile,
     Source,
+    TargetEmotion,
     VideoStream,
     Weights,
+    Who,
     read_signing,
     read_time,
 )
 from cdrl_cli.cli.pipes import STANDARD, read_reference, read_source, write_output
 from cdrl_cli.cli.plan import say_room, show_plan
 from cdrl_cli.cli.progress import show_progress
+from cdrl_cli.cli.settings import config_file, read_presets, was_given
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.notation import parse_face
 from cdrl_cli.weight_set import WeightSet
+
+if TYPE_CHECKING:
+    from cdrl_cli.presets import EmotionPreset
 
 WORTH_NAMING = 0.1
 """Less likely emotions are not worth a word."""
@@ -60,6 +67,9 @@ Examples:
   spfem edit talk.mp4 --ref wide-eyed.mp4 --emotion fear --normalize -o out.mp4
   spfem edit two.mp4 --schedule who-when.csv -o out.mp4
   spfem edit talk.mp4 -e happy --neutralise --adjust smile=+.2,inner-brows=.3 -o out.mp4
+  spfem edit talk.mp4 -e happy --preset-emotion subtle -o out.mp4
+  spfem edit talk.mp4 -e happy --target-emotion .7 -o out.mp4
+  spfem edit film.mp4 -e sad --who jane.jpg -o out.mp4
   spfem edit talk.mp4 --adjust eyes=+.4 -o out.mp4
   spfem edit talk.mp4 -r joy.mov -o out.mkv --codec ffv1 --json --quiet
   spfem edit film.mp4 -e sad -o out.mp4 --resume        # killed? the same line goes on
@@ -75,6 +85,7 @@ segments, segments_done, elapsed_s, output_bytes, disk_bytes, disk_free_bytes, w
 
 
 def edit(
+    context: typer.Context,
     source: Source,
     *,
     output: Annotated[
@@ -149,10 +160,13 @@ def edit(
         ),
     ] = False,
     intensity: Intensity = 1.0,
+    preset_emotion: EmotionPresetName = None,
+    target_emotion: TargetEmotion = None,
     adjust: Adjust = None,
     neutralise: Neutralise = False,
     schedule: ScheduleFile = None,
     face: FaceName = "largest",
+    who: Who = None,
     start: Annotated[
         Fraction | None,
         typer.Option(
@@ -225,14 +239,19 @@ def edit(
     from cdrl_cli.planning import plan_edit
     from cdrl_cli.schedule import read_schedule
 
+    chosen = _find_preset(context, preset_emotion)
+    is_named = emotion is not None or reference is not None or schedule is not None
+    emotion = emotion if is_named else chosen.emotion
     shown_by: dict[str, Any] = {
-        "intensity": intensity,
-        "adjust": Adjustment.parse(adjust) if adjust is not None else Adjustment(),
-        "neutralise": neutralise,
+        "intensity": intensity if chosen.intensity is None else chosen.intensity,
+        "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
+        "neutralise": neutralise or chosen.neutralise,
         "face": faces,
     }
     options = EditOptions(
         **({} if schedule else shown_by),
+        who=who,
+        target_emotion=target_emotion,
         schedule=read_schedule(schedule, **shown_by) if schedule else None,
         reference=reference,
         emotion=emotion,
@@ -280,10 +299,26 @@ def edit(
             f"edited {result.edited_frames} of {result.frames} frames {copied}"
             f"in {result.elapsed_s:.1f} s ({rate:.1f} fps): {result.output}"
         )
+        for row in result.schedule:
+            if row.target_emotion is not None:
+                say(
+                    f"intensity {row.intensity:g}: read with {row.measured:.0%} "
+                    f"by our own reader, {row.target_emotion:.0%} was asked for"
+                )
         if (reference or emotion) and Emotion.parse(emotion or "") is None:  # a label says it
             say(f"{reference or emotion} reads as {_name_likeliest(result.reading)}")
     if json:
         print_json(result)
+
+
+def _find_preset(context: typer.Context, name: str | None) -> "EmotionPreset":
+    """What a name stands for, without the intensity where the command line says one."""
+    from cdrl_cli.presets import EmotionPreset, find_preset
+
+    if name is None:
+        return EmotionPreset()
+    found = find_preset(name, read_presets(config_file(context)))
+    return replace(found, intensity=None) if was_given(context, "intensity") else found
 
 
 def _name_likeliest(reading: Mapping[Emotion, float]) -> str:

@@ -143,6 +143,38 @@ FaceName = Annotated[
     ),
 ]
 
+Who = Annotated[
+    Path | None,
+    typer.Option(
+        "--who",
+        metavar="PHOTO",
+        help="Whose face, by a photo, through cuts; instead of --face. Needs the weights identity.",
+        show_default=False,
+    ),
+]
+
+TargetEmotion = Annotated[
+    float | None,
+    typer.Option(
+        "--target-emotion",
+        metavar="SHARE",
+        help="Find the intensity at which the emotion is read with this likelihood, such as .7, on "
+        "frames of the first seconds; instead of --intensity.",
+        show_default=False,
+    ),
+]
+
+EmotionPresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset-emotion",
+        metavar="NAME",
+        envvar="SPFEM_PRESET_EMOTION",
+        help="subtle, natural, strong, or one of yours in config.toml.",
+        show_default=False,
+    ),
+]
+
 Codec = Annotated[
     CodecName | None,
     typer.Option(

@@ -10,6 +10,9 @@ import typer
 
 from cdrl_cli.errors import UsageError
 
+PRESETS = "presets"
+"""Table of the configuration that holds no options, but presets."""
+
 
 def config_path() -> Path:
     """The user's configuration: in ``SPFEM_HOME``, or where the system keeps such files."""
@@ -36,6 +39,7 @@ def read_config(path: Path | None, context: typer.Context) -> dict[str, dict[str
     file = path or config_path()
     settings = _read(file, must_exist=path is not None)
     known = {name: _options(command) for name, command in _commands(context)}
+    settings.pop(PRESETS, None)
     tables = {key: value for key, value in settings.items() if isinstance(value, dict)}
     general = {key: value for key, value in settings.items() if key not in tables}
     everywhere = set().union(*known.values())
@@ -51,6 +55,34 @@ def read_config(path: Path | None, context: typer.Context) -> dict[str, dict[str
         }
         for name in known
     }
+
+
+def read_presets(path: Path | None) -> dict[str, dict[str, Any]]:
+    """The user's own ways to edit: tables ``[presets.NAME]``, as they stand there.
+
+    Args:
+        path: The file; None for :func:`config_path`, which need not exist.
+
+    Raises:
+        UsageError: If the file cannot be read.
+    """
+    file = path or config_path()
+    presets = _read(file, must_exist=path is not None).get(PRESETS, {})
+    if not isinstance(presets, dict):
+        raise UsageError(f"{file}: {PRESETS} is no table", hint=f"[{PRESETS}.mine]")
+    return presets
+
+
+def config_file(context: typer.Context) -> Path | None:
+    """The file that ``spfem --config`` named; None for the user's own."""
+    named: Path | None = context.find_root().params.get("config")
+    return named
+
+
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, by its name in Python."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -36,14 +36,13 @@ class FaceSelector:
         self._choice = choice
         self._current: int | None = None
 
-    @property
-    def current(self) -> int | None:
+    def state(self) -> int | None:
         """Number of the face that is kept to; None for none yet."""
         return self._current
 
-    @current.setter
-    def current(self, number: int | None) -> None:
-        self._current = number
+    def restore(self, state: int | None) -> None:
+        """Keep to the face that another one kept to."""
+        self._current = state
 
     def choose(self, tracked: TrackedFrame) -> Sequence[TrackedFace]:
         """The faces of a frame that are to be edited."""

@@ -208,3 +208,22 @@ def test_what_is_wrong_with_a_schedule_is_told_with_the_row(tmp_path):
         read_manifest(manifest)
     (line,) = caught.value.details
     assert line.startswith(f"{manifest}, line 2: {tmp_path / 'when.csv'}, line 2: give the emotion")
+
+
+def test_rows_may_be_disclosed_and_steered_as_an_edit_is(tmp_path):
+    manifest = tmp_path / "rows.jsonl"
+    rows = [
+        {"preset_emotion": "sly", "who": "jane.jpg"},
+        {"emotion": "sad", "disclose": False, "intensity": 2, "target_emotion": 0.5},
+        {"emotion": "sad", "disclose": "top-left", "preset_emotion": "subtle"},
+    ]
+    same = {"source": "a.mp4"}
+    lines = (json.dumps(same | {"output": f"{n}.mp4"} | row) for n, row in enumerate(rows))
+    manifest.write_text("\n".join(lines))
+    own = {"sly": {"emotion": "joy", "intensity": 0.4}}
+    defaults = RowDefaults(disclose="bottom-right", own_presets=own)
+    first, second, third = (row.options for row in read_manifest(manifest, defaults=defaults))
+    assert (first.emotion, first.intensity, first.who) == ("happy", 0.4, tmp_path / "jane.jpg")
+    assert first.disclose == "bottom-right"
+    assert (second.disclose, second.intensity, second.target_emotion) == (None, 2.0, 0.5)
+    assert (third.disclose, third.intensity) == ("top-left", 0.6)

@@ -290,3 +290,70 @@ def test_a_dry_run_shows_a_plan_and_edits_nothing(edits, capsys, monkeypatch):
     assert run([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["encoded_frames"] == 250
     assert not edits
+
+
+@pytest.fixture
+def presets(monkeypatch, tmp_path):
+    """A user's configuration with a preset of their own."""
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[presets.sly]\nemotion = "happy"\nintensity = 0.4\nadjust = "corners-left=.5"\n'
+    )
+    monkeypatch.setenv("SPFEM_CONFIG", str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["-e", "sad", "--preset-emotion", "subtle"], ("sad", 0.6, "")),
+        (["-e", "sad", "--preset-emotion", "strong", "--intensity", "1"], ("sad", 1.0, "")),
+        (["--preset-emotion", "sly"], ("happy", 0.4, "corners-left=+0.5")),
+        (
+            ["-e", "sad", "--preset-emotion", "sly", "--adjust", "nose=.1"],
+            ("sad", 0.4, "nose=+0.1"),
+        ),
+    ],
+)
+def test_a_preset_says_what_is_not_said_beside_it(edits, presets, words, asked):
+    assert presets.exists()
+    assert run(["edit", "talk.mp4", "-o", "out.mp4", *words]) == 0
+    options = edits[0].options
+    assert (options.emotion, options.intensity, str(options.adjust)) == asked
+
+
+def test_a_preset_counts_before_a_variable(edits, presets, monkeypatch):
+    monkeypatch.setenv("SPFEM_INTENSITY", "2")
+    assert presets.exists()
+    assert (
+        run(["edit", "talk.mp4", "-o", "out.mp4", "-e", "sad", "--preset-emotion", "subtle"]) == 0
+    )
+    assert edits[0].options.intensity == 0.6
+
+
+def test_an_unknown_preset_lists_those_that_there_are(edits, presets, capsys):
+    assert presets.exists()
+    assert run([*REQUIRED, "--preset-emotion", "loud"]) == 2
+    assert not edits
+    assert capsys.readouterr().err.endswith("hint: known: subtle, natural, strong, sly\n")
+
+
+def test_who_and_a_target_arrive(edits):
+    assert run([*REQUIRED, "--who", "jane.jpg", "--target-emotion", ".7"]) == 0
+    options = edits[0].options
+    assert (options.who, options.target_emotion) == (Path("jane.jpg"), 0.7)
+
+
+def test_how_an_output_is_disclosed_arrives(edits):
+    assert run([*REQUIRED, "--disclose"]) == 0
+    assert run([*REQUIRED, "--disclose", "--disclose-at", "top-right"]) == 0
+    assert run(REQUIRED) == 0
+    assert [call.options.disclose for call in edits] == ["bottom-left", "top-right", None]
+
+
+def test_consent_goes_into_what_is_signed_or_nowhere(edits, capsys):
+    signed = ["--c2pa-cert", "chain.pem", "--c2pa-key", "key.pem"]
+    assert run([*REQUIRED, "--consent", "Ana, by letter", *signed]) == 0
+    assert edits[0].options.consent == "Ana, by letter"
+    assert run([*REQUIRED, "--consent", "Ana, by letter"]) == 2
+    assert "kept only in what is signed" in capsys.readouterr().err
