@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         run_batch,
     )
     from cdrl_cli.checkpoints.models import Models, load_models
+    from cdrl_cli.control_sheet import write_controls
     from cdrl_cli.edit_options import EditOptions
     from cdrl_cli.editing import EditedRow, EditResult, Progress, edit_video
     from cdrl_cli.embedding import ClipEmotion, EmotionAt, embed_clip
@@ -92,6 +93,7 @@ __all__ = [
     "read_manifest",
     "read_schedule",
     "run_batch",
+    "write_controls",
 ]
 
 _HOMES = {
@@ -104,6 +106,7 @@ _HOMES = {
         "run_batch",
     },
     "cdrl_cli.checkpoints.models": {"Models", "load_models"},
+    "cdrl_cli.control_sheet": {"write_controls"},
     "cdrl_cli.edit_options": {"EditOptions"},
     "cdrl_cli.editing": {"EditResult", "EditedRow", "Progress", "edit_video"},
     "cdrl_cli.embedding": {"ClipEmotion", "EmotionAt", "embed_clip"},

@@ -13,6 +13,7 @@ import numpy as np
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import Conditions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.landmarks import Face
@@ -23,7 +24,6 @@ from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.generator.motion import MAX_INTENSITY
 from cdrl_cli.reference import gather_evidence
-from cdrl_cli.row_editor import Conditions
 from cdrl_cli.schedule import Schedule, ScheduleRow
 
 SAMPLES = 8

@@ -12,6 +12,7 @@ import typer
 
 import cdrl_cli
 from cdrl_cli.cli import (
+    adjust,
     batch,
     benchmark,
     data,
@@ -67,6 +68,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command(epilog=edit.EXAMPLES)(edit.edit)
+app.command(epilog=adjust.EXAMPLES)(adjust.adjust)
 app.command(epilog=batch.EXAMPLES)(batch.batch)
 app.command(epilog=preview.EXAMPLES)(preview.preview)
 app.command(epilog=probe.EXAMPLES)(probe.probe)
