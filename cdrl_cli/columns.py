@@ -29,7 +29,11 @@ class Record:
 
 
 def read_table(
-    table: Path | TextIO, columns: Columns, required: Sequence[str] = ()
+    table: Path | TextIO,
+    columns: Columns,
+    required: Sequence[str] = (),
+    *,
+    instead_of_pipe: str = "write it into a file first",
 ) -> tuple[str, list[Record]]:
     """The name of a table and its rows, as they stand there.
 
@@ -37,12 +41,13 @@ def read_table(
         table: The file, or an open stream of text.
         columns: What it may have.
         required: What it must have.
+        instead_of_pipe: What to do where the path names a pipe.
 
     Raises:
         UsageError: If it is no such table, or has no rows.
         UnreadableInputError: If the file cannot be read.
     """
-    name, text = _read_text(table)
+    name, text = _read_text(table, instead_of_pipe)
     suffix = table.suffix.lower() if isinstance(table, Path) else ""
     is_jsonl = suffix in (".jsonl", ".ndjson") or (
         suffix != ".csv" and text.lstrip().startswith("{")
@@ -74,14 +79,12 @@ def read_cells(
     return given, faults
 
 
-def _read_text(table: Path | TextIO) -> tuple[str, str]:
+def _read_text(table: Path | TextIO, instead_of_pipe: str) -> tuple[str, str]:
     name = str(table) if isinstance(table, Path) else "stdin"
     try:
         if isinstance(table, Path):
             if is_pipe(table):  # opening it would wait for somebody who writes
-                raise UnreadableInputError(
-                    f"{name}: is a pipe, not a file", hint="spfem batch - reads standard input"
-                )
+                raise UnreadableInputError(f"{name}: is a pipe, not a file", hint=instead_of_pipe)
             return name, table.read_bytes().decode("utf-8-sig")
         return name, table.read().removeprefix("\ufeff")
     except UnicodeDecodeError as error:

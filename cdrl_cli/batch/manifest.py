@@ -93,7 +93,9 @@ def read_manifest(
     """
     if defaults and defaults.signing:
         CredentialSigner(defaults.signing)
-    name, records = read_table(manifest, _COLUMNS, _REQUIRED)
+    name, records = read_table(
+        manifest, _COLUMNS, _REQUIRED, instead_of_pipe="spfem batch - reads standard input"
+    )
     if folder is None:
         folder = manifest.parent if isinstance(manifest, Path) else Path()
     checker = _Checker(folder.absolute(), defaults or RowDefaults())
