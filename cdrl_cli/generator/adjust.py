@@ -36,23 +36,26 @@ class Control:
     """What + and - do, in a few words."""
 
 
+# A full amount moves no landmark much farther than an emotion that is acted strongly does: a tenth
+# of the distance between the outer corners of the eyes. Cheeks and nose move little by themselves
+# (the landmarker hardly sees them), so what goes with them is moved too.
 CONTROLS: Final[Mapping[str, Control]] = MappingProxyType(
     {
         "smile": Control(
-            {"mouthSmile": 1.0, "cheekSquint": 0.5}, None, "+ a smile with the cheeks; - less of it"
+            {"mouthSmile": 0.75, "cheekSquint": 0.5},
+            None,
+            "+ a smile with the cheeks; - less of it",
         ),
         "corners": Control(
-            {"mouthSmile": 0.6},
-            {"mouthFrown": 1.0},
-            "corners of the lips alone: + up, - down",
+            {"mouthSmile": 0.6}, {"mouthFrown": 1.0}, "corners of the lips alone: + up, - down"
         ),
         "frown": Control(
-            {"browDown": 1.0, "eyeSquint": 0.3, "noseSneer": 0.15},
+            {"browDown": 1.0, "eyeSquint": 0.2, "noseSneer": 0.15},
             None,
             "+ a stern look, brows drawn together; - less of it",
         ),
         "brows": Control(
-            {"browInnerUp": 0.8, "browOuterUp": 0.8}, {"browDown": 0.8}, "whole brows: + up, - down"
+            {"browInnerUp": 0.9, "browOuterUp": 0.9}, {"browDown": 0.9}, "whole brows: + up, - down"
         ),
         "inner-brows": Control(
             {"browInnerUp": 1.0}, None, "inner ends of the brows: + up, as in grief; - less of it"
@@ -60,13 +63,21 @@ CONTROLS: Final[Mapping[str, Control]] = MappingProxyType(
         "outer-brows": Control(
             {"browOuterUp": 1.0}, None, "outer ends of the brows: + up; - less of it"
         ),
-        "eyes": Control({"eyeWide": 1.0}, {"eyeSquint": 1.0}, "lids: + wide, - narrow"),
-        "cheeks": Control({"cheekSquint": 1.0}, None, "+ raised; - less of it"),
-        "nose": Control({"noseSneer": 1.0}, None, "+ wrinkled, as in disgust; - less of it"),
-        "stretch": Control(
-            {"mouthStretch": 1.0}, None, "+ lips drawn wide, as in fear; - less of it"
+        "eyes": Control({"eyeWide": 0.4}, {"eyeSquint": 0.8}, "lids: + wide, - narrow"),
+        "cheeks": Control(
+            {"cheekSquint": 1.0, "eyeSquint": 0.5},
+            None,
+            "+ raised, which narrows the eyes; - less of it",
         ),
-        "press": Control({"mouthPress": 1.0}, None, "+ lips pressed; - less of it"),
+        "nose": Control(
+            {"noseSneer": 1.0, "mouthUpperUp": 1.0, "eyeSquint": 0.4, "browDown": 0.4},
+            None,
+            "+ wrinkled, as in disgust; - less of it",
+        ),
+        "stretch": Control(
+            {"mouthStretch": 0.65}, None, "+ lips drawn wide, as in fear; - less of it"
+        ),
+        "press": Control({"mouthPress": 0.75}, None, "+ lips pressed; - less of it"),
     }
 )
 """Every fine control, by its name."""

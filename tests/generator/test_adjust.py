@@ -26,10 +26,10 @@ def test_both_sides_together_are_the_whole(name, amount):
 
 def test_a_control_with_two_ways_raises_or_lowers():
     lowered = Adjustment.parse("brows=-.5").change
-    assert (lowered[channels("browDown")] == 0.4).all()
+    assert (lowered[channels("browDown")] == 0.45).all()
     assert not lowered[channels("browInnerUp", "browOuterUp")].any()
     less = Adjustment.parse("smile=-.5").change
-    assert (less[channels("mouthSmile")] == -0.5).all()
+    assert (less[channels("mouthSmile")] == -0.375).all()
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,12 @@ def test_it_is_written_as_it_is_read():
     assert str(Adjustment.parse(words)) == words
     assert not Adjustment()
     assert not Adjustment.parse("smile=0")
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_full_amount_moves_a_face_about_as_far_as_a_strong_emotion(models, name, sign):
+    change = Adjustment(((name, float(sign)),)).change
+    moved = np.linalg.norm(np.tensordot(change, models.basis.displacement, axes=1), axis=1)
+    assert 0.04 < moved.max() < 0.12
