@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 from xml.sax.saxutils import escape, quoteattr
 
 from cdrl_cli._version import __version__
+from cdrl_cli.media.encoder import Container
 
 PARTLY_GENERATED: Final = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -32,10 +33,18 @@ class Provenance:
     description: str
     """What was done, in a sentence."""
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """For containers without XMP."""
-        return {SOURCE_TYPE_TAG: PARTLY_GENERATED}
+    def tags(self, container: Container) -> dict[str, str]:
+        """What is said by tags, in containers without XMP."""
+        return {} if container.is_iso else {SOURCE_TYPE_TAG: PARTLY_GENERATED}
+
+    def add_to(self, file: Path, container: Container) -> None:
+        """Add what is said by XMP to a finished file, where its container holds it.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        if container.is_iso:
+            add_xmp(file, self.packet(), is_quicktime=container.suffix == ".mov")
 
     def packet(self) -> bytes:
         """As XMP: ISO 16684-1; properties of IPTC's Video Metadata Hub."""

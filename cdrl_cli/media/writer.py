@@ -27,7 +27,7 @@ from cdrl_cli.media.muxer import AnyPacket, open_muxer
 from cdrl_cli.media.output import check_output, output_error
 from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.planes import PlanarFormat, editable_format
-from cdrl_cli.media.provenance import Provenance, add_xmp
+from cdrl_cli.media.provenance import Provenance
 from cdrl_cli.media.sidedata import CAPTIONS, LOST
 from cdrl_cli.media.splicing import Splice, Splicer
 from cdrl_cli.media.tags import merge_tags, need_general_form
@@ -206,9 +206,8 @@ class VideoWriter:
                 copy_from, self._container, video_stream=self._like.video_stream
             )
             tags, starts = self._copier.metadata, self._copier.start_times
-        tags = merge_tags(tags, metadata)
-        if self._provenance is not None and not self._container.is_iso:
-            tags = merge_tags(tags, self._provenance.tags)
+        marks = self._provenance.tags(self._container) if self._provenance else {}
+        tags = merge_tags(merge_tags(tags, metadata), marks)
         muxer = self._muxer = open_muxer(
             self._part.path,
             self._container,
@@ -310,9 +309,8 @@ class VideoWriter:
             self._copier.close()
         self._muxer.close()
         self._muxer = None
-        if self._provenance is not None and self._container.is_iso:
-            is_quicktime = self._container.suffix == ".mov"
-            add_xmp(self._part.path, self._provenance.packet(), is_quicktime=is_quicktime)
+        if self._provenance is not None:
+            self._provenance.add_to(self._part.path, self._container)
         check_output(self._output, inputs=self._inputs, overwrite=self._overwrite)
         if self._sign is not None:
             self._replace_part(self._sign)
