@@ -1,3 +1,4 @@
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -79,3 +80,19 @@ def test_nobody_was_looked_at():
     selector = PersonSelector(Person(Path("jane.jpg"), JANE), looks, looks)
     assert selector.choose(frame(0)) == ()
     assert selector.nearest is None
+
+
+def test_another_one_goes_on_where_one_was():
+    person = Person(Path("jane.jpg"), JANE)
+    whole, first, rest = ([(0.9, 0.4), (-0.9, 0.4), (1, 0), (0.5, 0.8)] for _ in range(3))
+    alone, before, after = (
+        PersonSelector(person, looks, looks)
+        for looks in (Looks(*whole), Looks(*first), Looks(*rest[2:]))
+    )
+    seen = [alone.choose(frame(index, 1)) for index in range(15)]
+    for index in range(9):
+        before.choose(frame(index, 1))
+    after.restore(json.loads(json.dumps(before.state())))
+    for index in range(9, 15):
+        now = after.choose(frame(index, 1))
+        assert [one.presence for one in now] == [one.presence for one in seen[index]]
