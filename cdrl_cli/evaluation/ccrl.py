@@ -60,7 +60,7 @@ class Following:
 
 
 @dataclass(frozen=True, slots=True)
-class Leak:
+class AudioLeak:
     """What a content encoder repeats of the audio that it is given: the flaw of the objective.
 
     One that does not listen repeats nothing: ``told`` and ``each`` are its retrieval, ``kept`` is 1
@@ -128,7 +128,7 @@ def measure_following(
     return Following(_mean(unlike), _mean(own), _mean(other))
 
 
-def measure_leak(models: ContentModels, takes: Sequence[Take]) -> list[Leak]:
+def measure_leak(models: ContentModels, takes: Sequence[Take]) -> list[AudioLeak]:
     """One row a view of pixels: each image of a clip under each of its moments' audio."""
     clips: dict[str, list[dict[str, float]]] = {"crops": [], "both": []}
     for windows in _candidates(models, takes):
@@ -150,7 +150,7 @@ def measure_leak(models: ContentModels, takes: Sequence[Take]) -> list[Leak]:
             measured.append(crossing | {"still": found_still})
     names = ("told", "each", "kept", "drawn", "still")
     return [
-        Leak(view, **{name: _mean([one[name] for one in measured]) for name in names})
+        AudioLeak(view, **{name: _mean([one[name] for one in measured]) for name in names})
         for view, measured in clips.items()
     ]
 
@@ -230,7 +230,7 @@ def measure_window_readability(
 def _compare(
     seen: Float[Tensor, "images sounds dim"], heard: Float[Tensor, "sounds dim"]
 ) -> dict[str, float]:
-    """All of a clip's :class:`Leak` but ``still``."""
+    """All of a clip's :class:`AudioLeak` but ``still``."""
     own = seen.diagonal().T
     apart = ~torch.eye(len(seen), dtype=torch.bool)
     with_own_speech = torch.einsum("ijd,id->ij", seen, heard)

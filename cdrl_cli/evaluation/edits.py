@@ -28,7 +28,7 @@ from cdrl_cli.evaluation.looks import LookMeasurer
 from cdrl_cli.evaluation.plan import Asking, ReferenceChoice, Task, plan_edits
 from cdrl_cli.evaluation.plausibility import RealExpressions, learn_region
 from cdrl_cli.evaluation.protocol import Protocol, acted_clips, region_clips
-from cdrl_cli.evaluation.references import ReferenceReader, find_photos, other_changes
+from cdrl_cli.evaluation.references import ReferenceReader, other_changes, simple_photos
 from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit, slug
 from cdrl_cli.evaluation.scores import Acted, Evaluation, Likeness, Score, TargetScore
 from cdrl_cli.face.identity import IdentityEncoder
@@ -40,7 +40,7 @@ SYNC_WINDOWS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ClipReading:
     """Everything that is read of one clip."""
 
     footage: Footage
@@ -85,7 +85,7 @@ def evaluate_edits(
         UsageError: If the index lacks clips of the protocol, or LiteRT is not installed.
         SpfemError: If an edit fails.
     """
-    clips, photos = read_index(data), find_photos(data / protocol.photos)
+    clips, photos = read_index(data), simple_photos(data / protocol.photos)
     tasks = [
         task
         for asking in askings
@@ -94,11 +94,11 @@ def evaluate_edits(
         )
     ]
     acted = acted_clips(clips, protocol)
-    bench = Bench.load(
+    instruments = Instruments.load(
         clips, cache, protocol, photos=photos, references=[task.reference for task in tasks]
     )
     if given_neutral:
-        tasks = [_give_neutral(task, bench.references) for task in tasks]
+        tasks = [_give_neutral(task, instruments.references) for task in tasks]
     total, done = len(acted) + len(tasks) * len(rows), 0
 
     def step() -> None:
@@ -109,7 +109,7 @@ def evaluate_edits(
 
     ceiling = []
     for clip in acted:
-        ceiling.append(bench.score_acted(clip, clips))
+        ceiling.append(instruments.score_acted(clip, clips))
         step()
     scores, photographed = [], []
     for name, models in rows.items():
@@ -119,19 +119,21 @@ def evaluate_edits(
             is_first = (task.asking, task.source.path) not in counted
             counted.add((task.asking, task.source.path))
             found.append(
-                bench.score(name, models, task, folder, intensity=intensity, count_outside=is_first)
+                instruments.score(
+                    name, models, task, folder, intensity=intensity, count_outside=is_first
+                )
             )
             step()
-        scores += bench.looks.rate_patches(found)
+        scores += instruments.looks.rate_patches(found)
         for asking in askings:
-            photographed += bench.looks.score_photos(
+            photographed += instruments.looks.score_photos(
                 name, models, asking, folder / slug(name) / "photos", intensity=intensity
             )
     return Evaluation(tuple(rows), tuple(scores), tuple(ceiling), intensity, tuple(photographed))
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class Instruments:
     """The instruments, and what they have seen of real clips."""
 
     reader: Reader
@@ -143,7 +145,7 @@ class Bench:
     """All references of the edits."""
     looks: LookMeasurer
     cache: Path
-    _seen: dict[Path, Sight]
+    _seen: dict[Path, ClipReading]
 
     @classmethod
     def load(
@@ -154,7 +156,7 @@ class Bench:
         *,
         photos: Sequence[Clip],
         references: Sequence[Clip],
-    ) -> "Bench":
+    ) -> "Instruments":
         """The default weights measure, whichever generator is measured."""
         models, content = load_models(core=True), load_content()
         prior = open_prior(content.prior)  # what is missing is told before the long part
@@ -244,13 +246,13 @@ class Bench:
             change=float(np.linalg.norm(change)),
         )
 
-    def _look(self, clip: Clip) -> Sight:
+    def _look(self, clip: Clip) -> ClipReading:
         """What is seen of a clip of the data, looked at once."""
         if clip.path not in self._seen:
             self._seen[clip.path] = self._read(clip, kept=True)
         return self._seen[clip.path]
 
-    def _read(self, clip: Clip, *, kept: bool) -> Sight:
+    def _read(self, clip: Clip, *, kept: bool) -> ClipReading:
         if kept:
             footage = self.reader.read_kept(clip, self.cache / "footage")
             prepared = next(prepare_clips([clip], self.reader.models, self.cache), None)
@@ -263,7 +265,7 @@ class Bench:
         take = next(iter(takes), None)
         if prepared is None or take is None:
             raise NoFaceError(f"{clip.path}: no face to measure")
-        return Sight(footage, prepared, take)
+        return ClipReading(footage, prepared, take)
 
     def _score_likeness(self, reference: Clip, before: Footage, after: Footage) -> Likeness | None:
         wanted = self.references.change(reference)
@@ -278,7 +280,9 @@ class Bench:
             length_reference=float(np.linalg.norm(wanted)),
         )
 
-    def _score_target(self, source: Sight, output: Sight, target: Sight) -> TargetScore:
+    def _score_target(
+        self, source: ClipReading, output: ClipReading, target: ClipReading
+    ) -> TargetScore:
         # The words are the source's in both, so one alignment serves both.
         moment = align(source.take.speech, target.take.speech)
         said_s, acted_s = source.take.time_s, target.take.time_s[moment]

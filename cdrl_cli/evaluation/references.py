@@ -26,7 +26,7 @@ LONGEST_S = 60
 Change = Float[np.ndarray, " channels"]
 
 
-def find_photos(folder: Path) -> list[Clip]:
+def simple_photos(folder: Path) -> list[Clip]:
     """Photos of people showing one of the seven emotions; none where there is no ``photos.csv``.
 
     Compound emotions are left out: no measure has a class for them.

@@ -14,7 +14,7 @@ from cdrl_cli.data.performances import find_neutrals, read_performances
 from cdrl_cli.errors import UsageError
 from cdrl_cli.evaluation.ccrl import (
     CANDIDATES,
-    Leak,
+    AudioLeak,
     measure_following,
     measure_leak,
     measure_readability,
@@ -162,7 +162,7 @@ def evaluate_content(
     ]
 
 
-def _leak_rows(leak: Leak) -> Iterator[Row]:
+def _leak_rows(leak: AudioLeak) -> Iterator[Row]:
     chance = 1 / CANDIDATES
     view = f"by {leak.view}"
     yield Row(f"CCRL: speech of a mouth {view}, told the right one", leak.told, chance)

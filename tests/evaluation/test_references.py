@@ -12,7 +12,7 @@ import sample_clips
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.evaluation import measures
-from cdrl_cli.evaluation.references import ReferenceReader, find_photos, other_changes
+from cdrl_cli.evaluation.references import ReferenceReader, other_changes, simple_photos
 from cdrl_cli.media import open_video
 from talkers import make_clip
 
@@ -98,8 +98,8 @@ def test_photos_of_compound_emotions_are_left_out(tmp_path):
         + "cfee/1_sad.jpg,CFEE,CFEE_1,sad,0,research,384,384,val,somewhere\n"
         + "cfee/1_awed.jpg,CFEE,CFEE_1,awed,1,research,256,256,val,somewhere\n"
     )
-    (photo,) = find_photos(tmp_path)
+    (photo,) = simple_photos(tmp_path)
     assert photo.path == tmp_path / "cfee" / "1_sad.jpg"
     assert (photo.emotion, photo.label_certain, photo.split) == (Emotion.SAD, False, "val")
     shutil.rmtree(tmp_path)
-    assert find_photos(tmp_path) == []
+    assert simple_photos(tmp_path) == []
