@@ -42,7 +42,7 @@ REFERENCE_FACE_SHARE = 0.1
 """Share of the frames read that must show a face for a reference to count as one, 0..1: a cloud
 passes for a face now and then."""
 
-OBSERVED_SHARE = 0.5
+OBSERVED_SHARE = 0.3
 """Share of a reference's edit that shows its own change, 0..1. In the rest the motion editor shows
 what it has learned of the emotion that is read, at that share: coefficients hardly know sadness,
 fear and a wrinkled nose. The own change is shown in full, whatever the share."""

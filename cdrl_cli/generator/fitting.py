@@ -42,7 +42,7 @@ LONGEST_CORRECTION = 0.7
 """How far landmarks may be moved by what a request differs from that of an average face, against
 how far that request moves them itself (root mean square)."""
 
-STRENGTHENING = (1.0, 1.5)
+STRENGTHENING = (1.0, 1.25)
 """Bounds of the factor by which a request is lengthened where the face answers it too weakly."""
 
 ROUNDS = 3
