@@ -82,7 +82,7 @@ class Timeline:
     header: bytes | None
     """The codec's global header ("extradata")."""
     has_other_sets: bool
-    """Some key frame of H.264 brings parameter sets that the header does not hold."""
+    """Some key frame needs another header, or brings parameter sets that this one does not hold."""
     shift: int
     """What the reader's clock adds to the container's times, ticks."""
 
@@ -244,6 +244,8 @@ def _read_packets(packets: Iterable[AnyPacket], video: VideoStream) -> _Packets 
             data = bytes(packet)
             is_closed = is_closed_entry(codec, data, length_bytes)
             has_other_sets |= known is not None and known.lacks_sets_of(data)
+            # An MP4 may describe its samples by turns.
+            has_other_sets |= packet.has_sidedata("new_extradata")
             # A picture of H.264 from which on others only become right is called a key frame too.
             if is_closed or codec != "h264":
                 keys.append((len(shown), is_closed))

@@ -65,14 +65,19 @@ def find_splice(
     if splice is None or splice.copied == 0:
         return None
     if like.codec == "h264":
-        header = H264Header.read(timeline.header)
-        if header is None or header.length_bytes != LENGTH_BYTES or timeline.has_other_sets:
-            return "its parameter sets are not all in its header"
-        params = splice.x264_options()
-        if params is None:
-            return "its decoding times leave no room"
-        splice = replace(splice, x264_params=params)
-    return _prove(splice, like, encoding)
+        splice = replace(splice, x264_params=splice.x264_options() or "")
+    return _reason_by_header(splice) or _prove(splice, like, encoding)
+
+
+def _reason_by_header(splice: Splice) -> str | None:
+    if splice.timeline.has_other_sets:
+        return "its parameters change on the way"
+    if splice.codec != "h264":
+        return None
+    header = H264Header.read(splice.timeline.header)
+    if header is None or header.length_bytes != LENGTH_BYTES:
+        return "its parameter sets are not all in its header"
+    return None if splice.x264_params else "its decoding times leave no room"
 
 
 def _reason_at_once(like: VideoInfo, encoding: Encoding) -> str | None:

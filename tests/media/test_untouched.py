@@ -113,3 +113,49 @@ def test_what_is_outside_is_copied_and_every_frame_decodes(name, tmp_path):
         assert sorted(one[1] for one in packets) == sorted(one[1] for one in own)
         assert [one[2] for one in packets] == [one[2] for one in own]
         assert read_packets(tmp_path / "out.mp4") == read_packets(source)
+
+
+REFUSED = {
+    "mpeg4.mp4": (replace(LONG, codec="mpeg4", options={"g": "12"}), ".mp4", "it is mpeg4"),
+    "h264.ts": (LONG, ".mp4", "parameter sets are not all in its header"),
+    "hevc.mp4": (
+        replace(LONG, codec="libx265", options={"x265-params": "keyint=12:log-level=error"}),
+        ".mp4",
+        "it is hevc, and the output h264",
+    ),
+    "interlaced.mp4": (
+        replace(LONG, options=X264 | {"x264-params": "tff=1", "flags": "+ildct"}),
+        ".mp4",
+        "it is interlaced",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_copied_is_named(name, tmp_path):
+    clip, suffix, why = REFUSED[name]
+    found = edit(make_clip(tmp_path / name, clip), tmp_path / f"out{suffix}")
+    assert isinstance(found, str)
+    assert why in found
+
+
+@pytest.mark.parametrize("x265_copy", ["hevc"])
+def test_parameters_that_differ_fail_the_trial(tmp_path, x265_copy):
+    clip = replace(
+        LONG, codec="libx265", options={"x265-params": "keyint=12:open-gop=0:log-level=error"}
+    )
+    found = edit(make_clip(tmp_path / "a.mp4", clip), tmp_path / "out.mp4", codec=x265_copy)
+    assert "the encoder's parameters are not those of the source" in found
+
+
+def test_one_group_of_pictures_is_encoded_whole(tmp_path):
+    source = make_clip(tmp_path / "a.mp4", replace(LONG, options=X264 | {"g": "250"}))
+    assert edit(source, tmp_path / "out.mp4") is None
+    assert edit(source, tmp_path / "out.mp4", start=Fraction(99), end=None) is None
+
+
+def test_a_trial_notices_pictures_that_come_out_otherwise(tmp_path, monkeypatch):
+    source = make_clip(tmp_path / "a.mp4", LONG)
+    # As if the source's parameter sets got lost.
+    monkeypatch.setattr(Splice, "header", lambda _splice, of_encoder: of_encoder)
+    assert "trial of the joins" in edit(source, tmp_path / "out.mp4")
