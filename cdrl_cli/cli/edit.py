@@ -40,7 +40,7 @@ from cdrl_cli.cli.options import (
     read_time,
 )
 from cdrl_cli.cli.pipes import STANDARD, read_reference, read_source, write_output
-from cdrl_cli.cli.plan import say_room, show_plan
+from cdrl_cli.cli.plan import say_leftovers, say_room, show_plan
 from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.cli.settings import config_file, read_presets, was_given
 from cdrl_cli.emotion import Emotion
@@ -288,6 +288,8 @@ def edit(
             return
         if resume and not quiet:
             say_room(readable, writable, options)
+        elif not quiet:
+            say_leftovers(writable)
         result = edit_video(readable, writable, options, progress=report, models=models)
     result = replace(result, output=output)
     for warning in result.warnings:

@@ -39,6 +39,14 @@ def say_room(source: Path, output: Path, options: "EditOptions") -> None:
             say(f"{line}; {_size(free)} are free")
 
 
+def say_leftovers(output: Path) -> None:
+    """Say where a killed edit has left finished segments, which this one will remove."""
+    from cdrl_cli.media.segments import leftovers
+
+    if leftovers(output):
+        say(f"a killed edit has left segments beside {output}: --resume would go on with them")
+
+
 def _describe(plan: "EditPlan") -> Iterator[str]:
     begin = "the beginning" if plan.start is None else _clock(float(plan.start))
     end = "the end" if plan.end is None else _clock(float(plan.end))
