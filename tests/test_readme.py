@@ -40,7 +40,7 @@ def test_every_option_of_edit_is_explained(capsys):
 
 @pytest.mark.parametrize("line", sorted(map(as_line, COMMANDS)))
 def test_commands_have_options_that_exist(capsys, line):
-    groups = ("train", "evaluate")
+    groups = ("train", "evaluate", "data")
     words = line.split()
     run([*words[: 2 if words[0] in groups else 1], "--help"])
     known = set(re.findall(r"-{1,2}[a-z]+", capsys.readouterr().out))
