@@ -20,6 +20,7 @@ from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder
 from cdrl_cli.representation.clip_prior import ContextPrompts
 
 REPEATS = 3
+"""Times that each part is timed."""
 
 
 def measure(name: str, unit: str, count: float, call: Callable[[], object]) -> str:
@@ -67,17 +68,17 @@ def main() -> None:
         image = pictures.clone().requires_grad_()
         return clip.encode_pictures(image).sum().backward()  # type: ignore[no-untyped-call]
 
-    rows = [
-        measure("ArcFace to stage 3, 224 pixels", "face", len(faces), see),
-        measure("CLIP, picture", "picture", len(pictures), look),
-        measure("CLIP, picture, with its gradient", "picture", len(pictures), guide),
-        measure("XLSR-53, layer 20", "second of sound", 5, lambda: xlsr.listen(sound)),
-        measure("CCRL's encoder, five frames, a step", "window", len(maps), learn_content),
-        measure("CERL's seven prompts, a step", "step", 1, learn_prompts),
-    ]
     print(f"{torch.get_num_threads()} threads of {os.cpu_count()} cores, torch {torch.__version__}")
     print("\n| part | of each | GFLOP | ms |\n|---|---|---:|---:|")
-    print("\n".join(rows))
+    for name, unit, count, call in (
+        ("ArcFace to stage 3, 224 pixels", "face", len(faces), see),
+        ("CLIP, picture", "picture", len(pictures), look),
+        ("CLIP, picture, with its gradient", "picture", len(pictures), guide),
+        ("XLSR-53, layer 20", "second of sound", 5, lambda: xlsr.listen(sound)),
+        ("CCRL's encoder, five frames, a step", "window", len(maps), learn_content),
+        ("CERL's seven prompts, a step", "step", 1, learn_prompts),
+    ):
+        print(measure(name, unit, count, call), flush=True)
 
 
 if __name__ == "__main__":

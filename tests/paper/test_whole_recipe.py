@@ -95,10 +95,14 @@ def test_killed_and_started_again_it_gives_the_same_weights(whole, data, tmp_pat
 def test_the_ablation_of_the_second_backbone_is_one_command(whole, data, tmp_path):
     folder = tmp_path / "ablation"
     shutil.copytree(whole, folder)
-    steps = ["motion.schedule.steps=1", "generator.schedule.steps=2", "generator.reader.steps=1"]
-    more = [
-        word for one in (*steps, "generator.schedule.validate_every=1") for word in ("--set", one)
-    ]
+    changes = (
+        "motion.schedule.steps=1",
+        "generator.reader.steps=1",
+        "generator.schedule.steps=1",
+        "generator.schedule.parts=1",
+        "generator.editing.begins=0.0",
+    )
+    more = [word for one in changes for word in ("--set", one)]
     assert run(words(data, folder, "--backbone", "ned", *more, command="ablation")) == 0
     terms = {}
     for name in ("none", "cerl", "ccrl", "cdrl"):
