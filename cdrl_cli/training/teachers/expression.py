@@ -165,7 +165,7 @@ def train_expression_reader(
     return task.reader.cpu().requires_grad_(requires_grad=False).eval(), outcome.score
 
 
-def _shrink(faces: Faces) -> Faces:
+def _shrink(faces: Faces) -> UInt8[np.ndarray, "frames small small 3"]:
     """To the size that is read."""
     return np.stack(
         [cv2.resize(one, (FACE_SIDE,) * 2, interpolation=cv2.INTER_AREA) for one in faces]
