@@ -303,6 +303,7 @@ SCHEDULE_COLUMNS: Final[Columns] = {
     "target_emotion": read_number,
     "adjust": Adjustment.parse,
     "neutralise": read_switch,
+    "neutralize": read_switch,
     "fade": parse_time,
 }
 """Every column of a schedule, and how its cells are read."""
@@ -314,6 +315,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "ref_start": "reference_start",
     "ref_end": "reference_end",
     "follow_ref": "follow_reference",
+    "neutralize": "neutralise",
 }
 """Fields of :class:`ScheduleRow` by the columns that are called otherwise."""
 

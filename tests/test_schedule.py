@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdrl_cli.batch import read_manifest
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.errors import UnreadableInputError, UsageError
 from cdrl_cli.face.tracking import RAMP_S
@@ -175,6 +176,15 @@ def test_overlaps_are_told_with_the_line(tmp_path):
     path.write_text("start,end,emotion\n0,2,sad\n1,3,happy\n")
     with pytest.raises(UsageError, match=r"s\.csv: row 2 \(line 3\) begins at 1 s, and row 1"):
         read_schedule(path)
+
+
+@pytest.mark.parametrize("spelling", ["neutralise", "neutralize"])
+def test_both_spellings_are_read(tmp_path, spelling):
+    (tmp_path / "s.csv").write_text(f"emotion,{spelling}\nsad,yes\n")
+    assert read_schedule(tmp_path / "s.csv").rows[0].neutralise
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"source,output,emotion,{spelling}\na.mp4,b.mp4,sad,yes\n")
+    assert read_manifest(rows)[0].options.neutralise
 
 
 def test_a_schedule_that_is_no_file_is_named(tmp_path):

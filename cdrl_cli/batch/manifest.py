@@ -197,7 +197,7 @@ class _Checker:
         shown_by: dict[str, Any] = {
             "intensity": intensity,
             "adjust": given.get("adjust", chosen.adjust),
-            "neutralise": given.get("neutralise", chosen.neutralise),
+            "neutralise": given.get("neutralise", given.get("neutralize", chosen.neutralise)),
             "face": parse_face(face) if isinstance(face, str) else face,
         }
         schedule = file("schedule")
@@ -258,6 +258,7 @@ _COLUMNS: Final[Columns] = {
     "target_emotion": read_number,
     "adjust": Adjustment.parse,
     "neutralise": read_switch,
+    "neutralize": read_switch,
     "schedule": read_name,
     "face": read_face,
     "who": read_name,
