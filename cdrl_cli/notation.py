@@ -10,7 +10,7 @@ from cdrl_cli.errors import UsageError
 
 _CLOCK = re.compile(
     r"(?:(?:(?P<h>\d{1,6}):)?(?P<m>[0-5]?\d):(?P<s>[0-5]?\d(?:\.\d{1,18})?)"
-    r"|(?P<only>\d{1,9}(?:\.\d{1,18})?))",
+    r"|(?P<only>\d{1,9}(?:\.\d{1,18})?|\.\d{1,18}))",
     re.ASCII,
 )
 
@@ -32,6 +32,8 @@ def parse_time(word: str) -> Fraction:
 
     >>> parse_time("83.2"), parse_time("1:23.2"), parse_time("00:01:23.200")
     (Fraction(416, 5), Fraction(416, 5), Fraction(416, 5))
+    >>> parse_time(".5")
+    Fraction(1, 2)
     """
     match = _CLOCK.fullmatch(word.strip())
     if match is None:
