@@ -10,9 +10,10 @@ its pictures and once for its sound, gets the same times.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
+from math import floor
 from typing import TYPE_CHECKING, Any, Final
 
 from av.container import InputContainer
@@ -36,6 +37,7 @@ GAP_S: Final = 10
 NEAR_S: Final = 10
 """Streams that jump to within so many seconds of each other jump together."""
 _TS_DISCONT: Final[int] = Flags.ts_discont.value  # type: ignore[assignment]
+_SECOND: Final = Fraction(1)
 _HELD: Final = 4096
 """Packets that are held back, at most, until a jump has proved to be one."""
 _PICTURE: Final = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -43,18 +45,30 @@ _PICTURE: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 
 @dataclass(slots=True)
 class _Track:
-    """Where one stream of sound or pictures stands, in seconds of the file's own clock."""
+    """Where one stream of sound or pictures stands, in ticks of the file's own clock."""
 
+    tick: Fraction
+    """Seconds."""
     lag: Fraction
-    """How much later it starts than the first stream."""
+    """How much later it starts than the first stream, seconds."""
     part: int = 0
     """Index of the part of the file that its packets belong to."""
-    dts: Fraction | None = None
+    dts: int | None = None
     """Decoding time of its last packet."""
-    before: Fraction | None = None
+    before: int | None = None
     """Decoding time of the packet before that."""
-    end: Fraction = Fraction(0)
+    end: int = 0
     """When its last packet's decoding would be followed by the next one's."""
+    latest: int | None = None
+    """When what it has had of that part is over."""
+    gap: int = field(init=False)
+    """:data:`GAP_S` in whole ticks."""
+    back: int = field(init=False)
+    """:data:`BACK_S` in whole ticks."""
+
+    def __post_init__(self) -> None:
+        # A film has many packets: whole numbers are compared, not fractions.
+        self.gap, self.back = floor(GAP_S / self.tick), floor(BACK_S / self.tick)
 
 
 class Clock:
@@ -82,13 +96,16 @@ class Clock:
         self.origin: Final = _origin(first, starts, main, is_loose=self._is_loose)
         """Time of the container's clock that is our time 0, seconds."""
         self._tracks = {
-            stream.index: _Track(starts.get(stream.index, first) - first)
+            stream.index: _Track(
+                stream.time_base or _SECOND, starts.get(stream.index, first) - first
+            )
             for stream in container.streams
             if _keeps_time(stream)
         }
         self._begins = [first]  # of each part, by the container's clock
         self._shifts = [-self.origin]  # what to add to that clock in each part
-        self._end = first - self.origin  # by our clock
+        self._end = first - self.origin  # by our clock, but for what tracks have had since
+        self._moves: dict[tuple[int, int], int] = {}
 
     @property
     def may_restart(self) -> bool:
@@ -123,34 +140,36 @@ class Clock:
 
     def _jumps(self, packet: AnyPacket) -> bool:
         track = self._tracks.get(packet.stream_index)
-        dts = _dts(packet)
+        dts = packet.dts
         if track is None or dts is None or track.dts is None:
             return False
-        if dts > track.end + GAP_S:
+        if dts - track.end > track.gap:
             return True
         # After a single wild time a stream falls back into step, which is no new start.
         is_in_step = track.before is not None and dts >= track.before
-        return dts < track.dts - BACK_S and not is_in_step
+        return track.dts - dts > track.back and not is_in_step
 
     def _goes_on(self, doubtful: AnyPacket, following: AnyPacket) -> bool:
         """Whether a stream's next packet comes soon after one whose time jumps.
 
         And not where the stream would be without that one.
         """
-        here, after = _dts(doubtful), _dts(following)
+        here, after = doubtful.dts, following.dts
         assert here is not None
         assert after is not None
-        is_nearer = abs(after - here) <= abs(after - self._tracks[doubtful.stream_index].end)
-        return is_nearer and -BACK_S <= after - here < GAP_S
+        track = self._tracks[doubtful.stream_index]
+        is_nearer = abs(after - here) <= abs(after - track.end)
+        return is_nearer and -BACK_S <= (after - here) * track.tick < GAP_S
 
     def _jump(self, packet: AnyPacket) -> None:
         """Put a stream into the part of the file that it has jumped to, and begin that if new."""
         track = self._tracks[packet.stream_index]
-        time, dts = _time(packet), _dts(packet)
+        time = _time(packet)
         assert time is not None
-        assert dts is not None
-        if dts > track.end and not self._is_loose:
+        assert packet.dts is not None
+        if packet.dts > track.end and not self._is_loose:
             return  # such a file means its gaps
+        self._end = max(self._end, *self._ends())
         begin = time - track.lag
         is_known = track.part + 1 < len(self._begins) and abs(begin - self._begins[-1]) < NEAR_S
         if not is_known:
@@ -158,32 +177,44 @@ class Clock:
             self._begins.append(begin)
             self._shifts.append(self._end - begin)
         track.part = len(self._begins) - 1
-        track.dts = track.before = None
+        track.dts = track.before = track.latest = None
+
+    def _ends(self) -> Iterator[Fraction]:
+        """When what each track has had of its part is over, by our clock."""
+        for track in self._tracks.values():
+            if track.latest is not None:
+                yield track.latest * track.tick + self._shifts[track.part]
 
     def _stamped(self, packet: AnyPacket, *, is_wild: bool) -> AnyPacket:
         track = self._tracks.get(packet.stream_index)
-        time, dts = _time(packet), _dts(packet)
-        if time is None:
+        dts, shown = packet.dts, packet.pts if packet.pts is not None else packet.dts
+        if shown is None:
             return packet
         if track is None:  # subtitles and data come seldom; they follow the newest part if they can
+            time = shown * packet.time_base
             near = [i for i, begin in enumerate(self._begins) if begin - BACK_S <= time]
             part = len(self._begins) - 1 if len(self._begins) - 1 in near else (near or [0])[-1]
         else:
             part = track.part
-        shift = self._shifts[part]
-        length = (packet.duration or 0) * packet.time_base
-        if track is not None and dts is not None and not is_wild:
-            step = length or (dts - track.dts if track.dts is not None else Fraction(0))
-            step = max(step, Fraction(0))
-            track.before, track.dts, track.end = track.dts, dts, dts + step
-            self._end = max(self._end, time + step + shift)
-        if shift:
-            ticks = ticks_from_seconds(shift, packet.time_base)
+            if dts is not None and not is_wild:
+                step = packet.duration or (dts - track.dts if track.dts is not None else 0)
+                step = max(step, 0)
+                track.before, track.dts, track.end = track.dts, dts, dts + step
+                over = shown + step
+                track.latest = over if track.latest is None else max(track.latest, over)
+        if move := self._move(part, packet):
             if packet.pts is not None:
-                packet.pts += ticks
+                packet.pts += move
             if packet.dts is not None:
-                packet.dts += ticks
+                packet.dts += move
         return packet
+
+    def _move(self, part: int, packet: AnyPacket) -> int:
+        """What to add to times of a stream's packets of a part, ticks."""
+        key = (part, packet.stream_index)
+        if key not in self._moves:
+            self._moves[key] = ticks_from_seconds(self._shifts[part], packet.time_base)
+        return self._moves[key]
 
 
 def _origin(
@@ -205,10 +236,6 @@ def _start(stream: Stream) -> Fraction | None:
     if stream.start_time is None or stream.time_base is None:
         return None
     return stream.start_time * stream.time_base
-
-
-def _dts(packet: AnyPacket) -> Fraction | None:
-    return None if packet.dts is None else packet.dts * packet.time_base
 
 
 def _time(packet: AnyPacket) -> Fraction | None:

@@ -108,7 +108,7 @@ class StreamCopier:
         assert video is not None
         self._add_chapters(output)
         self._packets = self._read_packets()
-        self._next = next(self._packets, None)
+        self._take_next()
         return video
 
     def copy_until(self, time: Fraction) -> None:
@@ -117,20 +117,24 @@ class StreamCopier:
         Args:
             time: Decoding time of that packet, seconds.
         """
-        while self._next is not None and _decoding_time(self._next) <= time:
+        while self._next is not None and self._next_time <= time:
             self._write(self._next)
-            self._next = next(self._packets, None)
+            self._take_next()
 
     def copy_rest(self) -> None:
         """Write what is left after the video's last packet."""
         while self._next is not None:
             self._write(self._next)
-            self._next = next(self._packets, None)
+            self._take_next()
         self._note_hidden()
 
     def close(self) -> None:
         """Let go of the source."""
         self._input.close()
+
+    def _take_next(self) -> None:
+        self._next = next(self._packets, None)
+        self._next_time = Fraction(0) if self._next is None else _decoding_time(self._next)
 
     def _try_streams(self) -> dict[int, Way]:
         """How each stream but the edited one gets into the output."""
@@ -250,11 +254,11 @@ class StreamCopier:
         index = packet.stream_index
         target = self._targets[index]
         tick = self._muxer_tick(target)
-        ticks = ticks_from_seconds(_decoding_time(packet, default=Fraction(0)), tick)
+        ticks = _rescaled(packet.dts if packet.dts is not None else packet.pts, packet, tick)
         earliest = self._last_ticks.get(index, ticks - 1) + (1 if self._container.is_iso else 0)
         shown = packet.pts if packet.pts is not None else packet.dts
-        shown_ticks = ticks_from_seconds((shown or 0) * packet.time_base, tick)
-        duration = ticks_from_seconds((packet.duration or 0) * packet.time_base, tick)
+        shown_ticks = _rescaled(shown, packet, tick)
+        duration = _rescaled(packet.duration, packet, tick)
         packet.time_base = tick
         packet.dts = self._last_ticks[index] = max(ticks, earliest)
         packet.pts = max(shown_ticks, packet.dts)
@@ -279,6 +283,13 @@ def start_times(container: InputContainer) -> list[Fraction]:
         for stream in container.streams
         if stream.start_time is not None and stream.time_base
     ]
+
+
+def _rescaled(ticks: int | None, packet: AnyPacket, tick: Fraction) -> int:
+    """Ticks of a packet in those that the muxer counts; 0 for None."""
+    # Mostly they are the same, and a film has many packets.
+    same = packet.time_base == tick
+    return (ticks or 0) if same else ticks_from_seconds((ticks or 0) * packet.time_base, tick)
 
 
 def _decoding_time(packet: AnyPacket, default: Fraction = Fraction(-1)) -> Fraction:
