@@ -9,9 +9,9 @@ COPY . /src
 RUN pip wheel --no-deps --wheel-dir /dist /src
 
 FROM python:3.11-slim
-# What the wheels of OpenCV and MediaPipe link against, also on a CPU.
+# What the wheel of OpenCV links against.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libegl1 libgl1 libgles2 libglib2.0-0 \
+    && apt-get install --yes --no-install-recommends libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=wheel /dist /dist
 COPY constraints.txt /dist/constraints.txt

@@ -81,8 +81,8 @@ golden: $(STAMP) ## record anew what edits do to real pixels, and show what chan
 docs: $(STAMP) ## the site, into site/; no network, a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-optional-weights: $(STAMP) ## the optional weights that tests use: about 170 MB, once
-	$(BIN)/spfem download-weights identity text judge speech perceptual
+optional-weights: $(STAMP) ## the optional weights that tests use: about 175 MB, once
+	$(BIN)/spfem download-weights identity text judge speech perceptual face-landmarker
 
 packaging: $(STAMP) ## every extra resolves, also at its lowest versions, and [train] imports; the Dockerfile runs
 	$(BIN)/pytest tests/distribution

@@ -195,12 +195,12 @@ def _read(
     """Likelihood of an emotion on edited frames, all of them together."""
     aspect = float(stream.video.info.sample_aspect)
     sightings = []
-    with models.open_landmarker() as landmarker:
-        for tracked, face in samples:
-            frame = editor.edit(tracked)
-            faces = find_faces(frame.picture(DETECTION_SIDE_PX), frame, landmarker, aspect)
-            if faces:
-                sightings.append(Sighting(frame, _nearest(faces, face)))
+    landmarker = models.open_landmarker()
+    for tracked, face in samples:
+        frame = editor.edit(tracked)
+        faces = find_faces(frame.picture(DETECTION_SIDE_PX), frame, landmarker, aspect)
+        if faces:
+            sightings.append(Sighting(frame, _nearest(faces, face)))
     shown = collect_face(stream, sightings)
     if shown is None:
         return 0.0

@@ -1,20 +1,19 @@
 """Heads made of numbers: the canonical mesh, posed and moved by a known basis."""
 
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
-from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.face.blendshapes import COUNTERPARTS, EXPRESSION_NAMES
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.generator.renderer import ExpressionBasis
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.geometry.similarity import Similarity
-from cdrl_cli.training.canonical_mesh import read_canonical_mesh
 from cdrl_cli.training.core import mirror_landmarks
 
 IRISES = {468: (33, 133), 473: (362, 263)}
@@ -45,10 +44,17 @@ class ToyHead(NamedTuple):
         return Face(pose.apply(moved).astype(np.float32), shown.astype(np.float32))
 
 
+def canonical_mesh():
+    """Vertices, triangles and outline of the landmarker's mesh (``test_canonical_mesh``)."""
+    with np.load(Path(__file__).with_name("canonical_mesh.npz")) as stored:
+        vertices = stored["vertices_xyz"].astype(float)
+        return vertices, stored["triangles"].astype(np.int32), stored["oval"].astype(np.int32)
+
+
 @cache
 def toy_head() -> ToyHead:
     """The landmarker's canonical mesh with irises, and a smooth mirror-symmetric basis."""
-    mesh_xyz, triangles, oval = read_canonical_mesh(find_weights("face-landmarker"))
+    mesh_xyz, triangles, oval = canonical_mesh()
     corners = mesh_xyz[[33, 263]]
     mesh_xyz = (mesh_xyz - corners.mean(axis=0)) / np.linalg.norm(corners[1] - corners[0])
     canonical = np.concatenate([mesh_xyz, np.zeros((10, 3))])

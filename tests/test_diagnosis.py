@@ -9,7 +9,6 @@ import pytest
 from cdrl_cli import diagnosis
 from cdrl_cli.checkpoints import registry
 from cdrl_cli.diagnosis import Check, Status, diagnose
-from cdrl_cli.face import landmarks
 
 from .checkpoints.conftest import CONTENT, make_entry
 
@@ -55,18 +54,6 @@ def test_an_old_python_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     (check,) = look(monkeypatch, "python").checks
     assert (check.status, check.fix) == (Status.ERROR, "use Python 3.11 or newer")
-
-
-def test_missing_graphics_libraries_are_named_with_the_line_that_brings_them(monkeypatch):
-    def landmarker(*_):
-        raise OSError("libEGL.so.1: cannot open shared object file: No such file or directory")
-
-    monkeypatch.setattr(landmarks, "Landmarker", landmarker)
-    found = look(monkeypatch, "landmarker")
-    assert not found.ok
-    (check,) = found.checks
-    assert check.detail.startswith("libEGL.so.1")
-    assert check.fix == "sudo apt-get install libegl1 libgles2"
 
 
 def test_a_check_that_breaks_is_a_check_that_failed(monkeypatch):

@@ -17,6 +17,8 @@ from safetensors.numpy import load_file, save_file
 
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.coefficients import CoefficientReader
+from cdrl_cli.face.detector import FaceDetector
+from cdrl_cli.face.landmarks import LandmarkNetworks
 from cdrl_cli.generator.motion import LearnedMotion
 from cdrl_cli.nn.networks import open_network
 from cdrl_cli.nn.onnx import read_facts
@@ -133,6 +135,21 @@ def open_coefficients(path: Path) -> CoefficientReader:
         session = open_network(path, threads=1)
         _refuse_other(session, {"points"})
         return CoefficientReader(session)
+
+
+def open_landmark_networks(detector: Path, landmarks: Path, coefficients: Path) -> LandmarkNetworks:
+    """The networks that find faces, in three files.
+
+    Raises:
+        WeightsError: If one is no such file.
+    """
+    sessions = []
+    for path, kind in ((detector, "face detector"), (landmarks, "network of landmarks")):
+        with reading(path, kind):
+            session = open_network(path, threads=1)
+            _refuse_other(session, {"pictures"})
+            sessions.append(session)
+    return LandmarkNetworks(FaceDetector(sessions[0]), sessions[1], open_coefficients(coefficients))
 
 
 def open_evidence(path: Path) -> EvidenceModel:

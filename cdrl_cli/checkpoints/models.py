@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 from cdrl_cli.checkpoints.files import (
     open_appearance,
     open_cerl,
-    open_coefficients,
     open_evidence,
+    open_landmark_networks,
     open_motion,
     open_nets,
 )
@@ -21,7 +21,7 @@ from cdrl_cli.checkpoints.registry import read_manifest
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.identity import IdentityEncoder
-from cdrl_cli.face.landmarks import Landmarker
+from cdrl_cli.face.landmarks import Landmarker, LandmarkNetworks
 from cdrl_cli.generator.fitting import ChangeFitter
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.motion import (
@@ -51,7 +51,7 @@ class Models:
     """All that an edit runs on; load once, edit many clips."""
 
     weight_set: WeightSet
-    landmarker_file: Path
+    landmark_networks: LandmarkNetworks
     head: HeadModel
     mesh: FaceMesh
     basis: ExpressionBasis
@@ -68,7 +68,7 @@ class Models:
 
     def open_landmarker(self, *, max_faces: int = 4) -> Landmarker:
         """A landmarker for one clip."""
-        return Landmarker(self.landmarker_file, max_faces=max_faces)
+        return Landmarker(self.landmark_networks, max_faces=max_faces)
 
     @cached_property
     def emotion_reader(self) -> EmotionReader:
@@ -89,7 +89,7 @@ class Models:
     @cached_property
     def fitter(self) -> ChangeFitter:
         """What fits a change to a face; loaded when it is first asked for."""
-        return ChangeFitter(self.basis, open_coefficients(find_weights("coefficients")))
+        return ChangeFitter(self.basis, self.landmark_networks.coefficients)
 
     @cached_property
     def identity(self) -> IdentityEncoder:
@@ -178,7 +178,11 @@ def load_models(
         renderer = LearnedRenderer(warp, open_network(files[1], device=found), skin)
     return Models(
         weight_set=weight_set,
-        landmarker_file=find_weights("face-landmarker"),
+        landmark_networks=open_landmark_networks(
+            find_weights("face-detector"),
+            find_weights("face-landmarks"),
+            find_weights("coefficients"),
+        ),
         head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
         mesh=mesh,
         basis=basis,

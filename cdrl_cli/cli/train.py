@@ -178,8 +178,8 @@ def published(
 ) -> None:
     """Convert the published networks that an edit runs.
 
-    Two expression nets, and the landmarker's network from landmarks to coefficients. Nothing is
-    learned. Needs the optional part guides.
+    Two expression nets, and the landmarker's three networks. Nothing is learned. Needs the optional
+    parts guides and face-landmarker.
     """
     from cdrl_cli.training.pipelines import make_published
 

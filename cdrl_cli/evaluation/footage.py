@@ -96,7 +96,8 @@ class Reader:
         cropped, pictures, outlines = [], [], []
         chosen = _chosen_frames(path)
         kept = set(chosen[:: max(len(chosen) // CROPPED_FRAMES, 1)])
-        with open_video(path) as video, self.models.open_landmarker(max_faces=1) as landmarker:
+        landmarker = self.models.open_landmarker(max_faces=1)
+        with open_video(path) as video:
             for frame in video:
                 picture = frame.picture(DETECTION_SIDE_PX)
                 for face in landmarker.detect(picture):

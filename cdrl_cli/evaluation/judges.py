@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, UInt8
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.landmarks import quiet_native_log
+from cdrl_cli.nn.litert import open_interpreter
 
 CROP_MARGIN = 0.1
 """Of the box around the landmarks, added on each side. Chosen on acted clips of people who are
@@ -77,15 +77,12 @@ class FacexJudge:
 
     def __init__(self, model: Path) -> None:
         try:
-            from ai_edge_litert.interpreter import Interpreter
+            self._network = open_interpreter(model)
         except ImportError as error:
             raise UsageError(
                 "the judge runs in LiteRT, which is not installed",
                 hint="pip install 'spfem[evaluate]'",
             ) from error
-        with quiet_native_log():
-            self._network = Interpreter(str(model), num_threads=1)
-            self._network.allocate_tensors()
         self._input = self._network.get_input_details()[0]["index"]
         self._output = self._network.get_output_details()[0]["index"]
 

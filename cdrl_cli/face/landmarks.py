@@ -1,19 +1,18 @@
 """A picture in, the faces in it out: 478 landmarks and 52 expression coefficients each.
 
-The network is MediaPipe's face landmarker (Apache-2.0); `weights/face_landmarker.md` is its card.
+The networks are those of MediaPipe's face landmarker (Apache-2.0), and so is the way from one to
+the next; `weights/face_landmarker.md` is their card, and says in what we differ.
 """
 
-import os
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
+
+from cdrl_cli.face.coefficients import CoefficientReader
+from cdrl_cli.face.detector import FaceDetector
+from cdrl_cli.face.region import FaceRegion, Placement
 
 LANDMARKS = 478
 """How many landmarks describe a face: 468 of the canonical mesh, then two irises of 5 (centre, then
@@ -21,6 +20,25 @@ four on the rim)."""
 
 MESH_LANDMARKS = 468
 """How many of the landmarks are vertices of the canonical mesh: the first 468."""
+
+INPUT_SIDE = 256
+"""Side of the square crop that landmarks are read in, pixels."""
+
+DETECTION_STEP = 6
+"""While faces are followed, others are looked for once in so many pictures."""
+
+PATIENCE = 12
+"""So many pictures long a face that was lost is looked for in every one of them."""
+
+LEAST_SHARE = 0.2
+"""How much the newest detection of a face counts for the placement of its region, at least; the
+first ones are averaged."""
+
+SAME_FACE_OVERLAP = 0.5
+"""Intersection over union from which two regions show the same face."""
+
+_LEAST_PRESENCE = 0.0
+"""Logit of the probability, .5, from which a region shows a face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,47 +64,70 @@ class Face:
         return right - left
 
 
-class Landmarker:
-    """Finds faces in the successive pictures of one clip; a context manager.
+@dataclass(frozen=True, slots=True)
+class LandmarkNetworks:
+    """What a landmarker runs; may be shared by many of them, on any thread."""
 
-    Not to be shared between clips: it follows faces from one picture to the next.
+    detector: FaceDetector
+    landmarks: Any
+    """Session of ``face-landmarks.onnx``, which :mod:`cdrl_cli.training.landmarker` writes."""
+    coefficients: CoefficientReader
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """A face of the last picture."""
+
+    landmarks_xyz: Float32[np.ndarray, "478 3"]
+    placement: Placement
+    """Of the detector's regions about its landmarks, in the mean over the last detections."""
+    detections: int
+    """How many there were."""
+
+    @property
+    def region(self) -> FaceRegion:
+        """Where it is looked for next."""
+        return self.placement.region(self.landmarks_xyz)
+
+    def detected(self, region: FaceRegion) -> "_Followed":
+        """The face, after the detector has seen it in a region of this picture."""
+        share = max(1 / (self.detections + 1), LEAST_SHARE)
+        seen = Placement.between(self.landmarks_xyz, region)
+        placement = self.placement.towards(seen, share)
+        return _Followed(self.landmarks_xyz, placement, self.detections + 1)
+
+
+class Landmarker:
+    """Finds faces in the successive pictures of one clip.
+
+    Not to be shared between clips: it follows faces from one picture to the next. Landmarks are
+    read where those of the picture before say that the detector would see the face: what is read
+    depends on the region, and coefficients are learned from the detector's. The detector itself
+    runs where no face is followed, where one was lost of late, and else in every
+    :data:`DETECTION_STEP`-th picture, for faces that come in.
 
     Args:
-        model: The ``.task`` bundle.
-        max_faces: Faces looked for. Never 1 inside: for a single face MediaPipe adds a causal
-            filter of its own, which lags behind the speech by some frames.
+        networks: What it runs.
+        max_faces: Most faces that :meth:`detect` tells of.
 
     Raises:
         ValueError: If ``max_faces`` is not positive.
     """
 
-    def __init__(self, model: Path, *, max_faces: int = 4) -> None:
+    def __init__(self, networks: LandmarkNetworks, *, max_faces: int = 4) -> None:
         if max_faces < 1:
             raise ValueError(f"max_faces must be at least 1, got {max_faces}")
-        with _uninterrupted(), quiet_native_log():
-            from mediapipe.tasks.python import vision
-            from mediapipe.tasks.python.core.base_options import BaseOptions
-
-            options = vision.FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
-                running_mode=vision.RunningMode.VIDEO,
-                num_faces=max(2, max_faces),
-                output_face_blendshapes=True,
-            )
-            self._landmarker = vision.FaceLandmarker.create_from_options(options)
+        self._networks = networks
         self._max_faces = max_faces
-        self._pictures = 0
+        # Of one face a second is followed too: the larger one is the answer.
+        self._capacity = max(2, max_faces)
+        self._followed: list[_Followed] = []
+        self._pictures_to_detection = 0
+        self._pictures_to_calm = 0
 
-    def __enter__(self) -> "Landmarker":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the network."""
-        with quiet_native_log():
-            self._landmarker.close()
+    def forget(self) -> None:
+        """Follow no face any more: the next picture shows another place."""
+        self._followed = []
 
     def detect(self, picture: UInt8[np.ndarray, "height width 3"]) -> list[Face]:
         """The faces of the next picture, largest first.
@@ -94,75 +135,73 @@ class Landmarker:
         Args:
             picture: sRGB, upright, square pixels.
         """
-        import mediapipe
-
-        height, width = picture.shape[:2]
-        image = mediapipe.Image(
-            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
-        )
-        # MediaPipe asks for rising milliseconds and, with its filter off, uses them for nothing
-        # else; a count cannot stumble over equal or falling times in a damaged file.
-        if self._pictures == 0:
-            with quiet_native_log():
-                result = self._landmarker.detect_for_video(image, 0)
-        else:
-            result = self._landmarker.detect_for_video(image, self._pictures * 33)
-        self._pictures += 1
-        # MediaPipe gives z in the unit of x (Convention of its face mesh).
-        scale = np.array([width, height, width], np.float32)
+        read = self._read(picture, [one.region for one in self._followed])
         faces = [
-            Face(
-                landmarks_xyz=np.array([(p.x, p.y, p.z) for p in points], np.float32) * scale,
-                expression=np.array([c.score for c in coefficients], np.float32),
-            )
-            for points, coefficients in zip(
-                result.face_landmarks, result.face_blendshapes, strict=True
-            )
+            replace(one, landmarks_xyz=points)
+            for one, points in zip(self._followed, read, strict=True)
+            if points is not None
         ]
-        return sorted(faces, key=lambda face: -face.width_px)[: self._max_faces]
+        if len(faces) < len(self._followed):
+            self._pictures_to_calm = PATIENCE
+        self._pictures_to_detection -= 1
+        self._pictures_to_calm -= 1
+        is_due = self._pictures_to_detection <= 0 or self._pictures_to_calm >= 0
+        if is_due or not faces:
+            self._pictures_to_detection = DETECTION_STEP
+            faces = self._detect(picture, faces)
+        self._followed = _without_doubles(faces)
+        if not faces:
+            return []
+        points_of_all = np.stack([one.landmarks_xyz for one in faces])
+        coefficients = self._networks.coefficients(points_of_all).astype(np.float32)
+        found = [Face(*one) for one in zip(points_of_all, coefficients, strict=True)]
+        return sorted(found, key=lambda face: -face.width_px)[: self._max_faces]
+
+    def _detect(
+        self, picture: UInt8[np.ndarray, "height width 3"], faces: list[_Followed]
+    ) -> list[_Followed]:
+        """Faces that are followed, as the detector places them, and those it sees beside them."""
+        new: list[FaceRegion] = []
+        for region in self._networks.detector(picture):
+            overlaps = [region.overlap(one.region) for one in faces]
+            nearest = int(np.argmax(overlaps)) if overlaps else None
+            if nearest is not None and overlaps[nearest] > SAME_FACE_OVERLAP:
+                faces[nearest] = faces[nearest].detected(region)
+            else:
+                new.append(region)
+        new = new[: self._capacity - len(faces)]
+        return faces + [
+            _Followed(points, Placement.between(points, region), 1)
+            for region, points in zip(new, self._read(picture, new), strict=True)
+            if points is not None
+        ]
+
+    def _read(
+        self, picture: UInt8[np.ndarray, "height width 3"], regions: list[FaceRegion]
+    ) -> list[Float32[np.ndarray, "478 3"] | None]:
+        """Landmarks in each region, pixels of the picture; None where no face is."""
+        if not regions:
+            return []
+        crops = np.empty((len(regions), INPUT_SIDE, INPUT_SIDE, 3), np.uint8)
+        for region, crop in zip(regions, crops, strict=True):
+            region.crop(picture, crop)
+        landmarks, presence = self._networks.landmarks.run(
+            ["landmarks", "presence"], {"pictures": crops}
+        )
+        read: list[Float32[np.ndarray, "478 3"] | None] = []
+        for region, seen, logit in zip(regions, landmarks, presence, strict=True):
+            matrix = region.picture_from_crop(INPUT_SIDE)
+            xy = seen[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+            z = seen[:, 2:] * (region.side_px / INPUT_SIDE)
+            points = np.hstack([xy, z]).astype(np.float32)
+            read.append(points if logit > _LEAST_PRESENCE else None)
+        return read
 
 
-@contextmanager
-def quiet_native_log() -> Iterator[None]:
-    """Keep the native start-up lines of MediaPipe and its kin off the user's terminal.
-
-    They are written to file descriptor 2 by C++ before any log level can be set; Python's own
-    ``sys.stderr`` is flushed before and unaffected after.
-    """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nothing)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and their kin wait for the end of a block.
-
-    While MediaPipe is imported and started a KeyboardInterrupt may be swallowed, and the edit goes
-    on; or it leaves a thread half begun, for which Python's end waits for ever.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals interrupt the main thread alone
-        return
-    came: list[int] = []
-    handlers = {
-        number: handler
-        for number in signal.valid_signals()
-        if callable(handler := signal.getsignal(number)) and number != signal.SIGABRT
-    }
-    for number in handlers:
-        signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
+def _without_doubles(faces: list[_Followed]) -> list[_Followed]:
+    """The faces whose regions differ; the first one of two that show the same."""
+    kept: list[_Followed] = []
+    for face in faces:
+        if all(face.region.overlap(one.region) <= SAME_FACE_OVERLAP for one in kept):
+            kept.append(face)
+    return kept

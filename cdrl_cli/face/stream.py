@@ -150,11 +150,8 @@ def open_faces(
         UnreadableInputError: If it cannot be decoded.
         UsageError: If there is no such stream.
     """
-    with (
-        open_video(path, stream=video_stream) as video,
-        models.open_landmarker(max_faces=max_faces) as landmarker,
-    ):
-        yield FaceStream(video, landmarker, models.head)
+    with open_video(path, stream=video_stream) as video:
+        yield FaceStream(video, models.open_landmarker(max_faces=max_faces), models.head)
 
 
 @dataclass(frozen=True, slots=True)

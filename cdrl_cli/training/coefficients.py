@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.landmarks import quiet_native_log
+from cdrl_cli.nn.litert import open_interpreter
 
 _NETWORK = "face_blendshapes.tflite"
 _BLOCKS = 4
@@ -94,18 +94,15 @@ def read_coefficient_network(landmarker_file: Path) -> CoefficientNetwork:
     Raises:
         UsageError: If LiteRT, which reads it, is not installed.
     """
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise UsageError(
-            "the landmarker's network is read by LiteRT, which is not installed",
-            hint="pip install 'spfem[train]'",
-        ) from error
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(landmarker_file) as bundle:
-        file = bundle.extract(_NETWORK, folder)
-        with quiet_native_log():
-            source = Interpreter(file, num_threads=1)
-            source.allocate_tensors()
+        file = Path(bundle.extract(_NETWORK, folder))
+        try:
+            source = open_interpreter(file)
+        except ImportError as error:
+            raise UsageError(
+                "the landmarker's network is read by LiteRT, which is not installed",
+                hint="pip install 'spfem[evaluate]'",
+            ) from error
 
         def read(place: int) -> Tensor:
             return torch.from_numpy(np.array(source.get_tensor(place), np.float32))

@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.errors import UsageError
@@ -74,7 +75,8 @@ def make_core(
     with stages("preparing clips") as progress:
         prepared = prepare_clips(clips, models, cache, progress=progress)
         landmarks = [ClipLandmarks.of(one).thinned() for one in prepared]
-    numbers = save_core(output, landmarks, models.landmarker_file, weight_set=weight_set)
+    mesh = find_weights("face-landmarker")
+    numbers = save_core(output, landmarks, mesh, weight_set=weight_set)
     return Made(output, f"{len(landmarks)} clips, R2 {numbers.explained:.3f}")
 
 

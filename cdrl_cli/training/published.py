@@ -1,7 +1,7 @@
 """Published networks as an edit runs them: converted to ONNX, nothing learned.
 
-Two expression nets (face-api's and FER's, both MIT) and the landmarker's own network from landmarks
-to coefficients (Apache-2.0).
+Two expression nets (face-api's and FER's, both MIT) and the three networks of MediaPipe's face
+landmarker (Apache-2.0): its detector, its landmarks, and from these to coefficients.
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.coefficients import POINTS
 from cdrl_cli.representation.expression_nets import COLOUR_SIDE, GREY_SIDE
 from cdrl_cli.training.coefficients import read_coefficient_network
+from cdrl_cli.training.landmarker import convert_landmarker
 from cdrl_cli.training.teachers.emotion import FaceApi, MiniXception
 
 NETS_FILE, COEFFICIENTS_FILE = "expression-nets.onnx", "coefficients.onnx"
@@ -46,12 +47,14 @@ class BothNets(nn.Module):
 
 
 def convert_published(folder: Path) -> list[Path]:
-    """Write both files into a folder.
+    """Write the files into a folder.
 
     Raises:
-        WeightsError: If the expression nets have not been brought (``download-weights guides``).
+        WeightsError: If the nets have not been brought (``download-weights guides
+            face-landmarker``).
         UsageError: If LiteRT is not installed.
     """
+    bundle = find_weights("face-landmarker")
     folder.mkdir(parents=True, exist_ok=True)
     find_weights("guide-face-api-layout")
     nets = BothNets(
@@ -70,7 +73,7 @@ def convert_published(folder: Path) -> list[Path]:
     )
     export_network(
         folder / COEFFICIENTS_FILE,
-        read_coefficient_network(find_weights("face-landmarker")),
+        read_coefficient_network(bundle),
         [torch.rand(2, len(POINTS), 2)],
         inputs=["points"],
         outputs=["coefficients"],
@@ -78,4 +81,8 @@ def convert_published(folder: Path) -> list[Path]:
         facts={"recipe": "spfem train published", "licence": "Apache-2.0"},
         half=True,
     )
-    return [folder / NETS_FILE, folder / COEFFICIENTS_FILE]
+    return [
+        folder / NETS_FILE,
+        folder / COEFFICIENTS_FILE,
+        *convert_landmarker(bundle, folder),
+    ]

@@ -18,7 +18,6 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.alignment import crop_face
 from cdrl_cli.face.blendshapes import CEILINGS, SHARES
-from cdrl_cli.face.landmarks import Landmarker
 from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
 from cdrl_cli.generator.motion import Window
 from cdrl_cli.generator.skin import WINDOW_EYE_DISTANCE_PX, WINDOW_SIZE, window_from_crop
@@ -26,9 +25,6 @@ from cdrl_cli.media import open_video
 from cdrl_cli.reference import condition_of_label
 from cdrl_cli.training.config import DataConfig
 from cdrl_cli.weight_set import WeightSet
-
-PHOTOS_A_LANDMARKER = 200
-"""A landmarker that has seen some 700 stills finds no face any more."""
 
 ASKED_STRENGTHS = (0.7, 1.5)
 """Between which times the usual change the first photograph of a pair is moved."""
@@ -242,33 +238,19 @@ def gather_faces(
         progress: Called with (photographs done, photographs in all).
     """
     found: list[tuple[np.ndarray, ...]] = []
-    landmarker: Landmarker | None = None
     for done, photo in enumerate(photos):
-        if done % PHOTOS_A_LANDMARKER == 0:
-            if landmarker:
-                landmarker.close()
-            landmarker = models.open_landmarker(max_faces=1)
-        assert landmarker is not None
-        found += [
-            (*one, np.array(done, np.float32)) for one in _look_at(photo.path, landmarker, models)
-        ]
+        found += [(*one, np.array(done, np.float32)) for one in _look_at(photo.path, models)]
         if progress:
             progress(done + 1, len(photos))
-    if landmarker:
-        landmarker.close()
     columns = [np.stack(column) for column in zip(*found, strict=True)]
     return FacePhotos(*columns)
 
 
-def _look_at(
-    path: Path, landmarker: Landmarker, models: Models
-) -> Iterator[tuple[np.ndarray, ...]]:
+def _look_at(path: Path, models: Models) -> Iterator[tuple[np.ndarray, ...]]:
     with open_video(path) as video:
         frame = next(iter(video))
     picture = frame.picture(DETECTION_SIDE_PX)
-    # Forget the face before; then once to find it, and once more upright on what was found.
-    landmarker.detect(np.zeros_like(picture))
-    landmarker.detect(picture)
+    landmarker = models.open_landmarker(max_faces=1)
     for face in find_faces(picture, frame, landmarker, 1.0)[:1]:
         crop = crop_face(frame, face, models.head.locate(face))
         window = np.vstack([window_from_crop(), (0, 0, 1)])

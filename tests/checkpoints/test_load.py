@@ -51,31 +51,31 @@ def test_the_research_set_without_its_package_is_one_error_with_the_command(monk
 
 
 def test_a_missing_file_is_said_to_be_missing(weights_copy):
-    (weights_copy / "face_landmarker.task").unlink()
-    with pytest.raises(WeightsError, match=r"missing.*face_landmarker\.task") as caught:
-        find_weights("face-landmarker")
+    (weights_copy / "face-landmarks.onnx").unlink()
+    with pytest.raises(WeightsError, match=r"missing.*face-landmarks\.onnx") as caught:
+        find_weights("face-landmarks")
     assert caught.value.hint
 
 
 def test_a_name_that_the_manifest_lacks_is_refused_and_the_known_ones_named():
     with pytest.raises(WeightsError, match="core-purple") as caught:
         find_weights("core-purple")
-    assert "face-landmarker" in caught.value.hint
+    assert "face-landmarks" in caught.value.hint
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
 def test_a_damaged_file_is_refused(weights_copy, damage):
-    path = weights_copy / "face_landmarker.task"
+    path = weights_copy / "face-landmarks.onnx"
     data = bytearray(path.read_bytes())
     if damage == "flip":
         data[len(data) // 2] ^= 1
     path.write_bytes({"flip": data, "cut": data[:-1], "empty": b""}[damage])
     with pytest.raises(WeightsError, match="damaged"):
-        find_weights("face-landmarker")
+        find_weights("face-landmarks")
 
 
 def test_an_undamaged_copy_is_accepted(weights_copy):
-    assert find_weights("face-landmarker") == weights_copy / "face_landmarker.task"
+    assert find_weights("face-landmarks") == weights_copy / "face-landmarks.onnx"
 
 
 # What is not embedded

@@ -119,8 +119,8 @@ def test_the_canonical_face_lies_in_head_space(models):
 def test_only_the_face_of_a_real_clip_changes(models, clips):
     (picture,) = read_pictures(clips / "single_face.mp4", 1)
     frame = ArrayFrame(picture)
-    with models.open_landmarker() as landmarker:
-        face = landmarker.detect(picture)[0]
+    landmarker = models.open_landmarker()
+    face = landmarker.detect(picture)[0]
     crop = crop_face(frame, face, models.head.locate(face))
     shown = models.motion(
         face.expression,
@@ -141,8 +141,8 @@ def test_only_the_face_of_a_real_clip_changes(models, clips):
 
     # And read again, the face smiles more than it did: the mouth's coefficients are far from
     # linear near 0, so we compare by factors there.
-    with models.open_landmarker() as landmarker:
-        after = landmarker.detect(pasted)[0]
+    landmarker = models.open_landmarker()
+    after = landmarker.detect(pasted)[0]
     smiles, squints = (
         [EXPRESSION_NAMES.index(f"{stem}{side}") for side in ("Left", "Right")]
         for stem in ("mouthSmile", "eyeSquint")

@@ -13,7 +13,7 @@ REQUIRED = ["edit", "talk.mp4", "-e", "sad", "-o", "out.mp4"]
 
 SPFEM = [sys.executable, "-m", "cdrl_cli"]
 
-HEAVY = ("av", "cv2", "insightface", "mediapipe", "numpy", "onnxruntime", "torch")
+HEAVY = ("av", "cv2", "insightface", "numpy", "onnxruntime", "torch")
 
 EXIT_CODES = {
     errors.SpfemError: 1,

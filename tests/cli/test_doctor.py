@@ -22,7 +22,7 @@ LOOKED_AT = {
     "encoder h264",
     "encoder hevc",
     "encoder vp9",
-    "weights face-landmarker",
+    "weights face-landmarks",
     "weights identity",
     "data folder",
     "disk of data folder",
@@ -38,7 +38,7 @@ def visit(tmp_path_factory):
     places = {name: folder / name for name in ("home", "spfem", "here", "tmp")}
     for place in places.values():
         place.mkdir()
-    hidden = {"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "MPLCONFIGDIR"}
+    hidden = {"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment |= {
         "HOME": str(places["home"]),

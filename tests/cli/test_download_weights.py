@@ -192,7 +192,7 @@ def test_a_long_download_writes_plain_lines_into_a_log(capsys, monkeypatch):
 
 
 def test_embedded_weights_need_no_download(capsys, home):  # noqa: F811
-    assert run(["download-weights", "face-landmarker", "--json", "-q"]) == 0
+    assert run(["download-weights", "face-landmarks", "--json", "-q"]) == 0
     (state,) = answer(capsys)["weights"]
     assert state["source"] is None
     assert Path(state["path"]).is_file()

@@ -86,7 +86,8 @@ def test_facex_sees_joy(clips, models):
     require_weights("judge")
     judge = load_judge()
     crops = []
-    with open_video(clips / "joy.mp4") as video, models.open_landmarker() as landmarker:
+    landmarker = models.open_landmarker()
+    with open_video(clips / "joy.mp4") as video:
         for frame in video:
             picture = frame.picture(640)
             faces = landmarker.detect(picture)

@@ -26,9 +26,9 @@ def faces(models, clips):
     """The largest face of a frame of each of some clips."""
     found = []
     for name in ("single_face.mp4", "joy.mp4", "grief.mp4", "face_noface.mov"):
-        with models.open_landmarker() as landmarker:
-            (picture,) = read_pictures(clips / name, 1)
-            found.extend(landmarker.detect(picture)[:1])
+        landmarker = models.open_landmarker()
+        (picture,) = read_pictures(clips / name, 1)
+        found.extend(landmarker.detect(picture)[:1])
     return found
 
 

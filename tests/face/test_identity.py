@@ -26,7 +26,8 @@ def encoder():
 def test_one_person_is_told_from_another(encoder, clips, models, capsys):
     def faces(name, count=3):
         found = []
-        with open_video(clips / name) as video, models.open_landmarker() as landmarker:
+        landmarker = models.open_landmarker()
+        with open_video(clips / name) as video:
             for frame in video:
                 picture = frame.picture(640)
                 if seen := landmarker.detect(picture):

@@ -1,27 +1,45 @@
-import os
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
-from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
-from cdrl_cli.face.landmarks import LANDMARKS, MESH_LANDMARKS, Face, Landmarker
-from commands import run_limited
+from cdrl_cli.face.detector import FaceDetector
+from cdrl_cli.face.landmarks import DETECTION_STEP, LANDMARKS, MESH_LANDMARKS, Face, Landmarker
 from heads import toy_head
 from pictures import read_pictures
 
 pytestmark = pytest.mark.weights
 
-MODEL = find_weights("face-landmarker")
+
+class CountingDetector(FaceDetector):
+    """A detector that counts what it is shown."""
+
+    def __init__(self, detector):
+        self.detector, self.calls = detector, 0
+
+    def __call__(self, picture):
+        self.calls += 1
+        return self.detector(picture)
 
 
-def detect(*pictures, **options):
+@pytest.fixture
+def detect(models):
     """The faces of the last of some pictures, by a fresh landmarker."""
-    with Landmarker(MODEL, **options) as landmarker:
-        return [landmarker.detect(picture) for picture in pictures][-1]
+    return lambda *pictures, **options: [
+        landmarker.detect(picture)
+        for landmarker in [models.open_landmarker(**options)]
+        for picture in pictures
+    ][-1]
+
+
+@pytest.fixture
+def counted(models):
+    """A landmarker, and its detector, which counts."""
+    networks = models.landmark_networks
+    detector = CountingDetector(networks.detector)
+    return Landmarker(replace(networks, detector=detector)), detector
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +48,22 @@ def picture(clips):
 
 
 @pytest.fixture(scope="module")
-def face(picture):
-    return detect(picture)[0]
+def face(models, picture):
+    return models.open_landmarker().detect(picture)[0]
+
+
+@pytest.fixture(scope="module")
+def both(picture, face):
+    """Two faces side by side; the right one is larger."""
+    left, top, right, bottom = (round(side) for side in face.box_xyxy)
+    reach = round(0.35 * face.width_px)
+    top, left = max(0, top - reach), max(0, left - reach)
+    close = picture[top : bottom + reach, left : right + reach]
+    both = np.full((close.shape[0], 2 * close.shape[1], 3), 128, np.uint8)
+    both[:, close.shape[1] :] = close
+    small = cv2.resize(close, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
+    both[: small.shape[0], : small.shape[1]] = small
+    return both
 
 
 def test_the_names_are_one_to_each_coefficient():
@@ -64,7 +96,7 @@ def test_the_axes_are_those_of_the_picture(face):
     assert nose[2] < right_eye[2]
 
 
-def test_a_mirrored_picture_shows_the_mirrored_face(picture, face):
+def test_a_mirrored_picture_shows_the_mirrored_face(detect, picture, face):
     (mirrored,) = detect(np.ascontiguousarray(picture[:, ::-1]))
     toy = toy_head()
     back = mirrored.landmarks_xyz[toy.mirror] * (-1, 1, 1) + (picture.shape[1], 0, 0)
@@ -74,32 +106,34 @@ def test_a_mirrored_picture_shows_the_mirrored_face(picture, face):
     assert np.abs(swapped - face.expression).mean() < 0.05
 
 
-def test_two_faces_are_listed_larger_first(picture, face):
-    left, top, right, bottom = (round(side) for side in face.box_xyxy)
-    reach = round(0.35 * face.width_px)
-    top, left = max(0, top - reach), max(0, left - reach)
-    close = picture[top : bottom + reach, left : right + reach]
-    both = np.full((close.shape[0], 2 * close.shape[1], 3), 128, np.uint8)
-    both[:, close.shape[1] :] = close
-    small = cv2.resize(close, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
-    both[: small.shape[0], : small.shape[1]] = small
+def test_a_face_that_leans_is_read_as_one_that_stands(detect, picture, face):
+    height, width = picture.shape[:2]
+    middle = face.landmarks_xyz[:, :2].mean(axis=0).tolist()
+    turn = cv2.getRotationMatrix2D(middle, 25, 1.0)
+    (leaning,) = detect(cv2.warpAffine(picture, turn, (width, height)))
+    expected = face.landmarks_xyz[:, :2] @ turn[:, :2].T + turn[:, 2]
+    off = np.linalg.norm(leaning.landmarks_xyz[:, :2] - expected, axis=1)
+    assert off.mean() < 0.02 * face.width_px
+
+
+def test_two_faces_are_listed_larger_first(detect, both):
     faces = detect(both, both, both)
     assert len(faces) == 2
     assert faces[0].width_px > 1.2 * faces[1].width_px
-    assert faces[1].box_xyxy[2] < close.shape[1] < faces[0].box_xyxy[2]
+    assert faces[1].box_xyxy[2] < both.shape[1] / 2 < faces[0].box_xyxy[2]
     assert len(detect(both, both, both, max_faces=1)) == 1
 
 
-def test_no_face_no_answer(picture):
+def test_no_face_no_answer(detect, picture):
     assert detect(np.full_like(picture, 128)) == []
 
 
-def test_the_start_up_lines_stay_off_the_terminal(picture, capfd):
+def test_the_terminal_stays_empty(detect, picture, capfd):
     detect(picture)
     assert capfd.readouterr().err == ""
 
 
-def test_a_cut_to_another_place_is_followed(picture, face):
+def test_a_cut_to_another_place_is_followed(detect, picture, face):
     """It looks afresh where it loses a face."""
     empty = np.full_like(picture, 128)
     (again,) = detect(picture, empty, empty, picture)
@@ -107,30 +141,42 @@ def test_a_cut_to_another_place_is_followed(picture, face):
     assert off.mean() < 0.02 * face.width_px
 
 
+def test_a_face_that_is_followed_is_not_sought_again_in_every_picture(counted, picture):
+    landmarker, detector = counted
+    for _ in range(2 * DETECTION_STEP):
+        assert len(landmarker.detect(picture)) == 1
+    assert detector.calls == 2
+
+
+def test_a_face_that_comes_in_is_found_in_a_few_pictures(models, both):
+    alone = both.copy()
+    alone[:, : both.shape[1] // 2] = 128
+    landmarker = models.open_landmarker()
+    landmarker.detect(alone)
+    counts = [len(landmarker.detect(both)) for _ in range(DETECTION_STEP + 1)]
+    assert counts[-1] == 2
+
+
+def test_a_face_that_is_lost_is_sought_in_every_picture(counted, both):
+    landmarker, detector = counted
+    landmarker.detect(both)
+    gone = both.copy()
+    gone[:, : both.shape[1] // 2] = 128
+    before = detector.calls
+    assert [len(landmarker.detect(gone)) for _ in range(3)] == [1, 1, 1]
+    assert detector.calls == before + 3
+    assert len(landmarker.detect(both)) == 2
+
+
+def test_what_is_forgotten_is_found_again(counted, picture):
+    landmarker, detector = counted
+    landmarker.detect(picture)
+    landmarker.forget()
+    assert len(landmarker.detect(picture)) == 1
+    assert detector.calls == 2
+
+
 @pytest.mark.parametrize("count", [0, -1])
-def test_no_faces_at_all_cannot_be_asked_for(count):
+def test_no_faces_at_all_cannot_be_asked_for(models, count):
     with pytest.raises(ValueError, match="max_faces"):
-        Landmarker(MODEL, max_faces=count)
-
-
-def test_control_c_waits_until_it_has_begun():
-    script = f"""
-import signal, sys
-from pathlib import Path
-from cdrl_cli.face.landmarks import Landmarker
-
-def press(event, arguments):
-    if event == "import" and "mediapipe.tasks.python" in sys.modules and not pressed:
-        pressed.append(event)
-        signal.raise_signal(signal.SIGINT)
-
-pressed = []
-sys.addaudithook(press)
-try:
-    Landmarker(Path({str(MODEL)!r}))
-except KeyboardInterrupt:
-    print("begun" if "mediapipe.tasks.python.vision.face_landmarker" in sys.modules else "half")
-"""
-    root = Path(__file__).parents[2]
-    done = run_limited([sys.executable, "-c", script], cwd=root, env=os.environ, limit_s=60)
-    assert (done.stdout, done.returncode) == ("begun\n", 0), done.stderr
+        models.open_landmarker(max_faces=count)

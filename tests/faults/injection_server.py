@@ -15,7 +15,6 @@ from pathlib import Path
 
 import av
 import cv2  # noqa: F401 - loaded once, for all
-import mediapipe  # noqa: F401
 import onnxruntime  # noqa: F401
 
 import cdrl_cli.batch

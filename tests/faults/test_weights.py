@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import ROOT, Spfem, count
 
-FILES = ("face_landmarker.task", "core-permissive.safetensors")
+FILES = ("face-landmarks.onnx", "core-permissive.safetensors")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_damaged_weights_are_refused(package, spfem: Spfem, file, damage):
             path.write_bytes(data)
     source = spfem.folder / "a.mp4"
     source.write_bytes(b"never looked at")
-    name = "face-landmarker" if "landmarker" in file else "core-permissive"
+    name = Path(file).stem
     variables = {"PYTHONPATH": str(package), "SPFEM_HOME": str(package / "none")}
     error = spfem.refuse(4, "edit", "a.mp4", "-e", "sad", "-o", "out.mp4", **variables)
     assert name in error

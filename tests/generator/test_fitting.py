@@ -22,8 +22,8 @@ SHOWN = [one for one in Emotion if one is not Emotion.NEUTRAL]
 def crop(request, models, clips):
     """A real face."""
     (picture,) = read_pictures(clips / request.param, 1)
-    with models.open_landmarker() as landmarker:
-        face = landmarker.detect(picture)[0]
+    landmarker = models.open_landmarker()
+    face = landmarker.detect(picture)[0]
     return crop_face(ArrayFrame(picture), face, models.head.locate(face))
 
 
@@ -96,8 +96,8 @@ def test_no_change_has_no_correction():
 def test_a_face_that_laughs_already_is_fitted_without_its_own_laughter(models, clips):
     """Else a smile would be answered by nothing, and asked for without end."""
     (picture,) = read_pictures(clips / "joy.mp4", 1)
-    with models.open_landmarker() as landmarker:
-        face = landmarker.detect(picture)[0]
+    landmarker = models.open_landmarker()
+    face = landmarker.detect(picture)[0]
     laughing = crop_face(ArrayFrame(picture), face, models.head.locate(face))
     own = np.maximum(face.expression - models.neutral.high, 0)
     laughter = models.differences[Emotion.HAPPY.class_index]

@@ -4,11 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from conftest import require_weights
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.training.canonical_mesh import _fields, _varint, read_canonical_mesh
+from heads import canonical_mesh
 
 FACE_OVAL = {
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
@@ -19,6 +21,7 @@ FACE_OVAL = {
 
 @pytest.fixture(scope="module")
 def canonical():
+    require_weights("face-landmarker")
     return read_canonical_mesh(find_weights("face-landmarker"))
 
 
@@ -33,6 +36,11 @@ def test_it_is_mediapipes_mesh(canonical):
     assert set(triangles.ravel()) == set(range(468))
     assert set(oval) == FACE_OVAL
     assert len(oval) == 36
+
+
+def test_the_copy_for_other_tests_is_the_same(canonical):
+    for mine, copy in zip(canonical, canonical_mesh(), strict=True):
+        np.testing.assert_array_equal(mine, copy)
 
 
 def test_the_outline_is_closed_and_in_order(canonical):

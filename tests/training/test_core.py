@@ -2,6 +2,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from conftest import require_weights
 from safetensors import safe_open
 
 from cdrl_cli.checkpoints.load import find_weights
@@ -274,6 +275,7 @@ def test_every_emotion_but_neutral_has_action_units():
 
 
 def test_the_file_holds_all_that_an_edit_loads(people, tmp_path):
+    require_weights("face-landmarker")
     emotions = [Emotion.NEUTRAL, Emotion.HAPPY]
     clips = [
         ClipLandmarks(c.dataset, c.identity, emotions[i % 2], c.landmarks_xyz, c.expression)
