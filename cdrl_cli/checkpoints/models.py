@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -39,6 +40,8 @@ from cdrl_cli.generator.skin import Skin, SkinMasks
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.nn.devices import CPU, Device, find_device
 from cdrl_cli.nn.networks import open_network
+from cdrl_cli.nn.onnx import read_facts
+from cdrl_cli.nn.processors import multiplies_bytes
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionReader
 from cdrl_cli.representation.evidence import EvidenceModel
 from cdrl_cli.representation.expression_nets import ExpressionNets
@@ -175,7 +178,8 @@ def load_models(
                 )
         motion = open_motion(files[0])
         skin = _open_skin(weight_set, mesh, numbers["canonical_xyz"], found)
-        renderer = LearnedRenderer(warp, open_network(files[1], device=found), skin)
+        network = _open_renderer(files[1], None if generator else weight_set, found)
+        renderer = LearnedRenderer(warp, network, skin)
     return Models(
         weight_set=weight_set,
         landmark_networks=open_landmark_networks(
@@ -198,6 +202,23 @@ def load_models(
 GENERATOR_FILES = ("motion.onnx", "renderer.onnx")
 """Names of the files that ``spfem train renderer`` writes into a folder: the motion editor, the
 renderer."""
+
+
+def _open_renderer(path: Path, weight_set: WeightSet | None, device: Device) -> Any:
+    """The renderer's network, or its int8 twin where the processor is quicker with that.
+
+    Args:
+        path: The network.
+        weight_set: Whose it is; None for one of one's own, which has no twin.
+        device: Where it runs.
+    """
+    if weight_set is not None and device == CPU and multiplies_bytes():
+        twin = open_network(find_weights(weight_set.entry("renderer-int8")))
+        # Of a network that was learned anew since, it would be the wrong twin.
+        network = read_manifest()[weight_set.entry("renderer")]
+        if read_facts(twin).get("made_from") == network.sha256:
+            return twin
+    return open_network(path, device=device)
 
 
 def _open_skin(

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.checkpoints.registry import read_manifest
 from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, WeightsError
@@ -11,6 +13,8 @@ from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.stream import FaceTrack
 from cdrl_cli.generator.motion import MAX_SHIFT, DifferenceMotion, LearnedMotion, Window
 from cdrl_cli.generator.renderer import LearnedRenderer, WarpRenderer
+from cdrl_cli.nn.networks import open_network
+from cdrl_cli.nn.onnx import read_facts
 from cdrl_cli.reference import OBSERVED_SHARE, condition_of_face, condition_of_label
 from cdrl_cli.weight_set import WeightSet
 from heads import toy_head
@@ -161,3 +165,28 @@ def test_the_learned_generator_is_the_default_and_the_core_is_to_be_had():
     assert isinstance(full.motion, LearnedMotion)
     assert isinstance(full.renderer, LearnedRenderer)
     assert isinstance(core.renderer, WarpRenderer)
+
+
+@pytest.mark.parametrize("weight_set", list(WeightSet))
+def test_a_renderers_int8_twin_was_made_from_the_renderer_that_is_shipped(weight_set):
+    manifest, entry = read_manifest(), weight_set.entry("renderer")
+    facts = read_facts(open_network(find_weights(weight_set.entry("renderer-int8"))))
+    again = "the renderer is another one: python benchmarks/quantise.py"
+    assert facts["made_from"] == manifest[entry].sha256, again
+
+
+def test_the_twin_runs_where_bytes_are_multiplied_and_shows_the_same(monkeypatch, clips):
+    (picture,) = read_pictures(clips / "single_face.mp4", 1)
+    frame, shown = ArrayFrame(picture), {}
+    for quick in (False, True):
+        monkeypatch.setattr("cdrl_cli.checkpoints.models.multiplies_bytes", lambda q=quick: q)
+        models = load_models(device="cpu")
+        with models.open_landmarker() as landmarker:
+            face = landmarker.detect(picture)[0]
+        crop = crop_face(frame, face, models.head.locate(face))
+        happy = models.differences[Emotion.HAPPY.class_index]
+        asked = np.eye(7)[Emotion.HAPPY.class_index]
+        rendering = models.renderer(crop, (face.expression + happy).clip(0, 1), asked)
+        shown[quick] = paste_face(frame, crop, rendering).pixels.astype(int)
+    assert (shown[True] != shown[False]).any()
+    assert np.abs(shown[True] - shown[False]).mean() < 0.05
