@@ -1,6 +1,6 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type test test-train faults fate coverage e2e bench golden docs wheels packaging optional-weights check
+.PHONY: help setup demo gallery fmt lint type test test-train faults fate coverage e2e bench golden docs wheels packaging optional-weights check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -39,6 +39,13 @@ demo: $(STAMP) ## edit real clips and draw before above after, into demo/
 	$(BIN)/python benchmarks/contact_sheet.py $(DEMO)/single_face.mp4 $(DEMO)/single_face_joy.mp4 -o $(DEMO)/single_face_joy.png
 	$(BIN)/python benchmarks/contact_sheet.py $(DEMO)/single_face.mp4 $(DEMO)/single_face_grief.mp4 -o $(DEMO)/single_face_grief.png
 	$(BIN)/python benchmarks/contact_sheet.py $(DEMO)/face_noface.mov $(DEMO)/face_noface_joy.mov -o $(DEMO)/face_noface_joy.png
+
+gallery: $(STAMP) ## draw the pictures of docs/gallery.md anew
+	$(BIN)/python tests/sample_clips.py $(DEMO)
+	$(BIN)/spfem preview $(DEMO)/single_face.mp4 --at 0.4 --side 230 -y -o docs/gallery/labels.png
+	$(BIN)/spfem preview $(DEMO)/WolfgangLanger_Pexels.mp4 --at 3 --at 8.5 -e happy -e sad -e surprised --side 230 -y -o docs/gallery/actress.png
+	$(BIN)/spfem preview $(DEMO)/single_face.mp4 --at 0.4 -e angry --intensity .5 --intensity 1 --intensity 1.5 --intensity 2 --side 230 -y -o docs/gallery/intensity.png
+	$(BIN)/spfem preview $(DEMO)/single_face.mp4 --at 0.4 -r $(DEMO)/joy.mp4 -r $(DEMO)/grief.mp4 --side 230 -y -o docs/gallery/reference.png
 
 fmt: $(STAMP) ## format the code and fix what can be fixed
 	$(BIN)/ruff format

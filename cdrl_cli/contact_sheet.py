@@ -1,7 +1,6 @@
 """Moments of a clip before and after edits, drawn into one picture."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 from io import BytesIO
 from math import ceil, floor
 from typing import Final, Literal
@@ -11,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from cdrl_cli.media.frames import VideoFrame
+from cdrl_cli.notation import clock
 from cdrl_cli.preview import Moment
 
 Crop = Literal["face", "frame"]
@@ -82,16 +82,6 @@ def encode_sheet(sheet: Image.Image) -> bytes:
     file = BytesIO()
     sheet.save(file, format="PNG", optimize=True)
     return file.getvalue()
-
-
-def clock(time: Fraction) -> str:
-    """A moment as ``--at`` takes it: ``M:SS.mmm``.
-
-    >>> clock(Fraction(130, 2))
-    '1:05.000'
-    """
-    minutes, milliseconds = divmod(round(time * 1000), 60_000)
-    return f"{minutes}:{milliseconds / 1000:06.3f}"
 
 
 def _tiles(moment: Moment, crop: Crop, side_px: int) -> list[Image.Image]:

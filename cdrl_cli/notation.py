@@ -45,6 +45,16 @@ def parse_time(word: str) -> Fraction:
     return 3600 * int(match["h"] or 0) + 60 * int(match["m"]) + Fraction(match["s"])
 
 
+def clock(time: Fraction) -> str:
+    """A time as :func:`parse_time` takes it: ``M:SS.mmm``.
+
+    >>> clock(Fraction(131, 2))
+    '1:05.500'
+    """
+    minutes, milliseconds = divmod(round(time * 1000), 60_000)
+    return f"{minutes}:{milliseconds / 1000:06.3f}"
+
+
 def parse_face(word: str) -> Literal["largest", "all"] | int:
     """``largest``, ``all``, or the number of a face.
 

@@ -24,7 +24,7 @@ from cdrl_cli.errors import NoFaceError, UsageError
 from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import WARM_UP_S, TrackedFace, TrackedFrame, is_cut
 from cdrl_cli.face_editor import NOTHING_ASKED, FaceEditor
-from cdrl_cli.media import probe_video
+from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 
 MEETING_S: Final = 2
@@ -97,16 +97,9 @@ def preview_edits(
         wanted = [places[0] for places in _places(info, edits, times, moments)]
         yield from preview.from_beginning(wanted)
         return
+    preview.meet()
     for places in _places(info, edits, times, moments):
-        found = None
-        for place in places:
-            moment = preview.at(place)
-            found = found or moment
-            if not all(moment.untouched):
-                found = moment
-                break
-        assert found is not None
-        yield found
+        yield preview.find(places)
 
 
 def check_edited(source: Path, moments: Sequence[Moment]) -> None:
@@ -183,10 +176,34 @@ class _Preview:
         self._models = models
         self._met: _Meeting | None = None
 
+    def meet(self) -> None:
+        """Find out about faces what the edits find out where they first meet them."""
+        self._met = self._meet()
+
+    def find(self, places: Sequence[Fraction]) -> Moment:
+        """The first of some moments that shows an edit; the first one where none does."""
+        moments = []
+        for place in places:
+            moments.append(self.at(place if len(places) == 1 else self._cheapest(place, places)))
+            if not all(moments[-1].untouched):
+                return moments[-1]
+        return moments[0]
+
+    def _cheapest(self, place: Fraction, places: Sequence[Fraction]) -> Fraction:
+        """A moment near a place for which nothing has to be decoded that is not looked at.
+
+        It is one for which tracking begins at a key frame, no further away than the places are.
+        """
+        begin = place - WARM_UP_S
+        with open_video(self._source, stream=self._stream) as video:
+            key = video.seek(begin) if begin > video.first_time else None
+        if key is None or begin - key > abs(places[1] - places[0]):
+            return place
+        return key + WARM_UP_S
+
     def at(self, time: Fraction) -> Moment:
         """The moment at a time, which is sought."""
-        if self._met is None:
-            self._met = self._meet()
+        assert self._met is not None, "meet first"
         with open_faces(self._source, self._models, video_stream=self._stream) as stream:
             editors = self._open_editors(stream)
             for tracked in stream.tracked_from(self._begin(stream, time)):

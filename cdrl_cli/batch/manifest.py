@@ -19,14 +19,18 @@ from cdrl_cli.columns import (
     read_whole,
     read_word,
 )
+from cdrl_cli.comparison import name_comparison
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.errors import SpfemError, UsageError
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
+from cdrl_cli.media.output import check_kind
+from cdrl_cli.media.side_by_side import Layout
 from cdrl_cli.nn.devices import read_device
 from cdrl_cli.notation import Corner, parse_corner, parse_face, parse_time
 from cdrl_cli.presets import EmotionPreset, find_preset
+from cdrl_cli.report.beside import Beside
 from cdrl_cli.schedule import read_schedule
 from cdrl_cli.weight_set import WeightSet
 
@@ -45,6 +49,8 @@ class BatchRow:
     weight_set: WeightSet
     device: str = "auto"
     """What the networks run on; the same edit, so a change of it makes no row anew."""
+    beside: Beside = Beside()  # noqa: RUF009 - it is frozen
+    """What is written beside the output, to look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,13 @@ class _Checker:
                 where = "itself" if reader is row else f"line {reader.line}"
                 self.problems.append((row.line, f"writes {row.output}, which {where} reads"))
 
+    def _comparison(self, asked: str | None, output: Path) -> tuple[Layout, Path] | None:
+        if asked is None:
+            return None
+        layout, path = name_comparison(asked, output)
+        check_encoding(self._folder / path)
+        return layout, self._folder / path
+
     def _row(self, number: int, record: Record, given: Mapping[str, Any]) -> BatchRow:
         def value(key: str) -> Any:
             return given.get(key, getattr(self._defaults, key))
@@ -227,6 +240,9 @@ class _Checker:
             consent=value("consent"),
             disclose=value("disclose"),
         )
+        report = file("report")
+        if report is not None:
+            check_kind(report, ".html")
         output = self._folder / given["output"]
         check_encoding(output, codec=options.codec, crf=options.crf, preset=options.preset)
         if options.signing is not None:
@@ -239,6 +255,7 @@ class _Checker:
             options=options,
             weight_set=WeightSet.parse(given.get("weights", self._defaults.weight_set)),
             device=value("device"),
+            beside=Beside(self._comparison(given.get("compare"), output), report),
         )
 
 
@@ -273,6 +290,8 @@ _COLUMNS: Final[Columns] = {
     "device": read_device,
     "consent": read_word,
     "disclose": parse_corner,
+    "compare": read_name,
+    "report": read_name,
     "resume": read_switch,
     "overwrite": read_switch,
 }

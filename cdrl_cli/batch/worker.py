@@ -66,13 +66,12 @@ def edit_row(row: BatchRow, progress: ProgressCallable | None = None) -> Outcome
     """Edit one row; whatever goes wrong is part of the outcome."""
     began = perf_counter()
     try:
+        models = _models(row.weight_set, row.device)
+        row.beside.check(row.source, overwrite=row.options.overwrite)
         result = editing.edit_video(
-            row.source,
-            row.output,
-            row.options,
-            progress=progress,
-            models=_models(row.weight_set, row.device),
+            row.source, row.output, row.options, progress=progress, models=models
         )
+        row.beside.write(row.source, row.output, models, row.options)
     except SpfemError as error:
         failure = RowError.of(error)
     except Exception as error:

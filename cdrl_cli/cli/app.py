@@ -21,12 +21,16 @@ from cdrl_cli.cli import (
     edit,
     embed,
     evaluate,
+    man,
     preview,
     probe,
+    report,
+    studio,
     train,
     train_all,
 )
-from cdrl_cli.cli.console import print_json, report
+from cdrl_cli.cli.console import print_json
+from cdrl_cli.cli.console import report as report_error
 from cdrl_cli.cli.settings import read_config
 from cdrl_cli.errors import (
     Interrupted,
@@ -72,10 +76,13 @@ app.command(epilog=adjust.EXAMPLES)(adjust.adjust)
 app.command(epilog=batch.EXAMPLES)(batch.batch)
 app.command(epilog=preview.EXAMPLES)(preview.preview)
 app.command(epilog=probe.EXAMPLES)(probe.probe)
+app.command(epilog=report.EXAMPLES)(report.report)
+app.command(epilog=studio.EXAMPLES)(studio.studio)
 app.command(epilog=embed.EXAMPLES)(embed.embed)
 app.command(epilog=download_weights.EXAMPLES)(download_weights.download_weights)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=benchmark.EXAMPLES)(benchmark.benchmark)
+app.command()(man.man)
 app.add_typer(data.app)
 train.app.command(name="all")(train_all.everything)
 train.app.command()(train_all.ablation)
@@ -200,7 +207,7 @@ def _report(error: SpfemError, *, as_json: bool) -> int:
     if as_json:
         _print_error(error.code, str(error), error.hint, error.details)
     if not isinstance(error, Interrupted):  # whoever pressed Ctrl-C knows
-        report(error)
+        report_error(error)
     return error.exit_code
 
 

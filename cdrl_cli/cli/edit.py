@@ -15,6 +15,7 @@ from cdrl_cli.cli.options import (
     C2paKey,
     C2paTsa,
     Codec,
+    Compare,
     Consent,
     CopyUntouchedMode,
     Crf,
@@ -30,6 +31,7 @@ from cdrl_cli.cli.options import (
     Preset,
     ProgressMode,
     Quiet,
+    ReportFile,
     ScheduleFile,
     Source,
     TargetEmotion,
@@ -191,6 +193,8 @@ def edit(
         Literal["mkv", "mp4", "mov", "webm"],
         typer.Option("--format", help="Kind of file where OUTPUT is -, standard output."),
     ] = "mkv",
+    compare: Compare = None,
+    report: ReportFile = None,
     c2pa_cert: C2paCert = None,
     c2pa_key: C2paKey = None,
     c2pa_tsa: C2paTsa = None,
@@ -233,10 +237,12 @@ def edit(
 
     check_memory_limit()
     from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.comparison import name_comparison
     from cdrl_cli.edit_options import EditOptions
     from cdrl_cli.editing import edit_video
     from cdrl_cli.generator.adjust import Adjustment
     from cdrl_cli.planning import plan_edit
+    from cdrl_cli.report.beside import Beside
     from cdrl_cli.schedule import read_schedule
 
     chosen = _find_preset(context, preset_emotion)
@@ -274,13 +280,14 @@ def edit(
         consent=consent,
         disclose=disclose_at if disclose else None,
     )
+    beside = Beside(name_comparison(compare, output) if compare is not None else None, report)
     with (
         read_source(source) as readable,
         read_reference(reference) as shown,
         read_reference(reference_neutral) as neutral,
         write_output(output, f".{format_}") as writable,
-        show_progress("editing", quiet=quiet, mode=progress) as report,
     ):
+        beside.check(readable, overwrite=overwrite)
         options = replace(options, reference=shown, reference_neutral=neutral)
         models = load_models(weight_set, device=device)
         if dry_run:
@@ -290,7 +297,15 @@ def edit(
             say_room(readable, writable, options)
         elif not quiet:
             say_leftovers(writable)
-        result = edit_video(readable, writable, options, progress=report, models=models)
+        with show_progress("editing", quiet=quiet, mode=progress) as tell:
+            result = edit_video(readable, writable, options, progress=tell, models=models)
+        beside.write(
+            readable,
+            writable,
+            models,
+            options,
+            show=lambda verb: show_progress(verb, quiet=quiet, mode=progress),
+        )
     result = replace(result, output=output)
     for warning in result.warnings:
         say(warning, label="warning", style="yellow")
@@ -309,6 +324,8 @@ def edit(
                 )
         if (reference or emotion) and Emotion.parse(emotion or "") is None:  # a label says it
             say(f"{reference or emotion} reads as {_name_likeliest(result.reading)}")
+        for one in beside.files:
+            say(f"beside it: {one}")
     if json:
         print_json(result)
 

@@ -286,6 +286,26 @@ Weights = Annotated[
     ),
 ]
 
+Compare = Annotated[
+    str | None,
+    typer.Option(
+        "--compare",
+        metavar="side|wipe|FILE",
+        help="Also write before and after as one video, beside OUTPUT or into FILE.",
+        show_default=False,
+    ),
+]
+
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.html",
+        help="Also write a page that shows what the edit did.",
+        show_default=False,
+    ),
+]
+
 Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace OUTPUT if it exists.")]
 
 ProgressMode = Annotated[

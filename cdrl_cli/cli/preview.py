@@ -10,6 +10,7 @@ import typer
 
 from cdrl_cli.cli.console import print_json, say
 from cdrl_cli.cli.options import (
+    DeviceName,
     FaceName,
     Json,
     Overwrite,
@@ -102,6 +103,7 @@ def preview(
     ] = 320,
     video_stream: VideoStream = None,
     weight_set: Weights = WeightSet.PERMISSIVE,
+    device: DeviceName = "auto",
     open_: Annotated[
         bool, typer.Option("--open", help="Show the picture when it is done.")
     ] = False,
@@ -155,7 +157,11 @@ def preview(
         found = []
         with count_progress("looking", quiet=quiet) as report:
             for moment in preview_edits(
-                readable, edits, load_models(weight_set), times=at or (), moments=moments
+                readable,
+                edits,
+                load_models(weight_set, device=device),
+                times=at or (),
+                moments=moments,
             ):
                 found.append(moment)
                 if report:

@@ -1,7 +1,6 @@
 """``spfem probe``."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +10,7 @@ from cdrl_cli.cli.options import Json, ProgressMode, Quiet, Source, VideoStream
 from cdrl_cli.cli.pipes import read_source
 from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.errors import check_memory_limit
+from cdrl_cli.notation import clock
 
 if TYPE_CHECKING:
     from cdrl_cli.inspection import FaceSpan, Inspection
@@ -55,7 +55,7 @@ def probe(
 def _describe(found: "Inspection") -> Iterator[str]:
     yield from _describe_video(found.info)
     yield f"frames    {found.frames}"
-    yield f"shots     {len(found.shots)}: {', '.join(_clock(time) for time in found.shots)}"
+    yield f"shots     {len(found.shots)}: {', '.join(f'{clock(time):>9}' for time in found.shots)}"
     yield f"faces     {len(found.faces)}"
     if found.faces:
         yield "          number  first      last       frames         editable  width"
@@ -65,7 +65,7 @@ def _describe(found: "Inspection") -> Iterator[str]:
 
 def _describe_video(info: "VideoInfo") -> Iterator[str]:
     rate = "unknown rate" if info.frame_rate is None else f"{float(info.frame_rate):.3f} fps"
-    length = "" if info.duration is None else f", {_clock(info.duration)}"
+    length = "" if info.duration is None else f", {clock(info.duration):>9}"
     yield f"file      {info.path} ({info.container})"
     yield f"picture   {info.width}x{info.height}, {rate}{length}"
     yield f"coding    {info.codec}, {info.pixel_format}, {info.bit_depth} bit"
@@ -84,13 +84,7 @@ def _describe_video(info: "VideoInfo") -> Iterator[str]:
 def _describe_face(face: "FaceSpan", frames: int) -> str:
     share = face.frames / frames if frames else 0.0
     return (
-        f"          {face.number:<6}  {_clock(face.first)}  {_clock(face.last)}"
+        f"          {face.number:<6}  {clock(face.first):>9}  {clock(face.last):>9}"
         f"  {face.frames:>6} ({share:>4.0%})  {face.editable_frames:>8}"
         f"  {face.median_width_px:.0f} px{'  largest' if face.largest else ''}"
     )
-
-
-def _clock(time: Fraction) -> str:
-    """``M:SS.mmm``, as ``--start`` takes it."""
-    minutes, milliseconds = divmod(round(time * 1000), 60_000)
-    return f"{minutes:>2}:{milliseconds / 1000:06.3f}"

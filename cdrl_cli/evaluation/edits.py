@@ -32,6 +32,7 @@ from cdrl_cli.evaluation.references import ReferenceReader, other_changes, simpl
 from cdrl_cli.evaluation.rows import count_changed_outside, edit_options, make_edit, slug
 from cdrl_cli.evaluation.scores import Acted, Evaluation, Likeness, Score, TargetScore
 from cdrl_cli.face.identity import IdentityEncoder
+from cdrl_cli.metrics import mouth
 from cdrl_cli.preparation import prepare_clip, prepare_clips, read_takes
 from cdrl_cli.representation.audio_prior import SpeechPrior
 
@@ -193,8 +194,8 @@ class Instruments:
             if count_outside:
                 outside = count_changed_outside(task, models, options)
         before, after = in_common(source.footage, output.footage)
-        apertures = [measures.lip_aperture(one.landmarks_xyz) for one in (before, after)]
-        closed_below = measures.closed_threshold(apertures[0])
+        apertures = [mouth.lip_aperture(one.landmarks_xyz) for one in (before, after)]
+        closed_below = mouth.closed_threshold(apertures[0])
         cosines = measures.cosines(before.identity, after.identity)
         both = _at_same_times(source.prepared, output.prepared)
         return Score(
@@ -207,8 +208,8 @@ class Instruments:
             probability_rise=measures.probability_rise(
                 before.probabilities, after.probabilities, task.emotion
             ),
-            lip_correlation=measures.correlation(*apertures),
-            closure_f1=measures.closure_f1(*(one < closed_below for one in apertures)),
+            lip_correlation=mouth.correlation(*apertures),
+            closure_f1=mouth.closure_f1(*(one < closed_below for one in apertures)),
             identity=float(cosines.mean()),
             identity_low=float(np.percentile(cosines, measures.LOW_PERCENTILE)),
             jerkiness=measures.jerkiness(after.landmarks_xyz),

@@ -29,6 +29,7 @@ from cdrl_cli.evaluation.judges import load_judge
 from cdrl_cli.evaluation.plan import Task
 from cdrl_cli.evaluation.rows import edit_options, make_edit, slug
 from cdrl_cli.face.identity import IdentityEncoder
+from cdrl_cli.metrics import mouth
 from cdrl_cli.metrics.frechet import frechet_distance
 from cdrl_cli.nn.networks import open_network
 
@@ -173,7 +174,7 @@ class ProtocolBench:
         lips = float("nan")
         if source is not None:
             both = in_common(source, output)
-            lips = measures.correlation(*(measures.lip_aperture(x.landmarks_xyz) for x in both))
+            lips = mouth.correlation(*(mouth.lip_aperture(x.landmarks_xyz) for x in both))
         return Shown(
             emotion, output.probabilities, self._features(output), self._features(real), lips
         )

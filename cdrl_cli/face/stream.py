@@ -189,6 +189,51 @@ class FaceTrack:
         return self.where(np.abs(self.time_s - middle_s) <= length_s / 2)
 
 
+class FaceCollector:
+    """Keeps what a face shows, frame by frame.
+
+    Args:
+        stream: The open clip.
+        crop_step_s: At least this long between two frames whose pixels are kept, seconds.
+    """
+
+    def __init__(self, stream: FaceStream, *, crop_step_s: float = 0.0) -> None:
+        self._stream = stream
+        self._crop_step_s = crop_step_s
+        self._times: list[float] = []
+        self._crop_times: list[float] = []
+        self._expressions: list[Float32[np.ndarray, " 52"]] = []
+        self._crops: list[UInt8[np.ndarray, "side side 3"]] = []
+        self._close_ups: list[UInt8[np.ndarray, "side side 3"]] = []
+        self._shapes: list[Float32[np.ndarray, "478 3"]] = []
+
+    def add(self, one: Sighting) -> None:
+        """Keep the next frame that shows the face."""
+        now_s = float(one.frame.time)
+        self._times.append(now_s)
+        self._expressions.append(one.face.expression)
+        head = self._stream.locate(one.face)
+        self._shapes.append(head.inverse().apply(one.face.landmarks_xyz).astype(np.float32))
+        if not self._crop_times or now_s - self._crop_times[-1] >= self._crop_step_s:
+            self._crop_times.append(now_s)
+            crop = self._stream.crop(one)
+            self._crops.append(crop.thumbnail(FACE_SIDE))
+            self._close_ups.append(crop.close_up(FACE_SIDE))
+
+    def track(self) -> FaceTrack | None:
+        """What was kept; None if nothing was."""
+        if not self._times:
+            return None
+        return FaceTrack(
+            np.array(self._times),
+            np.stack(self._expressions),
+            np.array(self._crop_times),
+            np.stack(self._crops),
+            np.stack(self._close_ups),
+            np.stack(self._shapes),
+        )
+
+
 def collect_face(
     stream: FaceStream, sightings: Iterable[Sighting], *, crop_step_s: float = 0.0
 ) -> FaceTrack | None:
@@ -199,30 +244,10 @@ def collect_face(
         sightings: The face, frame by frame.
         crop_step_s: At least this long between two frames whose pixels are kept, seconds.
     """
-    times: list[float] = []
-    crop_times: list[float] = []
-    expressions, crops, close_ups, shapes = [], [], [], []
+    collector = FaceCollector(stream, crop_step_s=crop_step_s)
     for one in sightings:
-        now_s = float(one.frame.time)
-        times.append(now_s)
-        expressions.append(one.face.expression)
-        head = stream.locate(one.face)
-        shapes.append(head.inverse().apply(one.face.landmarks_xyz).astype(np.float32))
-        if not crop_times or now_s - crop_times[-1] >= crop_step_s:
-            crop_times.append(now_s)
-            crop = stream.crop(one)
-            crops.append(crop.thumbnail(FACE_SIDE))
-            close_ups.append(crop.close_up(FACE_SIDE))
-    if not times:
-        return None
-    return FaceTrack(
-        np.array(times),
-        np.stack(expressions),
-        np.array(crop_times),
-        np.stack(crops),
-        np.stack(close_ups),
-        np.stack(shapes),
-    )
+        collector.add(one)
+    return collector.track()
 
 
 def _sample(frames: Iterable[VideoFrame], step_s: Fraction, length_s: int) -> Iterator[VideoFrame]:

@@ -3,11 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-INNER_PAIRS = np.array(
-    [(13, 14), (82, 87), (81, 178), (80, 88), (191, 95), (312, 317), (311, 402), (310, 318),
-     (415, 324)]
-)  # fmt: skip
-"""Pairs of landmarks of the inner lips, upper and lower, that meet when the mouth is closed."""
+from cdrl_cli.metrics.mouth import INNER_PAIRS
 
 _OUTER_PAIRS = np.array(
     [(0, 17), (37, 84), (39, 181), (40, 91), (185, 146), (267, 314), (269, 405), (270, 321),

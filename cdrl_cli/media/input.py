@@ -9,7 +9,10 @@ import av
 from av.container import InputContainer
 
 from cdrl_cli.errors import UnreadableInputError, raise_if_memory
-from cdrl_cli.media.declared import is_scrambled
+from cdrl_cli.media.declared import Declared, is_scrambled
+
+COLOURLESS_PROFILE: Final = 5
+"""Profile of Dolby Vision whose pictures, without Dolby's metadata, have the wrong colours."""
 
 _PLAYLISTS: Final = frozenset({"concat", "concatf", "dash", "hls", "imf", "rtsp", "sdp"})
 """Formats that name other files, on this machine or elsewhere, whose pictures would be ours."""
@@ -84,6 +87,20 @@ def _reason(error: av.error.FFmpegError) -> str:
     if error.errno == errno.EINVAL or not error.strerror:
         return "unknown format"
     return error.strerror[0].lower() + error.strerror[1:]
+
+
+def check_colours(declared: Declared, path: Path) -> None:
+    """Refuse a video whose colours cannot be told.
+
+    Raises:
+        UnreadableInputError: If it is Dolby Vision of such a kind.
+    """
+    if declared.dolby_vision_profile == COLOURLESS_PROFILE:
+        raise UnreadableInputError(
+            f"{path}: is Dolby Vision of profile {COLOURLESS_PROFILE}, whose colours only Dolby's "
+            "decoders know",
+            hint="Export it as HDR10, HLG or ordinary video.",
+        )
 
 
 def undecodable(path: Path) -> UnreadableInputError:

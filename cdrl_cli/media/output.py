@@ -51,9 +51,18 @@ def check_document(
         OutputError: If no file can be written there.
         UsageError: If its name ends in something else.
     """
+    check_kind(output, suffix)
+    _check_place(output, inputs=inputs, overwrite=overwrite)
+
+
+def check_kind(output: Path, suffix: str) -> None:
+    """Refuse a picture or a page by its name.
+
+    Raises:
+        UsageError: If its name ends in something else.
+    """
     if output.suffix.lower() != suffix:
         raise UsageError(f"{output}: its name does not end in {suffix}")
-    _check_place(output, inputs=inputs, overwrite=overwrite)
 
 
 def write_document(output: Path, content: bytes, *, overwrite: bool = False) -> None:

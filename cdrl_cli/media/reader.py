@@ -11,13 +11,13 @@ from typing import Final
 import av
 from av.sidedata.sidedata import Type as SideDataType
 
-from cdrl_cli.errors import UnreadableInputError, raise_if_memory
+from cdrl_cli.errors import raise_if_memory
 from cdrl_cli.media.clock import LATE_S, AnyPacket, Clock
 from cdrl_cli.media.cropping import Cropper, join_tiles
-from cdrl_cli.media.declared import Declared, Grid, read_declarations
+from cdrl_cli.media.declared import Grid, read_declarations
 from cdrl_cli.media.development import Development
 from cdrl_cli.media.frames import VideoInfo
-from cdrl_cli.media.input import open_container, undecodable
+from cdrl_cli.media.input import check_colours, open_container, undecodable
 from cdrl_cli.media.normalising import Normaliser
 from cdrl_cli.media.orientation import Orientation
 from cdrl_cli.media.picture import DecodedFrame
@@ -26,9 +26,6 @@ from cdrl_cli.media.probe import declared_of, describe_video, main_video_stream,
 from cdrl_cli.media.sidedata import side_data_kinds
 from cdrl_cli.media.timebase import next_ticks, seconds_from_ticks, ticks_from_seconds
 from cdrl_cli.media.timeline import Part, packets_of
-
-COLOURLESS_PROFILE: Final = 5
-"""Profile of Dolby Vision whose pictures, without Dolby's metadata, have the wrong colours."""
 
 SEEK_MARGINS_S: Final = (0, 1, 10)
 """How much before a time a key frame is sought for it, seconds, one after the other."""
@@ -84,7 +81,7 @@ class VideoReader:
         try:
             self._stream = main_video_stream(self._container, path, stream)
             declared = declared_of(path, self._container, self._stream)
-            _check_colours(declared, path)
+            check_colours(declared, path)
             self._grid = read_declarations(path).grid if stream is None else None
             self._cropper = Cropper(declared.crop) if any(declared.crop) else None
             self._stream.thread_type = "AUTO"
@@ -173,8 +170,7 @@ class VideoReader:
         Args:
             time: Seconds on the container's clock.
         """
-        self._is_read = True
-        if not self._seek(time):
+        if self.seek(time) is None:
             with VideoReader(self._info.path, stream=self._chosen_stream) as again:
                 yield from _numbered(frame for frame in again if frame.time >= time)
             return
@@ -201,19 +197,27 @@ class VideoReader:
                 yield frame.numbered(part.entry.number + frame.index)
         self._lost_frames = self._undecodable_packets
 
-    def _seek(self, time: Fraction) -> bool:
-        """Go to a key frame shown at or before a time; False where there is no way to one."""
+    def seek(self, time: Fraction) -> Fraction | None:
+        """Go to the key frame that :meth:`frames_from` would decode from.
+
+        Args:
+            time: Seconds on the container's clock.
+
+        Returns:
+            When it is shown, at or before that; None where there is no way to one.
+        """
+        self._is_read = True
         if self._grid is not None or self._clock.may_restart:
-            return False
+            return None
         target = ticks_from_seconds(time, self._info.time_base)
         # Containers find key frames by when they are decoded, which may be before the time asked
         # for although they are shown after it.
         for margin_s in SEEK_MARGINS_S:
             if self._go_to(time - margin_s):
                 shown = next((p.pts for p in self._packets() if p.pts is not None), None)
-                if shown is not None and shown <= target:
-                    return self._go_to(time - margin_s)
-        return False
+                if shown is not None and shown <= target and self._go_to(time - margin_s):
+                    return seconds_from_ticks(shown, self._info.time_base)
+        return None
 
     def _go_to(self, time: Fraction) -> bool:
         self._pictures.close()
@@ -383,15 +387,6 @@ class VideoReader:
                 f"the file's clock jumps {times} time{'s' if times > 1 else ''}: "
                 "what follows was put behind what came before"
             )
-
-
-def _check_colours(declared: Declared, path: Path) -> None:
-    if declared.dolby_vision_profile == COLOURLESS_PROFILE:
-        raise UnreadableInputError(
-            f"{path}: is Dolby Vision of profile {COLOURLESS_PROFILE}, whose colours only Dolby's "
-            "decoders know",
-            hint="Export it as HDR10, HLG or ordinary video.",
-        )
 
 
 def _numbered(frames: Iterable[DecodedFrame]) -> Iterator[DecodedFrame]:

@@ -17,7 +17,7 @@ from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.folds import MAP_HIGH, MAP_LOW, FoldMaps
-from cdrl_cli.generator.lips import APERTURE_CHANGE, INNER_PAIRS, PAIRS
+from cdrl_cli.generator.lips import APERTURE_CHANGE, PAIRS
 from cdrl_cli.generator.renderer import (
     FADE_PX,
     FLOW_UNIT_PX,
@@ -28,6 +28,7 @@ from cdrl_cli.generator.renderer import (
 )
 from cdrl_cli.generator.unet import RendererNet
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners
+from cdrl_cli.metrics.mouth import INNER_PAIRS
 from cdrl_cli.preparation import MOUTH_LANDMARKS
 
 INVERSIONS = 4

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
-from cdrl_cli.generator.lips import INNER_PAIRS
 from cdrl_cli.generator.unet import MAX_FLOW_PX
+from cdrl_cli.metrics.mouth import INNER_PAIRS
 from cdrl_cli.training.teachers.emotion import luma
 
 PATCH_PX = 96

@@ -14,6 +14,7 @@ from cdrl_cli.batch.results import input_digest, options_digest
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.errors import UsageError
 from cdrl_cli.media.credentials import SigningIdentity
+from cdrl_cli.report.beside import Beside
 
 EVERYTHING = {
     "source": "talk.mp4",
@@ -33,6 +34,8 @@ EVERYTHING = {
     "crf": 12,
     "preset": "fast",
     "weights": "research",
+    "compare": "wipe",
+    "report": "out.html",
     "overwrite": True,
 }
 
@@ -41,6 +44,7 @@ def check_everything(rows, folder):
     (row,) = rows
     assert (row.number, row.source, row.output) == (1, folder / "talk.mp4", folder / "out.mkv")
     assert row.weight_set == "research"
+    assert row.beside == Beside(("wipe", folder / "out.wipe.mkv"), folder / "out.html")
     assert row.options == EditOptions(
         reference=folder / "joy.mp4",
         follow_reference=True,

@@ -28,15 +28,15 @@ def _command(words: tuple[object, ...]) -> list[str]:
     return [sys.executable, "-m", "cdrl_cli", *map(str, words)]
 
 
-def start_spfem(*words: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start the real command in a folder of its own."""
+def start_spfem(*words: object, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+    """Start the real command in a folder of its own, with some variables besides."""
     return subprocess.Popen(
         _command(words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | variables,
     )
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation import measures
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
-from cdrl_cli.generator.lips import INNER_PAIRS
+from cdrl_cli.metrics import mouth
+from cdrl_cli.metrics.mouth import INNER_PAIRS
 from heads import coefficients, pose, toy_head
 
 apertures = st.lists(st.floats(0, 0.3), min_size=5, max_size=30).map(np.array)
@@ -62,35 +63,35 @@ def test_confusion_has_what_was_asked_in_its_rows():
 )
 def test_an_aperture_is_the_same_wherever_the_head_is(opening, yaw, roll, scale):
     seen = speaking(opening, pose(yaw_deg=yaw, roll_deg=roll, scale=scale, at=(50.0, 90.0)))
-    np.testing.assert_allclose(measures.lip_aperture(seen), opening, atol=1e-6)
+    np.testing.assert_allclose(mouth.lip_aperture(seen), opening, atol=1e-6)
 
 
 @given(apertures, st.floats(0.2, 3), st.floats(-1, 1))
 def test_correlation_is_blind_to_gain_and_offset_and_not_to_order(opening, gain, offset):
     if np.ptp(opening) < 1e-3:
         return
-    assert measures.correlation(opening, gain * opening + offset) == pytest.approx(1)
-    assert measures.correlation(opening, -opening) == pytest.approx(-1)
+    assert mouth.correlation(opening, gain * opening + offset) == pytest.approx(1)
+    assert mouth.correlation(opening, -opening) == pytest.approx(-1)
 
 
 def test_lips_that_do_not_move_have_no_correlation():
-    assert np.isnan(measures.correlation(np.ones(5), np.arange(5.0)))
+    assert np.isnan(mouth.correlation(np.ones(5), np.arange(5.0)))
 
 
 @given(apertures, st.floats(0.5, 2))
 def test_the_narrowest_frame_is_closed_and_the_widest_is_not(opening, gain):
     opening = np.concatenate([[0.01, 0.2, 0.2, 0.2], 0.01 + opening]) * gain
-    threshold = measures.closed_threshold(opening)
+    threshold = mouth.closed_threshold(opening)
     assert opening.min() < threshold < opening.max()
 
 
 def test_lips_that_never_close_are_never_closed():
-    assert measures.closed_threshold(np.array([0.08, 0.2, 0.3])) == 0
+    assert mouth.closed_threshold(np.array([0.08, 0.2, 0.3])) == 0
 
 
 @given(masks)
 def test_the_same_closures_are_kept(mask):
-    f1 = measures.closure_f1(mask, mask)
+    f1 = mouth.closure_f1(mask, mask)
     assert f1 == 1 if mask.any() else np.isnan(f1)
 
 
@@ -98,15 +99,15 @@ def test_the_same_closures_are_kept(mask):
 def test_f1_is_symmetric(one, other):
     length = min(len(one), len(other))
     one, other = one[:length], other[:length]
-    np.testing.assert_equal(measures.closure_f1(one, other), measures.closure_f1(other, one))
+    np.testing.assert_equal(mouth.closure_f1(one, other), mouth.closure_f1(other, one))
 
 
 def test_a_closure_may_be_a_frame_late_and_not_two():
     closed = np.arange(20) == 10
-    assert measures.closure_f1(closed, np.roll(closed, 1)) == 1
-    assert measures.closure_f1(closed, np.roll(closed, 2)) == 0
-    assert measures.closure_f1(closed, np.zeros(20, bool)) == 0
-    assert measures.closure_f1(closed, closed | (np.arange(20) == 15)) == pytest.approx(2 / 3)
+    assert mouth.closure_f1(closed, np.roll(closed, 1)) == 1
+    assert mouth.closure_f1(closed, np.roll(closed, 2)) == 0
+    assert mouth.closure_f1(closed, np.zeros(20, bool)) == 0
+    assert mouth.closure_f1(closed, closed | (np.arange(20) == 15)) == pytest.approx(2 / 3)
 
 
 @given(st.floats(0.01, 3))

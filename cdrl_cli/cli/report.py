@@ -1,0 +1,148 @@
+"""``spfem report``."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.options import (
+    DeviceName,
+    Intensity,
+    Json,
+    Overwrite,
+    ProgressMode,
+    Quiet,
+    ScheduleFile,
+    Source,
+    Weights,
+    read_time,
+)
+from cdrl_cli.cli.progress import show_progress
+from cdrl_cli.errors import check_memory_limit
+from cdrl_cli.weight_set import WeightSet
+
+EXAMPLES = """\
+\b
+Examples:
+  spfem report talk.mp4 out.mp4
+  spfem report talk.mp4 out.mp4 --emotion happy -o happy.html --open
+  spfem report talk.mp4 out.mp4 --ref joy.mp4 --json | jq .lip_correlation
+
+--json prints one object: output, emotion, size_bytes, frames, duration_s, source and output_emotion
+(means of the curves), lip_correlation, closures_kept, identity, untouched.
+"""
+
+
+def report(
+    source: Source,
+    edited: Annotated[
+        Path, typer.Argument(metavar="EDITED", help="What edit made of it.", show_default=False)
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The page. Default: EDITED's name with .html, beside it.",
+            show_default=False,
+        ),
+    ] = None,
+    emotion: Annotated[
+        str | None,
+        typer.Option(
+            "--emotion", "-e", metavar="WORDS", help="What was asked for.", show_default=False
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--ref", "-r", metavar="FILE", help="What showed it.", show_default=False),
+    ] = None,
+    intensity: Intensity = 1.0,
+    start: Annotated[
+        Fraction | None,
+        typer.Option(parser=read_time, metavar="TIME", help="Where it began.", show_default=False),
+    ] = None,
+    end: Annotated[
+        Fraction | None,
+        typer.Option(parser=read_time, metavar="TIME", help="Where it ended.", show_default=False),
+    ] = None,
+    schedule: ScheduleFile = None,
+    weight_set: Weights = WeightSet.PERMISSIVE,
+    device: DeviceName = "auto",
+    open_: Annotated[bool, typer.Option("--open", help="Show the page when it is done.")] = False,
+    overwrite: Overwrite = False,
+    progress: ProgressMode = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a page that shows what an edit did: before and after in step, and curves over time.
+
+    One HTML file that loads nothing from anywhere: emotion, lips, likeness and what passed through.
+    With --emotion, --ref or --schedule it also says what was asked for. spfem edit --report writes
+    it along with the edit.
+    """
+    check_memory_limit()
+    from cdrl_cli.checkpoints.models import load_models
+    from cdrl_cli.edit_options import EditOptions
+    from cdrl_cli.report import write_report
+    from cdrl_cli.schedule import read_schedule
+
+    options = None
+    if schedule is not None:
+        options = EditOptions(
+            schedule=read_schedule(schedule), emotion=emotion, reference=reference
+        )
+    elif emotion is not None or reference is not None:
+        options = EditOptions(
+            emotion=emotion, reference=reference, intensity=intensity, start=start, end=end
+        )
+    page = output or edited.with_suffix(".html")
+    with show_progress("reading", quiet=quiet, mode=progress) as shown:
+        written = write_report(
+            source,
+            edited,
+            page,
+            load_models(weight_set, device=device),
+            options=options,
+            overwrite=overwrite,
+            progress=shown,
+        )
+    if not quiet:
+        say(f"report of {written.reading.frames} frames, {written.size_bytes / 1e6:.1f} MB: {page}")
+    if json:
+        print_json(_summary(written))
+    if open_:
+        typer.launch(str(page.absolute()))
+
+
+def _summary(written: Any) -> dict[str, object]:
+    import numpy as np
+
+    from cdrl_cli.emotion import Emotion
+
+    read = written.reading
+    source, output = (
+        dict(zip(Emotion, np.nanmean(one, axis=0).tolist(), strict=True))
+        for one in (read.source, read.output)
+    )
+    known = read.identity is not None and len(read.identity)
+    return {
+        "output": written.output,
+        "emotion": written.emotion,
+        "size_bytes": written.size_bytes,
+        "frames": read.frames,
+        "duration_s": read.duration_s,
+        "source": source,
+        "output_emotion": output,
+        "lip_correlation": _known(read.lip_correlation),
+        "closures_kept": _known(read.closures_kept),
+        "identity": float(read.identity.mean()) if known else None,
+        "untouched": list(read.untouched),
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value  # noqa: PLR0124 - NaN is not itself
