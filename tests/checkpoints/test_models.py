@@ -181,8 +181,8 @@ def test_the_twin_runs_where_bytes_are_multiplied_and_shows_the_same(monkeypatch
     for quick in (False, True):
         monkeypatch.setattr("cdrl_cli.checkpoints.models.multiplies_bytes", lambda q=quick: q)
         models = load_models(device="cpu")
-        with models.open_landmarker() as landmarker:
-            face = landmarker.detect(picture)[0]
+        landmarker = models.open_landmarker()
+        face = landmarker.detect(picture)[0]
         crop = crop_face(frame, face, models.head.locate(face))
         happy = models.differences[Emotion.HAPPY.class_index]
         asked = np.eye(7)[Emotion.HAPPY.class_index]
