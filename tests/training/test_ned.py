@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.checkpoints.files import open_motion
-from cdrl_cli.checkpoints.motion_files import read_motion, write_motion
 from cdrl_cli.checkpoints.trained import load_emotion
 from cdrl_cli.generator.motion import CONTEXT_AFTER
 from cdrl_cli.generator.ned_network import BEFORE, WINDOW, NedConfig, NedEditor, NedFrameEditor
@@ -57,14 +55,6 @@ def test_a_frame_is_answered_as_in_its_sequence(editor, source):
             )  # fmt: skip
         torch.testing.assert_close(found[0], whole[now], atol=1e-6, rtol=1e-5)
     assert BEFORE + 1 + CONTEXT_AFTER == WINDOW
-
-
-def test_it_comes_back_from_a_file_that_an_edit_reads(editor, source, tmp_path):
-    write_motion(tmp_path / "motion.onnx", editor, facts={})
-    again = read_motion(tmp_path / "motion.onnx").eval()
-    assert isinstance(again, NedEditor)
-    torch.testing.assert_close(ask(again, source), ask(editor, source))
-    assert open_motion(tmp_path / "motion.onnx") is not None
 
 
 def test_the_jaws_course_is_kept_not_its_opening():
