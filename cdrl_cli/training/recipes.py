@@ -307,15 +307,15 @@ class SkinLossConfig:
 
     light: float = 12.0
     """Of what is missed of the smooth part."""
-    crease: float = 10.0
-    """Of what is missed of the rest."""
-    energy: float = 16.0
+    crease: float = 5.0
+    """Of what is missed of the rest; more of it blurs lines away whose place nobody can know."""
+    energy: float = 24.0
     """Of how much more or less line there is hereabouts than there should be."""
     texture: float = 0.15
     """Of what is taken away of the skin's own texture."""
-    sparse: float = 0.3
+    sparse: float = 0.2
     """Of all creases beyond what is expected of everybody."""
-    adversarial: float = 0.03
+    adversarial: float = 0.1
     """Of what the critic says."""
 
 
@@ -333,7 +333,7 @@ class SkinConfig:
     """Maps of it that are kept."""
     batch: int = 8
     """Pairs a step."""
-    critic_from: float = 0.3
+    critic_from: float = 0.2
     """Share of the steps from which the critic counts."""
     critic_rate: float = 4e-4
     """Its learning rate."""
