@@ -184,7 +184,8 @@ class LearnedRenderer:
             shade = Shade(found, window_from_crop(), SHADOW_TINT)
         else:
             folds = self._skin.shade(expression - crop.expression, movement.position)
-            added = added + (seen[:3] / 2 + 0.5) * np.expm1(folds * movement.mask)
+            tinted = np.multiply.outer(np.array(SHADOW_TINT, np.float32), folds * movement.mask)
+            added = added + (seen[:3] / 2 + 0.5) * np.expm1(tinted)
         return Rendering(
             flow=flow,
             mask=movement.mask,
