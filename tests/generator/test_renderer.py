@@ -19,7 +19,7 @@ from cdrl_cli.generator.renderer import (
 )
 from cdrl_cli.generator.skin import (
     SEEN_SIZE,
-    STRENGTH,
+    STRENGTHS,
     WINDOW_SIZE,
     Skin,
     SkinMasks,
@@ -351,21 +351,22 @@ def test_the_skin_is_shaded_and_colours_stay_on_eyes_and_mouth():
         crop.landmarks_xyz[[50, 13], :2] @ shade.from_crop[:, :2].T + shade.from_crop[:, 2]
     )
     assert shade.logarithm[tuple(cheek.round().astype(int)[::-1])] == pytest.approx(
-        -0.3 * STRENGTH, abs=1e-3
+        -0.3 * STRENGTHS[0], abs=1e-3
     )
     assert shade.logarithm[tuple(lip.round().astype(int)[::-1])] == 0
     for border in (shade.logarithm[0], shade.logarithm[-1], shade.logarithm[:, 0]):
         assert not border.any()
 
 
-def test_the_skin_sees_the_face_and_is_told_more_than_is_shown():
+def test_the_skin_sees_the_face_and_is_told_the_emotion_at_its_own_strength():
     network = FakeSkinNetwork()
     crop = crop_of(pose(scale=60, at=(150, 150)), coefficients(jawOpen=0.3))
     target = crop.expression + coefficients(browInnerUp=0.5)
-    with_skin(network)(crop, target, CALM)
+    with_skin(network)(crop, target, np.full(7, 0.1))
     (told,) = network.told["condition"]
     np.testing.assert_allclose(told[:52], crop.expression, atol=1e-6)
-    np.testing.assert_allclose(told[52:104], STRENGTH * coefficients(browInnerUp=0.5), atol=1e-6)
+    np.testing.assert_allclose(told[52:104], coefficients(browInnerUp=0.5), atol=1e-6)
+    np.testing.assert_allclose(told[104:], 0.1 * STRENGTHS, atol=1e-6)
     (seen,) = network.told["picture"]
     assert seen.shape == (9, SEEN_SIZE, SEEN_SIZE)
     assert -1 <= seen[:3].min() < seen[:3].max() <= 1
