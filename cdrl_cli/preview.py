@@ -9,9 +9,11 @@ of a clip from its beginning, so the clip is read from there.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -29,6 +31,9 @@ from cdrl_cli.media.frames import VideoFrame, VideoInfo
 
 MEETING_S: Final = 2
 """Seconds from the beginning of an edit within which it is to meet the face first."""
+
+AT_ONCE: Final = 2
+"""Moments that are sought and followed at once; they are edited one after the other."""
 
 PLACES: Final = (Fraction(1, 2), Fraction(1, 5), Fraction(4, 5))
 """Where in its share of the clip a moment is looked for, one after the other, 0..1: in the middle,
@@ -64,10 +69,11 @@ def preview_edits(
 ) -> Iterator[Moment]:
     """Show what edits would make of some moments of a clip; writes nothing.
 
-    The frames are those that :func:`~cdrl_cli.editing.edit_video` hands to the encoder, bit by bit.
+    The frames are those that :func:`~cdrl_cli.editing.edit_video` hands to the encoder: bit by bit
+    where tracking starts as in the edit (a moment in the first 2.25 seconds of the clip, or a face
+    by its number), and else but for a shade, as landmarks depend a little on the frames before.
     In shots after the first, an edit by a reference or with ``neutralise`` first meets the face
-    where the shot begins, and the preview at the moment itself: there the two differ, but hardly
-    more than two shots do.
+    where the shot begins, and the preview at the moment itself: there the two may differ more.
 
     Args:
         source: The clip.
@@ -98,8 +104,8 @@ def preview_edits(
         yield from preview.from_beginning(wanted)
         return
     preview.meet()
-    for places in _places(info, edits, times, moments):
-        yield preview.find(places)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from pool.map(preview.find, _places(info, edits, times, moments))
 
 
 def check_edited(source: Path, moments: Sequence[Moment]) -> None:
@@ -175,6 +181,7 @@ class _Preview:
         self._tracks = tracks
         self._models = models
         self._met: _Meeting | None = None
+        self._editing = Lock()
 
     def meet(self) -> None:
         """Find out about faces what the edits find out where they first meet them."""
@@ -208,8 +215,9 @@ class _Preview:
             editors = self._open_editors(stream)
             for tracked in stream.tracked_from(self._begin(stream, time)):
                 if tracked.frame.time >= time:
-                    self._met.tell(editors, tracked)
-                    return _edit(editors, tracked)
+                    with self._editing:
+                        self._met.tell(editors, tracked)
+                        return _edit(editors, tracked)
                 for editor in editors:
                     editor.look(tracked)
         raise self._no_frame(time)
