@@ -13,7 +13,7 @@ from cdrl_cli.generator.skin_network import (
     SkinNet,
     SkinNetConfig,
 )
-from cdrl_cli.nn.onnx import open_network
+from cdrl_cli.nn.networks import open_network
 
 SMALL = SkinNetConfig((8, 8, 16))
 

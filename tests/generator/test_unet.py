@@ -15,7 +15,7 @@ from cdrl_cli.generator.unet import (
     RendererNet,
     UNetConfig,
 )
-from cdrl_cli.nn.onnx import open_network
+from cdrl_cli.nn.networks import open_network
 
 
 def network(strength=0.5):

@@ -6,7 +6,7 @@ import torch
 
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.identity import align_to_template
-from cdrl_cli.nn.onnx import open_network
+from cdrl_cli.nn.networks import open_network
 from cdrl_cli.training.teachers.identity import Likeness, template_grids
 from networks import write_likeness
 
