@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from cdrl_cli.checkpoints.export import export_network, load_exported, read_exported
-from cdrl_cli.nn.networks import open_network, read_facts
+from cdrl_cli.nn.networks import open_network
+from cdrl_cli.nn.onnx import read_facts
 
 
 class Root(nn.Module):
