@@ -39,4 +39,4 @@ def test_a_prior_that_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
 def test_an_unknown_prior_is_refused_and_the_known_ones_named():
     with pytest.raises(UsageError, match="no speech prior 'wisper'") as caught:
         open_prior("wisper")
-    assert caught.value.hint == "one of: log-mel, whisper"
+    assert caught.value.hint == "one of: log-mel, whisper, xlsr-53"
