@@ -35,7 +35,7 @@ def test_whatever_goes_wrong_is_an_outcome(tmp_path, monkeypatch, capfd, error, 
         raise error
 
     monkeypatch.setattr(editing, "edit_video", fail)
-    monkeypatch.setattr(workers, "_models", lambda _: None)
+    monkeypatch.setattr(workers, "_models", lambda *_: None)
     outcome = edit_row(row(tmp_path))
     assert outcome.error is not None
     assert outcome.error.code == code
