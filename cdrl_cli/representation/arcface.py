@@ -36,7 +36,8 @@ class ArcFacePrior(nn.Module):
     """Faces to maps of features.
 
     Args:
-        model: insightface's ONNX file; None for random weights, which tests use.
+        model: insightface's ONNX file; None for random weights, always the same, which tests
+            use.
 
     Raises:
         WeightsError: If the file is no IResNet-50.
@@ -44,7 +45,9 @@ class ArcFacePrior(nn.Module):
 
     def __init__(self, model: Path | None) -> None:
         super().__init__()
-        self.features = IResNetStages() if model is None else OnnxStages(model)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # random weights are the same ones whenever a run goes on
+            self.features = IResNetStages() if model is None else OnnxStages(model)
         self.requires_grad_(requires_grad=False).eval()
 
     def forward(

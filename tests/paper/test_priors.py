@@ -142,6 +142,8 @@ def test_the_architecture_is_torchaudios_xlsr_53(speech):
 
 def test_a_face_is_a_map_of_the_third_stage():
     prior = open_arcface_prior("random")
+    again = open_arcface_prior("random").state_dict()
+    assert all(torch.equal(one, again[name]) for name, one in prior.state_dict().items())
     faces = torch.rand(1, 3, 112, 112, requires_grad=True)
     maps = prior(faces)
     assert maps.shape == (1, arcface.MAP_CHANNELS, 14, 14)
