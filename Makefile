@@ -62,8 +62,8 @@ type: $(STAMP) ## mypy, strict
 test: $(STAMP) ## unit, property and contract tests, doctests; no network
 	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/distribution --ignore=tests/paper -m "not slow"
 
-test-train: $(TRAIN_STAMP) ## the paper's parts at full size, in an environment of their own: .venv-train
-	$(TRAIN_BIN)/python -m pytest tests/paper --durations=5
+test-train: $(TRAIN_STAMP) ## the paper's parts at full size, in an environment of their own; LONG=1 kills the recipe and ablates it too
+	$(TRAIN_BIN)/python -m pytest tests/paper --durations=5 $(if $(LONG),,-m "not slow")
 
 faults: $(STAMP) ## everything that may go wrong, long form: kills, full disks, damaged files, a lost Ray node
 	$(BIN)/pytest tests/faults tests/batch -s

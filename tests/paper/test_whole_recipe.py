@@ -78,6 +78,7 @@ def test_what_it_made_is_read_by_edit(whole, data, tmp_path):
     assert made.edited_frames > 0
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_gives_the_same_weights(whole, data, tmp_path):
     folder = tmp_path / "killed"
     shutil.copytree(whole / "prepared", folder / "prepared")
@@ -98,6 +99,7 @@ def test_killed_and_started_again_it_gives_the_same_weights(whole, data, tmp_pat
     assert not [name for name, one in once.items() if not torch.equal(one, again[name])]
 
 
+@pytest.mark.slow
 def test_the_ablation_of_the_second_backbone_is_one_command(whole, data, tmp_path):
     folder = tmp_path / "ablation"
     shutil.copytree(whole, folder)
