@@ -153,7 +153,7 @@ def main() -> NoReturn:
     if code < _SIGNALS:
         sys.exit(code)
     # All of ours is cleaned up. A library whose thread was just starting when the signal came
-    # (concurrent.futures, under MediaPipe) would wait for it for ever at Python's end.
+    # (of concurrent.futures) would wait for it for ever at Python's end.
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, SpfemError):
             stream.flush()
