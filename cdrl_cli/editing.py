@@ -159,6 +159,7 @@ def edit_video(
                     options=options,
                     models=models,
                     conditions=conditions,
+                    people=people,
                     timeline=timeline,
                     encoded=splice.part if splice else timeline.whole,
                     setting=writer.setting,

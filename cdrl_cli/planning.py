@@ -5,7 +5,7 @@ there are and how large their pictures come out is measured, not guessed.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -19,9 +19,10 @@ from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions
 from cdrl_cli.editing import check_edit, choose_splice, read_conditions
 from cdrl_cli.errors import UsageError
+from cdrl_cli.face.person import Person
 from cdrl_cli.face.stream import open_faces
 from cdrl_cli.face.tracking import part_to_read
-from cdrl_cli.face_editor import FaceEditor
+from cdrl_cli.face_editor import FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.encoding import EncoderSetting, Encoding
 from cdrl_cli.media.segments import SegmentEncoder, leftovers
@@ -86,6 +87,7 @@ class _Trial:
     options: EditOptions
     models: Models
     conditions: Conditions
+    people: Mapping[Path, Person]
     timeline: Timeline
     setting: EncoderSetting
     frames: int = 0
@@ -112,7 +114,14 @@ class _Trial:
             open_faces(self.source, self.models, video_stream=stream_index) as stream,
         ):
             first = self.timeline.time(int(self.timeline.shown[0]))
-            editor = FaceEditor(self.models, self.options, self.conditions, stream, began=first)
+            editor = FaceEditor(
+                self.models,
+                self.options,
+                self.conditions,
+                stream,
+                people=self.people,
+                began=first,
+            )
             path = Path(folder) / "trial"
             tracked = stream.tracked(start=begin, end=end, part=read)
             near = (one for one in tracked if one.frame.time >= begin)
@@ -231,7 +240,8 @@ def plan_edit(
     last = timeline.number_at(end) if end is not None else len(timeline.shown)
     encoding = Encoding(output, options.codec, options.crf, options.preset)
     setting = EncoderSetting.choose(info, encoding)
-    trial = _Trial(source, options, models, conditions, timeline, setting)
+    people = read_people(options, models)
+    trial = _Trial(source, options, models, conditions, people, timeline, setting)
     trial.run(first, last)
     encoded = len(timeline.shown) - (splice.copied if splice else 0)
     parts = None

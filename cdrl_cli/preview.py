@@ -25,7 +25,7 @@ from cdrl_cli.editing import read_conditions
 from cdrl_cli.errors import NoFaceError, UsageError
 from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import WARM_UP_S, TrackedFace, TrackedFrame, is_cut
-from cdrl_cli.face_editor import NOTHING_ASKED, FaceEditor
+from cdrl_cli.face_editor import NOTHING_ASKED, FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 
@@ -178,6 +178,7 @@ class _Preview:
     ) -> None:
         self._source = source
         self._edits = edits
+        self._people = [read_people(each, models) for each in edits]
         self._tracks = tracks
         self._models = models
         self._met: _Meeting | None = None
@@ -267,8 +268,8 @@ class _Preview:
     def _open_editors(self, stream: FaceStream) -> list[FaceEditor]:
         began = stream.video.first_time
         return [
-            FaceEditor(self._models, options, track, stream, began=began)
-            for options, track in zip(self._edits, self._tracks, strict=True)
+            FaceEditor(self._models, options, track, stream, people=people, began=began)
+            for options, track, people in zip(self._edits, self._tracks, self._people, strict=True)
         ]
 
     @property

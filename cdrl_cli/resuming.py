@@ -23,6 +23,7 @@ from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions
 from cdrl_cli.errors import NoFaceError, raise_if_memory
 from cdrl_cli.face.numbering import Numbering
+from cdrl_cli.face.person import Person
 from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import WARM_UP_S, TrackedFrame, part_to_read
 from cdrl_cli.face_editor import FaceEditor
@@ -60,6 +61,8 @@ class SegmentedEdit:
     options: EditOptions
     models: Models
     conditions: Conditions
+    people: Mapping[Path, Person]
+    """Who is in the photos of the plan."""
     timeline: Timeline
     encoded: Part
     """The frames that are encoded; what lies around them is copied."""
@@ -146,7 +149,9 @@ class SegmentedEdit:
         report: Callable[[VideoFrame], None],
     ) -> dict[str, Any]:
         with open_faces(self.source, self.models, video_stream=self.options.video_stream) as stream:
-            editor = FaceEditor(self.models, self.options, self.conditions, stream)
+            editor = FaceEditor(
+                self.models, self.options, self.conditions, stream, people=self.people
+            )
             numbering = Numbering(told and told["numbering"])
             if told is not None:
                 editor.restore(told["editor"])
