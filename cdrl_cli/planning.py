@@ -128,7 +128,7 @@ class _Trial:
             began: float | None = None
             with (
                 SegmentEncoder(path, self.setting) as encoder,
-                prefetch(islice(near, self._length(part))) as followed,
+                prefetch(islice(near, self.timeline.count(part))) as followed,
             ):
                 for one in followed:
                     self.faces = max(self.faces, len(one.faces))
@@ -140,10 +140,6 @@ class _Trial:
             self.frames += editor.frames
             self.edited_frames += editor.edited_frames
             self.size += path.stat().st_size
-
-    def _length(self, part: Part) -> int:
-        number_at, shown = self.timeline.number_at, self.timeline.shown
-        return (len(shown) if part.end is None else number_at(part.end)) - number_at(part.begin)
 
 
 def _stretches(timeline: Timeline, first: int, last: int) -> Iterator[Part]:

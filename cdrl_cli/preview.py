@@ -16,8 +16,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-import numpy as np
-
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions
@@ -178,9 +176,9 @@ class _Preview:
     ) -> None:
         self._source = source
         self._edits = edits
-        self._people = [read_people(each, models) for each in edits]
         self._tracks = tracks
         self._models = models
+        self._people = [read_people(each, models) for each in edits]
         self._met: _Meeting | None = None
         self._editing = Lock()
 
@@ -311,8 +309,4 @@ def _edit(editors: Sequence[FaceEditor], tracked: TrackedFrame) -> Moment:
 
 
 def _nearest(face: TrackedFace, others: Sequence[TrackedFace]) -> TrackedFace:
-    def distance(other: TrackedFace) -> float:
-        apart = face.face.landmarks_xyz[:, :2] - other.face.landmarks_xyz[:, :2]
-        return float(np.linalg.norm(apart.mean(axis=0)))
-
-    return min(others, key=distance)
+    return min(others, key=lambda other: face.face.distance_px(other.face))

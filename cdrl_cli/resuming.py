@@ -134,7 +134,7 @@ class SegmentedEdit:
             warnings.update(dict.fromkeys(summary["warnings"]))
         assert told is not None
         if lost:
-            total = sum(map(self._length, self.parts))
+            total = sum(map(self.timeline.count, self.parts))
             line = f"{lost} of {total} frames could not be decoded: the file is damaged or cut off"
             warnings[line] = None
         known = kinds_by_name(kinds)
@@ -170,7 +170,7 @@ class SegmentedEdit:
             return {
                 "editor": editor.state(),
                 "numbering": numbering.state(),
-                "lost_frames": self._length(part) - (editor.frames - done),
+                "lost_frames": self.timeline.count(part) - (editor.frames - done),
                 "side_data": sorted(kind.name for kind in stream.video.side_data),
                 "warnings": stream.video.warnings,
             }
@@ -190,11 +190,6 @@ class SegmentedEdit:
             end = part.end if end is None else min(end, part.end)
         read = part_to_read(self.timeline, part, start=start, end=end)
         return stream.tracked(start=start, end=end, part=read)
-
-    def _length(self, part: Part) -> int:
-        """How many frames the source announces there."""
-        number_at, shown = self.timeline.number_at, self.timeline.shown
-        return (len(shown) if part.end is None else number_at(part.end)) - number_at(part.begin)
 
 
 def part_into_segments(timeline: Timeline, encoded: Part) -> list[Part]:

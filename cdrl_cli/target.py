@@ -200,17 +200,9 @@ def _read(
         frame = editor.edit(tracked)
         faces = find_faces(frame.picture(DETECTION_SIDE_PX), frame, landmarker, aspect)
         if faces:
-            sightings.append(Sighting(frame, _nearest(faces, face)))
+            sightings.append(Sighting(frame, min(faces, key=face.distance_px)))
     shown = collect_face(stream, sightings)
     if shown is None:
         return 0.0
     reading = models.evidence.read(gather_evidence(shown, models))
     return float(reading[emotion.class_index])
-
-
-def _nearest(faces: list[Face], wanted: Face) -> Face:
-    middle = wanted.landmarks_xyz[:, :2].mean(axis=0)
-    return min(
-        faces,
-        key=lambda one: float(np.linalg.norm(one.landmarks_xyz[:, :2].mean(axis=0) - middle)),
-    )

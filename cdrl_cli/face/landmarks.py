@@ -5,6 +5,7 @@ the next; `weights/face_landmarker.md` is their card, and says in what we differ
 """
 
 from dataclasses import dataclass, replace
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,11 @@ class Face:
         """Width of the box around the landmarks."""
         left, _, right, _ = self.box_xyxy
         return right - left
+
+    def distance_px(self, other: "Face") -> float:
+        """Between the middles of the landmarks of two faces, seen in one picture or two."""
+        middle, middle_other = (one.landmarks_xyz[:, :2].mean(axis=0) for one in (self, other))
+        return hypot(*(middle - middle_other))
 
 
 @dataclass(frozen=True, slots=True)

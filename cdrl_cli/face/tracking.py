@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
-from math import hypot
 
 import cv2
 import numpy as np
@@ -275,10 +274,9 @@ class _Follower:
 
 def _distance(face: Face, before: Face) -> float:
     """How far two faces lie apart, by the larger one's width; above 1 it is somebody else."""
-    middle, middle_before = (f.landmarks_xyz[:, :2].mean(axis=0) for f in (face, before))
     width = max(face.width_px, before.width_px)
     grown = abs(np.log(face.width_px / before.width_px))
-    return hypot(*(middle - middle_before)) / width + float(grown)
+    return face.distance_px(before) / width + float(grown)
 
 
 def _has_seen_enough(window: deque[_Seen], waiting: int) -> bool:

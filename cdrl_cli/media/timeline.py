@@ -94,6 +94,11 @@ class Timeline:
         """How many pictures are shown before a time."""
         return bisect_left(self.shown, ceil(time / self.time_base))
 
+    def count(self, part: Part) -> int:
+        """How many pictures a part shows."""
+        end = len(self.shown) if part.end is None else self.number_at(part.end)
+        return end - self.number_at(part.begin)
+
     @property
     def whole(self) -> Part:
         """All frames."""

@@ -168,13 +168,8 @@ def read_edit(
 
 def _partner(face: TrackedFace, frame: TrackedFrame) -> TrackedFace | None:
     """The same face in the other file: the one in its place; None if there is none."""
-    middle = face.face.landmarks_xyz[:, :2].mean(axis=0)
-
-    def distance(other: TrackedFace) -> float:
-        return float(np.linalg.norm(other.face.landmarks_xyz[:, :2].mean(axis=0) - middle))
-
-    nearest = min(frame.faces, key=distance, default=None)
-    if nearest is None or distance(nearest) > face.face.width_px / 2:
+    nearest = min(frame.faces, key=lambda other: face.face.distance_px(other.face), default=None)
+    if nearest is None or face.face.distance_px(nearest.face) > face.face.width_px / 2:
         return None
     return nearest
 
