@@ -25,7 +25,7 @@ from cdrl_cli.face.tracking import part_to_read
 from cdrl_cli.face_editor import FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.encoding import EncoderSetting, Encoding
-from cdrl_cli.media.segments import SegmentEncoder, leftovers
+from cdrl_cli.media.segments import SegmentEncoder, count_finished
 from cdrl_cli.media.splicing import Splice
 from cdrl_cli.media.timeline import Part, Timeline, read_timeline
 from cdrl_cli.prefetch import prefetch
@@ -244,7 +244,7 @@ def plan_edit(
     done = 0
     if options.resume:
         parts = part_into_segments(timeline, splice.part if splice else timeline.whole)
-        done = _segments_done(output, edit_key(source, options, models))
+        done = count_finished(output, edit_key(source, options, models))
     left = encoded if not parts else round(encoded * (len(parts) - done) / len(parts))
     video = _video_bytes(timeline, splice, trial, encoded)
     size = max(source.stat().st_size - timeline.size, 0) + video
@@ -282,8 +282,3 @@ def _video_bytes(timeline: Timeline, splice: Splice | None, trial: _Trial, encod
     per_frame = trial.size / trial.frames if trial.frames else timeline.size / len(timeline.shown)
     kept = timeline.size * copied / len(timeline.shown) if splice else 0
     return round(encoded * per_frame + kept)
-
-
-def _segments_done(output: Path, key: str) -> int:
-    folders = [path for path in leftovers(output) if path.name.endswith(f".{key}.resume")]
-    return sum(path.suffix == ".json" for folder in folders for path in folder.iterdir())

@@ -91,8 +91,7 @@ class SegmentStore:
     """
 
     def __init__(self, output: Path, key: str) -> None:
-        target = output.resolve()
-        self.folder: Final = target.with_name(f".{target.name[:_LONGEST]}.{key}.resume")
+        self.folder: Final = _folder(output, key)
         self.folder.mkdir(exist_ok=True)
         self._lock = FileLock(self.folder / "lock")
         try:
@@ -182,6 +181,25 @@ class SegmentStore:
 
     def _summary(self, number: int) -> Path:
         return self.folder / f"{number:06d}.json"
+
+
+def count_finished(output: Path, key: str) -> int:
+    """How many finished segments an edit of an output has left; 0 while a process is at them.
+
+    Args:
+        output: The file that is to be written.
+        key: Says what is encoded, and how, as for :class:`SegmentStore`.
+    """
+    folder = _folder(output, key)
+    if not folder.is_dir() or not _is_free(folder):
+        return 0
+    return sum(path.suffix == ".json" for path in folder.iterdir())
+
+
+def _folder(output: Path, key: str) -> Path:
+    """The hidden folder beside an output that keeps the segments of one edit of it."""
+    target = output.resolve()
+    return target.with_name(f".{target.name[:_LONGEST]}.{key}.resume")
 
 
 def leftovers(output: Path, *, but: Path | None = None) -> list[Path]:
