@@ -86,15 +86,10 @@ def measure_accuracy(
     by its coefficients, and by its pixels too; no classifier is fitted. Beside them, for
     comparison, a logistic model of raw coefficients, fitted to the other people asked.
     """
-    present = _emotions(performances)
     rows = []
     for way in WAYS:
-        hits = [
-            _nearest_label(reader, _embed(reader, one, neutrals, way), present[one.clip.dataset])
-            is one.clip.emotion
-            for one in performances
-        ]
-        rows.append(_share(f"emotion, from the {way.name}", np.array(hits, float), performances))
+        hits = read_rightly(reader, performances, neutrals, way)
+        rows.append(_share(f"emotion, from the {way.name}", hits, performances))
     labels = np.array([one.label for one in performances])
     people = [one.clip.identity for one in performances]
     for name, own in (("own neutral", True), ("neutral prior", False)):
@@ -103,6 +98,21 @@ def measure_accuracy(
         title = f"logistic model of raw coefficients, from the {name}"
         rows.append(_share(title, (read == labels).astype(float), performances))
     return rows
+
+
+def read_rightly(
+    reader: EmotionReader, performances: Sequence[Performance], neutrals: Neutrals, way: Way
+) -> Float[np.ndarray, " clips"]:
+    """1 for each clip that is read as its label, 0 for others; one of :data:`WAYS`."""
+    present = _emotions(performances)
+    return np.array(
+        [
+            _nearest_label(reader, _embed(reader, one, neutrals, way), present[one.clip.dataset])
+            is one.clip.emotion
+            for one in performances
+        ],
+        float,
+    )
 
 
 def measure_leaks(

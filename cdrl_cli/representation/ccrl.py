@@ -3,8 +3,8 @@
 The paper (section 3.2) attends from audio to image features and takes the result as the content
 code. Such a code can be a function of the audio alone, and its loss falls to 0 without a look at
 the mouth. Here image and speech have an encoder each, which meet only in the loss: the code of a
-mouth is a function of the mouth. :class:`AudioAttention` is the paper's way as an option: the audio
-chooses where to attend in the crop.
+mouth is a function of the mouth. The paper's way is an option
+(:mod:`cdrl_cli.representation.audio_attention`): the audio chooses where to attend.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,14 @@ from torch.nn import functional
 
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.representation.arcface import MAP_CHANNELS
+from cdrl_cli.representation.audio_attention import (
+    COARSE_PLACES,
+    AudioAttention,
+    CropAttention,
+    MapAttention,
+    Scale,
+    standardise_speech,
+)
 
 RATE_HZ = 25
 """Frames a second of the windows that CCRL encodes."""
@@ -33,9 +41,8 @@ _GROUPS = 8
 _POOL = 3
 _MAP_CHANNELS = 48
 _MAP_POSITIONS = (CROP_SIDE // 8) ** 2
-_KEY_WIDTH = 16
 _MAP_BLOCKS = 4
-_MAP_PLACES = 7
+_MAP_STRIDE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,11 @@ class ContentConfig:
     image_side: int = 224
     """Of the faces that such maps are made of, pixels; a multiple of 8."""
     attention: Literal["none", "audio"] = "none"
-    """Where crops are attended to: everywhere, or as the audio says (:class:`AudioAttention`)."""
+    """Where pictures are attended to: everywhere, or as the audio says, which leaks
+    (:mod:`~cdrl_cli.representation.audio_attention`)."""
+    attention_scale: Scale = "channels"
+    """What attention is divided by; ``as-published``: by one thing in training, by another at
+    use."""
 
 
 class ContentEncoder(nn.Module):
@@ -73,11 +84,11 @@ class ContentEncoder(nn.Module):
         self.config = config or ContentConfig()
         width = self.config.width
         self.register_buffer("coefficient_scale", torch.ones(len(MOUTH_COEFFICIENTS)))
-        self.attention: AudioAttention | None = None
+        self.attention = _new_attention(self.config)
         self.crop: nn.Module
         if self.config.image == "arcface":
-            self.crop = MapBranch(width)
-        elif self.config.attention == "none":
+            self.crop = MapBranch(None if self.attention else width)
+        elif self.attention is None:
             self.crop = nn.Sequential(
                 *_shrinking(1, 16), *_shrinking(16, 32), *_shrinking(32, _MAP_CHANNELS),
                 nn.Flatten(), nn.Linear(_MAP_CHANNELS * _MAP_POSITIONS, width),
@@ -90,7 +101,6 @@ class ContentEncoder(nn.Module):
                 *_shrinking(16, 32, "replicate"),
                 *_shrinking(32, _MAP_CHANNELS, "replicate"),
             )
-            self.attention = AudioAttention(self.config)
         self.coefficients = nn.Linear(len(MOUTH_COEFFICIENTS), width)
         self.time = TemporalEncoder(self.config)
 
@@ -155,14 +165,11 @@ class ContentEncoder(nn.Module):
         crops: Float[Tensor, "batch frames ..."],
         speech: Float[Tensor, "batch frames speech"] | None,
     ) -> Float[Tensor, "batch frames channels"]:
-        if self.config.image == "arcface":
-            looked: Tensor = self.crop(crops.flatten(0, 1))
-            return looked.view(*crops.shape[:2], -1)
-        pictures = functional.adaptive_avg_pool2d(crops.flatten(0, 1)[:, None], CROP_SIDE)
-        features = self.crop(pictures).unflatten(0, crops.shape[:2])
-        if self.attention is None:
-            return features
-        return self.attention(features.flatten(3), speech)
+        pictures = crops.flatten(0, 1)
+        if self.config.image == "mouth":
+            pictures = functional.adaptive_avg_pool2d(pictures[:, None], CROP_SIDE)
+        features: Tensor = self.crop(pictures).unflatten(0, crops.shape[:2])
+        return features if self.attention is None else self.attention(features, speech)
 
 
 class MapBranch(nn.Module):
@@ -171,10 +178,10 @@ class MapBranch(nn.Module):
     What lies where is kept until the last layer, coarsely: the mouth opens in one place.
 
     Args:
-        width: Of the features.
+        width: Of the features; None: the maps themselves come out, for audio to attend to.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -187,60 +194,36 @@ class MapBranch(nn.Module):
             )
             for _ in range(_MAP_BLOCKS)
         )
-        self.output = nn.Linear(MAP_CHANNELS * _MAP_PLACES**2, width)
+        self.output = None if width is None else nn.Linear(MAP_CHANNELS * COARSE_PLACES**2, width)
 
     def forward(
         self, maps: Float[Tensor, "frames 256 places places"]
-    ) -> Float[Tensor, "frames width"]:
-        """Features of each frame."""
+    ) -> Float[Tensor, "frames ..."]:
+        """Features of each frame, or its map."""
         for block in self.blocks:
             maps = maps + block(maps)
-        coarse = functional.adaptive_avg_pool2d(maps, _MAP_PLACES)
+        if self.output is None:
+            return maps
+        coarse = functional.adaptive_avg_pool2d(maps, COARSE_PLACES)
         features: Tensor = self.output(coarse.flatten(1))
         return features
 
 
-class AudioAttention(nn.Module):
-    r"""Audio chooses where to attend in the crop, and says nothing else (the paper's section 3.2).
-
-    .. math:: A = \operatorname{softmax}(q^\top k / \sqrt d), \qquad f = W v A^\top
-
-    with a query for each position, as in the paper, made from the frame's speech features; keys
-    :math:`k` of width :math:`d` from the map and a learned embedding of the position; and the map
-    itself as values :math:`v`: a matrix of their own would merge with :math:`W`.
-
-    Differs from the paper: the scale is that of the keys, in training as at use; the position is in
-    the keys alone, since in the values it would carry the audio; and where there is no audio a
-    learned query stands in.
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, config: ContentConfig) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(config.speech_features))
-        self.register_buffer("scale", torch.ones(config.speech_features))
-        self.query = nn.Linear(config.speech_features, _MAP_POSITIONS * _KEY_WIDTH)
-        self.silence = nn.Parameter(torch.randn(_MAP_POSITIONS, _KEY_WIDTH))
-        self.key = nn.Linear(_MAP_CHANNELS, _KEY_WIDTH)
-        self.position = nn.Parameter(torch.randn(_MAP_POSITIONS, _KEY_WIDTH))
-        self.output = nn.Linear(_MAP_CHANNELS * _MAP_POSITIONS, config.width)
-
-    def forward(
-        self,
-        features: Float[Tensor, "batch frames channels positions"],
-        speech: Float[Tensor, "batch frames speech"] | None,
-    ) -> Float[Tensor, "batch frames width"]:
-        """Features of each frame's map, attended to where ``speech`` says."""
-        values = features.transpose(2, 3)
-        keys = self.key(values) + self.position
-        queries = self.silence
-        if speech is not None:
-            standardised = _standardise(speech, self.mean, self.scale)
-            queries = self.query(standardised).unflatten(2, self.silence.shape)
-        where = (queries @ keys.transpose(2, 3) / _KEY_WIDTH**0.5).softmax(dim=3)
-        return self.output((where @ values).flatten(2))
+def _new_attention(config: ContentConfig) -> AudioAttention | None:
+    if config.attention == "none":
+        return None
+    attention: type[CropAttention | MapAttention] = CropAttention
+    channels, places = _MAP_CHANNELS, _MAP_POSITIONS
+    if config.image == "arcface":
+        attention = MapAttention
+        channels, places = MAP_CHANNELS, (config.image_side // _MAP_STRIDE) ** 2
+    return attention(
+        channels,
+        places,
+        speech_features=config.speech_features,
+        width=config.width,
+        scale=config.attention_scale,
+    )
 
 
 class SpeechEncoder(nn.Module):
@@ -261,7 +244,7 @@ class SpeechEncoder(nn.Module):
         self, speech: Float[Tensor, "batch frames speech"]
     ) -> Float[Tensor, "batch dimension"]:
         """Encode windows; returns unit vectors."""
-        return self.time(self.input(_standardise(speech, self.mean, self.scale)))
+        return self.time(self.input(standardise_speech(speech, self.mean, self.scale)))
 
 
 class TemporalEncoder(nn.Module):
@@ -287,15 +270,6 @@ class TemporalEncoder(nn.Module):
             mixed = mixed + layer(mixed)
         pooled = functional.avg_pool1d(mixed, _POOL, ceil_mode=True)
         return functional.normalize(self.head(pooled.flatten(1)), dim=1)
-
-
-def _standardise(
-    speech: Float[Tensor, "batch frames speech"],
-    mean: Float[Tensor, " speech"],
-    scale: Float[Tensor, " speech"],
-) -> Float[Tensor, "batch frames speech"]:
-    # Whisper has a few features that leap; they are no reason to shout.
-    return ((speech - mean) / scale).clamp(-5, 5)
 
 
 def _shrinking(

@@ -91,6 +91,24 @@ def class_info_nce(
     return (to_prompt + to_embedding.mean()) / 2
 
 
+def clamped_cosine_loss(
+    anchors: Float[Tensor, "batch dim"],
+    positives: Float[Tensor, "batch dim"],
+    negatives: Float[Tensor, "batch dim"],
+) -> Float[Tensor, ""]:
+    r"""CCRL's loss as the paper has it (section 3.2): 0 at best, 2 at worst.
+
+    .. math:: \ell = 1 - \overline{\max(0, \cos(a, p))} + \overline{\max(0, \cos(a, n))}
+
+    The gradient of a negative ends as soon as it is orthogonal. Where a positive shares the audio
+    of its anchor and a negative does not, a code that attends by audio wins it without a look at
+    the picture; what is learned by default is :func:`symmetric_info_nce`.
+    """
+    near = functional.cosine_similarity(anchors, positives, dim=1).clamp(min=0)
+    far = functional.cosine_similarity(anchors, negatives, dim=1).clamp(min=0)
+    return 1 - near.mean() + far.mean()
+
+
 def direction_loss(
     changes: Float[Tensor, "batch dim"], directions: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, ""]:

@@ -1,6 +1,6 @@
 """CCRL: learn what a mouth says from what is heard, and from the same words in other emotions."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,19 +8,18 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from cdrl_cli.data.pairs import Batch, draw_batch, pair_takes
+from cdrl_cli.data.pairs import Batch, TakePair, draw_batch, pair_takes
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError
 from cdrl_cli.metrics.retrieval import found_first
 from cdrl_cli.representation.ccrl import VIEWS, ContentEncoder, SpeechEncoder
-from cdrl_cli.representation.losses import symmetric_info_nce
 from cdrl_cli.training.ccrl_augment import augment
+from cdrl_cli.training.ccrl_losses import ccrl_losses, encode_windows, published_loss
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, Validation, open_device
 from cdrl_cli.training.optimiser import MovingAverage, Optimiser, kept_network
-from cdrl_cli.training.recipes import CcrlConfig, ContentLossConfig
+from cdrl_cli.training.recipes import CcrlConfig
 from cdrl_cli.training.split import is_learned_from, is_validation
 
 CANDIDATES = 10
@@ -101,6 +100,11 @@ class CcrlTask(Task):
         self._config, self._device, self._look = config, device, look
         self._learning, self._validation = learning, validation
         self._pairs = pair_takes(learning) if config.sampling.emotion_aware else []
+        if config.loss.contrast == "published" and not self._pairs:
+            raise UsageError(
+                'loss.contrast = "published" needs the same words in two emotions, '
+                "and nobody says any"
+            )
         self.generator = torch.Generator().manual_seed(schedule.seed)
         self.content, self.speech = _new_encoders(config, learning)
         self._networks = CcrlNetworks(
@@ -133,24 +137,19 @@ class CcrlTask(Task):
 
     def updates(self, step: int) -> Iterator[Update]:  # noqa: ARG002 - every step is alike
         """See :class:`~cdrl_cli.training.loop.Task`."""
-        sampling, frames = self._config.sampling, self._config.model.frames
-        batch = draw_batch(
-            self._learning,
-            self._pairs,
-            count=sampling.takes,
-            windows=sampling.windows,
-            frames=frames,
-            generator=self.generator,
-        )
+        batch = self._draw(self._learning, self._pairs, self.generator)
         heard = draw_sound(batch.windows, self.generator)
         windows = augment(
-            Windows.of(heard, frames),
+            Windows.of(heard, self._config.model.frames),
             coefficient_scale=self.content.coefficient_scale.cpu(),
             speech_scale=self.speech.scale.cpu(),
             generator=self.generator,
-        ).to(self._device)
-        if self._look is not None:
-            windows = replace(windows, crops=self._look(windows.crops))
+        )
+        windows = self._see(windows)
+        if self._config.loss.contrast == "published":
+            loss = Loss("published", published_loss(self.content, windows, batch))
+            yield Update([loss], [self._optimiser])
+            return
         temperature = self._networks.log_temperature.exp().clamp(min=LOWEST_TEMPERATURE)
         losses = ccrl_losses(
             encode_windows(self.content, windows, self.generator),
@@ -164,8 +163,39 @@ class CcrlTask(Task):
     def validate(self) -> Validation:
         """See :class:`~cdrl_cli.training.loop.Task`."""
         kept = self.product
+        if self._config.loss.contrast == "published":
+            return self._validate_published(kept.content)
         accuracies = measure_accuracy(kept.content, kept.speech, self._validation, look=self._look)
         return Validation(float(np.mean(list(accuracies.values()))), accuracies)
+
+    def _validate_published(self, content: ContentEncoder) -> Validation:
+        """By the loss itself, which knows no voices; on the same moments each time."""
+        again = torch.Generator().manual_seed(0)
+        batch = self._draw(self._validation, pair_takes(self._validation), again)
+        windows = self._see(Windows.of(batch.windows, self._config.model.frames))
+        was_training = content.training
+        with torch.inference_mode():
+            loss = float(published_loss(content.eval(), windows, batch))
+        content.train(was_training)
+        return Validation(1 - loss / 2, {"published": loss})
+
+    def _draw(
+        self, takes: Sequence[Take], pairs: Sequence[TakePair], generator: torch.Generator
+    ) -> Batch:
+        sampling = self._config.sampling
+        return draw_batch(
+            takes,
+            pairs,
+            count=sampling.takes,
+            windows=sampling.windows,
+            frames=self._config.model.frames,
+            generator=generator,
+        )
+
+    def _see(self, windows: Windows) -> Windows:
+        """The windows on the device, their pictures as the encoder takes them."""
+        windows = windows.to(self._device)
+        return windows if self._look is None else replace(windows, crops=self._look(windows.crops))
 
 
 def train_ccrl(
@@ -225,80 +255,6 @@ def draw_sound(
         chosen = int(torch.randint(len(versions), (), generator=generator)) if take.noisy else 0
         heard.append((versions[chosen], start))
     return heard
-
-
-def encode_windows(
-    content: ContentEncoder, windows: Windows, generator: torch.Generator
-) -> dict[str, Float[Tensor, "batch dimension"]]:
-    """Content codes by view; an encoder that attends to audio is given that of half the windows.
-
-    The other half is what it meets inside the generator, where there is no sound.
-    """
-    crops, coefficients = windows.crops, windows.coefficients
-    if content.attention is None:
-        return content.encode_views(crops, coefficients)
-    order = torch.randperm(len(crops), generator=generator).to(crops.device)
-    told, alone = order.tensor_split(2)
-    parts = (
-        content.encode_views(crops[told], coefficients[told], windows.speech[told]),
-        content.encode_views(crops[alone], coefficients[alone]),
-    )
-    return {view: torch.cat([part[view] for part in parts])[order.argsort()] for view in VIEWS}
-
-
-def ccrl_losses(
-    codes: dict[str, Float[Tensor, "batch d"]],
-    heard: Float[Tensor, "batch d"],
-    batch: Batch,
-    *,
-    temperature: float | Float[Tensor, ""],
-    config: ContentLossConfig,
-) -> list[Loss]:
-    """Mouth and voice of the same moment agree, and so do the mouths of the same words.
-
-    Each term is the mean over the views. ``speech``, InfoNCE both ways: content codes against
-    speech codes; the negatives of a voice are other frames of the same take ("same audio, other
-    frame": the paper's loss, without them, can be won by the audio alone). ``words``, likewise:
-    neutral against emotional moments of the same words; the negatives are other frames of that
-    same emotional take, as in the paper's sampling. Where negatives come from other takes too,
-    emotion and person help to exclude them, and the codes learn both. ``constant``: the mean code
-    of a take's windows is to be short, for what a whole take has in common is not content, but
-    emotion, person and camera.
-
-    Differs from the paper (one positive and one negative cosine, clamped), whose gradient ends
-    as soon as a negative is orthogonal.
-
-    Args:
-        codes: Content codes by view.
-        heard: Speech codes.
-        batch: What belongs together.
-        temperature: Of both contrasts.
-        config: Which negatives, and the weights.
-    """
-    neutral, emotional = torch.from_numpy(batch.counterparts).to(heard.device).T
-    take_of = torch.from_numpy(batch.take_of).to(heard.device)
-    take = take_of if config.negatives == "take" else None
-    pair = None if take is None else take[emotional]
-    member = functional.one_hot(take_of).to(heard.dtype)
-    share = member.T / member.sum(dim=0)[:, None]
-
-    def mean(terms: Iterable[Float[Tensor, ""]]) -> Float[Tensor, ""]:
-        return torch.stack(list(terms)).mean()
-
-    views = codes.values()
-    speech = (symmetric_info_nce(v, heard, temperature=temperature, groups=take) for v in views)
-    constant = ((share @ view).square().sum(dim=1).mean() for view in views)
-    losses = [
-        Loss("speech", mean(speech)),
-        Loss("constant", mean(constant), config.constant_weight),
-    ]
-    if config.emotion_weight and len(neutral):
-        words = (
-            symmetric_info_nce(v[neutral], v[emotional], temperature=temperature, groups=pair)
-            for v in views
-        )
-        losses.append(Loss("words", mean(words), config.emotion_weight))
-    return losses
 
 
 def measure_accuracy(

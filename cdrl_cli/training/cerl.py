@@ -58,6 +58,7 @@ class CerlNetworks(nn.Module):
         model = config.model
         self.encoder = EmotionEncoder(model)
         self.tower = PromptTower(model.dimension, model.sentence_features)
+        self.tower.context.requires_grad_(config.loss.learned_prompts)
         self.prompts = prompts
         self.free = nn.Parameter(torch.randn(len(Emotion), model.dimension))
         """Stands for the language prior in its ablation."""

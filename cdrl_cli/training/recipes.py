@@ -44,6 +44,9 @@ class ContentSamplingConfig:
 class ContentLossConfig:
     """Weights of CCRL's terms."""
 
+    contrast: Literal["both-ways", "one-way", "published"] = "both-ways"
+    """Mouths pick voices and voices mouths (InfoNCE); mouths pick voices alone; or the paper's
+    cosines, in which a positive shares its anchor's audio and a negative does not."""
     negatives: Literal["take", "batch"] = "take"
     """Windows of the same take only, which share emotion and person, or all of the batch."""
     emotion_weight: float = 0.5
@@ -68,6 +71,13 @@ class CcrlConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     priors: PriorConfig = field(default_factory=PriorConfig)
     """Where the weights of XLSR-53 and ArcFace are, for those who take them."""
+
+    def __post_init__(self) -> None:
+        if self.loss.contrast == "published" and not self.sampling.emotion_aware:
+            raise UsageError(
+                'loss.contrast = "published" needs the same words in two emotions',
+                hint="sampling.emotion_aware=true",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,8 @@ class EmotionLossConfig:
     """Of the contrasts with names."""
     language_prior: bool = True
     """Prompts are projected sentence features; else a free vector for each emotion."""
+    learned_prompts: bool = True
+    """Each emotion's prompt has a learned part; else it is what the sentence encoder says."""
     phrase_weight: float = 0.5
     """Of the contrast inside a set, between windows and phrases for them."""
     direction_weight: float = 0.5

@@ -190,7 +190,8 @@ def _make_picture_cerl(
     every = find_seen_neutrals(performances)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.schedule.seed)
-        prompts = ContextPrompts(clip, recipe.prompts)
+        tokens = recipe.prompts.tokens if recipe.loss.learned_prompts else 0
+        prompts = ContextPrompts(clip, replace(recipe.prompts, tokens=tokens))
     with stages("training") as progress:
         result = train_cerl(
             recipe,

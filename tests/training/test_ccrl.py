@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from cdrl_cli.checkpoints.trained import ContentModels, read_content, write_content
-from cdrl_cli.data.pairs import draw_batch
+from cdrl_cli.data.pairs import draw_batch, pair_takes
 from cdrl_cli.data.takes import Windows
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, WeightsError
 from cdrl_cli.evaluation.ccrl import (
     measure_following,
@@ -17,14 +18,9 @@ from cdrl_cli.evaluation.ccrl import (
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEncoder
 from cdrl_cli.representation.losses import info_nce
-from cdrl_cli.training.ccrl import (
-    ccrl_losses,
-    draw_sound,
-    encode_windows,
-    measure_accuracy,
-    train_ccrl,
-)
+from cdrl_cli.training.ccrl import draw_sound, measure_accuracy, train_ccrl
 from cdrl_cli.training.ccrl_augment import augment
+from cdrl_cli.training.ccrl_losses import ccrl_losses, encode_windows, find_triplets
 from cdrl_cli.training.config import ScheduleConfig
 from cdrl_cli.training.log import read_log
 from cdrl_cli.training.loop import sum_losses
@@ -91,6 +87,55 @@ def test_with_unrelated_images_nothing_can_be_learned(takes, tmp_path):
     others = shuffled(make_takes(people=30, seed=9))
     for row in measure_retrieval(models, others):
         assert abs(row.speech_of_mouth.value - 0.1) < 0.06
+
+
+@pytest.mark.parametrize("attention", ["none", "audio"])
+def test_the_published_loss_is_won_by_audio_that_says_where_to_look(takes, tmp_path, attention):
+    """On pictures that say nothing it falls, and one picture is as good as another."""
+    config = dataclasses.replace(
+        MINIATURE,
+        model=dataclasses.replace(MINIATURE.model, attention=attention),
+        sampling=ContentSamplingConfig(takes=2, windows=4),
+        loss=ContentLossConfig(contrast="published"),
+        schedule=ScheduleConfig(steps=30, validate_every=30, learning_rate=1e-2),
+    )
+    mixed = shuffled(takes)
+    result = train_ccrl(config, mixed, run=tmp_path)
+    (row,) = read_log(tmp_path / "log.jsonl")
+    assert set(row["losses"]) == {"published", "total"}
+    assert result.score == pytest.approx(1 - row["validation"]["published"] / 2)
+    leak = measure_leak(models_of(result), mixed)[0]
+    if attention == "audio":
+        assert row["validation"]["published"] < 0.7
+        assert leak.kept.value < 0.5
+    else:
+        assert row["validation"]["published"] > 0.85
+        assert leak.kept.value == pytest.approx(1)
+
+
+def test_the_published_loss_compares_with_another_moment_of_the_same_take(takes):
+    pairs = pair_takes(takes)
+    batch = draw_batch(
+        takes, pairs, count=2, windows=4, frames=12, generator=torch.Generator().manual_seed(1)
+    )
+    triplets = find_triplets(batch)
+    assert len(triplets) == len(batch.counterparts)
+    assert triplets[:, :2].tolist() == batch.counterparts.tolist()
+    assert (batch.take_of[triplets[:, 1]] == batch.take_of[triplets[:, 2]]).all()
+    assert (triplets[:, 1] != triplets[:, 2]).all()
+
+
+def test_the_published_loss_needs_the_same_words_in_two_emotions(takes, tmp_path):
+    with pytest.raises(UsageError, match="needs the same words in two emotions"):
+        dataclasses.replace(
+            MINIATURE,
+            loss=ContentLossConfig(contrast="published"),
+            sampling=ContentSamplingConfig(emotion_aware=False),
+        )
+    config = dataclasses.replace(MINIATURE, loss=ContentLossConfig(contrast="published"))
+    calm = [take for take in takes if take.clip.emotion is Emotion.NEUTRAL]
+    with pytest.raises(UsageError, match="nobody says any"):
+        train_ccrl(config, calm, run=tmp_path)
 
 
 @pytest.mark.parametrize("aware", [True, False])
