@@ -122,13 +122,16 @@ def measure(source: Path, options: argparse.Namespace) -> tuple[StageClock, int]
         if counted == warm_up:
             clock.reset()
 
+    def follow(self: FaceStream, **wanted: Any) -> Iterator[Any]:
+        return clock.timed_items("track", tracked(self, **wanted))
+
     models = load_models(options.weights)
     session = import_quietly().InferenceSession
     frames, tracked, read = VideoReader.__iter__, FaceStream.tracked, FaceStream.crop
     replaced: list[tuple[Any, str, Any]] = [
         (editing, "prefetch", one_after_another),
         (VideoReader, "__iter__", lambda self: clock.timed_items("decode", frames(self))),
-        (FaceStream, "tracked", lambda self: clock.timed_items("track", tracked(self))),
+        (FaceStream, "tracked", follow),
         (FaceStream, "crop", clock.timed("crop", read)),
         (type(models.motion), "__call__", clock.timed("motion", type(models.motion).__call__)),
         (WarpRenderer, "move", clock.timed("mesh", WarpRenderer.move)),

@@ -36,7 +36,7 @@ from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.generator.skin import SEEN_SIZE
 from cdrl_cli.generator.skin_network import CHANNELS as SKIN_CHANNELS
 from cdrl_cli.generator.skin_network import SkinModel
-from cdrl_cli.generator.unet import CHANNELS, CONDITION, RendererNet
+from cdrl_cli.generator.unet import CHANNELS, CONDITION, RendererAtHalf, RendererNet
 from cdrl_cli.representation.appearance import SIDE, AppearanceReader
 from cdrl_cli.representation.audio_prior import LogMelPrior, SpeechPrior, WhisperPrior
 from cdrl_cli.representation.ccrl import ContentConfig, ContentEncoder, SpeechEncoder
@@ -306,7 +306,7 @@ def open_prior(name: str, *, xlsr: str = "weights") -> SpeechPrior:
 
 
 def write_renderer(path: Path, network: RendererNet, *, facts: Mapping[str, str]) -> None:
-    """Write a renderer; it appears under its name when whole.
+    """Write a renderer, as it is asked at half the crop's side; it appears when it is whole.
 
     Args:
         path: ``renderer-….onnx``.
@@ -315,8 +315,8 @@ def write_renderer(path: Path, network: RendererNet, *, facts: Mapping[str, str]
     """
     export_network(
         path,
-        network,
-        (torch.zeros(1, CHANNELS, CROP_SIZE, CROP_SIZE), torch.ones(1, CONDITION)),
+        RendererAtHalf.of(network),
+        (torch.zeros(1, CHANNELS, CROP_SIZE // 2, CROP_SIZE // 2), torch.ones(1, CONDITION)),
         inputs=["picture", "condition"],
         outputs=["flow", "colour"],
         facts=facts,

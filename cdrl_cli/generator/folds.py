@@ -81,7 +81,7 @@ class FoldMaps:
         # Not a matrix product: BLAS would wake threads for it, and they spin on when it is done.
         drawn = np.einsum("f,fyx->yx", depth.astype(np.float32), self.maps)
         x, y = (
-            ((position[..., axis] - MAP_LOW[axis]) * to_pixels(axis)).astype(np.float32)
+            (position[..., axis] - np.float32(MAP_LOW[axis])) * np.float32(to_pixels(axis))
             for axis in (0, 1)
         )
         return cv2.remap(drawn, x, y, cv2.INTER_LINEAR)

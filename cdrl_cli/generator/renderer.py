@@ -9,15 +9,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Shaped, UInt8
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.compositing import Rendering, Shade
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.lips import keep_aperture
-from cdrl_cli.generator.skin import Skin, read_map, window_from_crop
-from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate, unfold
+from cdrl_cli.generator.skin import Skin, window_from_crop
+from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners, fit_planes, read_planes, unfold
 
 RING_REACH = 1.35
 """Motion ends at so many times the face's outline."""
@@ -86,8 +86,9 @@ class Movement:
     """For each pixel of the crop, its source's position minus its own, crop pixels."""
     mask: Float32[np.ndarray, "256 256"]
     """0 outside the ring around the face, 1 inside."""
-    position: Float32[np.ndarray, "256 256 3"]
-    """Where on the canonical face a pixel lies, head space; 0 outside."""
+    position: Float32[np.ndarray, "128 128 3"]
+    """Where on the canonical face a pixel of the crop at half its side lies, head space; 0
+    outside."""
 
 
 class WarpRenderer:
@@ -137,12 +138,14 @@ class WarpRenderer:
         # Drawn where the points arrive: each pixel of the output then knows where it came from.
         arrived = points + moves
         values = np.concatenate([-moves, self._positions], axis=1)
-        spread, _ = interpolate(arrived, values, self._triangles, depth, size=CROP_SIZE)
+        owner = draw_owners(arrived, self._triangles, depth, size=CROP_SIZE)
+        planes = fit_planes(arrived, values, self._triangles)
+        moved, position = read_planes(planes[:2], owner), read_planes(planes[2:], owner, step=2)
         inside_px = depth_inside(arrived[MESH_LANDMARKS:])
         # The motion, not the picture, fades: blending two pictures would double the contours.
         fade = np.minimum(inside_px / FADE_PX, 1.0)
-        flow = cv2.GaussianBlur(spread[..., :2], (0, 0), SOFTNESS_PX) * fade[..., None]
-        return Movement(flow, np.minimum(inside_px, 1.0), spread[..., 2:])
+        flow = cv2.GaussianBlur(moved, (0, 0), SOFTNESS_PX) * fade[..., None]
+        return Movement(flow, np.minimum(inside_px, 1.0), position)
 
 
 class LearnedRenderer:
@@ -171,32 +174,46 @@ class LearnedRenderer:
         movement = self._warp.move(crop, expression)
         condition = np.concatenate([crop.expression, expression - crop.expression, emotion])
         warped = warp_crop(crop.image(), movement)
-        seen = network_input(warped, movement)
         finer, colour = self._network.run(
-            None, {"picture": seen[None], "condition": condition.astype(np.float32)[None]}
+            None,
+            {
+                "picture": network_input(warped, movement)[None],
+                "condition": condition.astype(np.float32)[None],
+            },
         )
         spared = spare_eyes(movement.position, eyes)
-        flow = movement.flow + finer[0].transpose(1, 2, 0) * spared[..., None]
-        added, shade = colour[0], None
+        flow = movement.flow + _whole(cv2.merge(list(finer[0] * spared)))
         if isinstance(self._skin, Skin):
-            added = added * read_map(self._skin.masks.parts, movement.position)
-            found = self._skin.shade(warped, movement.flow, movement.position, condition)
+            masks = self._skin.masks.at(movement.position)
+            found = self._skin.shade(warped, movement.flow, movement.position, masks, condition)
             shade = Shade(found, window_from_crop(), SHADOW_TINT)
+            added = cv2.merge(list(colour[0] * masks[..., 1]))
         else:
-            folds = self._skin.shade(expression - crop.expression, movement.position)
-            tinted = np.multiply.outer(np.array(SHADOW_TINT, np.float32), folds * movement.mask)
-            added = added + (seen[:3] / 2 + 0.5) * np.expm1(tinted)
-        return Rendering(
-            flow=flow,
-            mask=movement.mask,
-            colour=np.ascontiguousarray(added.transpose(1, 2, 0)),
-            shade=shade,
-        )
+            shade = None
+            folds = self._skin.shade(expression - crop.expression, _whole(movement.position))
+            added = _whole(cv2.merge(list(colour[0])))
+            added += _folded(warped, folds * movement.mask)
+        return Rendering(flow=flow, mask=movement.mask, colour=added, shade=shade)
+
+
+def _folded(
+    warped: UInt8[np.ndarray, "256 256 3"], folds: Float32[np.ndarray, "256 256"]
+) -> Float32[np.ndarray, "256 256 3"]:
+    """What folds add to colours, -1..1 of the range, by the logarithm of the ratio of light."""
+    ratios = cv2.merge([cv2.exp(folds * np.float32(share)) for share in SHADOW_TINT])
+    return cv2.multiply(warped, ratios - np.float32(1), scale=1 / 255, dtype=cv2.CV_32F)
+
+
+def _whole(
+    values: Float32[np.ndarray, "128 128 channels"],
+) -> Float32[np.ndarray, "256 256 channels"]:
+    """Values of the crop at half its side at its whole side."""
+    return cv2.resize(values, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
 
 
 def spare_eyes(
-    position: Float32[np.ndarray, "256 256 3"], eyes: Float[np.ndarray, " 2"]
-) -> Float32[np.ndarray, "256 256"]:
+    position: Float32[np.ndarray, "side side 3"], eyes: Float[np.ndarray, " 2"]
+) -> Float32[np.ndarray, "side side"]:
     """How much of the finer flow stays: all but around an eye that is shut, which it would tear.
 
     Args:
@@ -224,15 +241,26 @@ def warp_crop(
 
 def network_input(
     warped: UInt8[np.ndarray, "256 256 3"], movement: Movement
-) -> Float32[np.ndarray, "9 256 256"]:
-    """What the network sees (:data:`~cdrl_cli.generator.unet.CHANNELS`)."""
+) -> Float32[np.ndarray, "9 128 128"]:
+    """What the network sees (:data:`~cdrl_cli.generator.unet.CHANNELS`), at half the crop's side.
+
+    Its channels are means over squares of two by two pixels.
+    """
     # Written plane by plane, where it stays: a fifth of the time of stacking and turning.
-    seen = np.empty((9, CROP_SIZE, CROP_SIZE), np.float32)
-    seen[:3] = _LEVELS[warped].transpose(2, 0, 1)
-    np.divide(movement.flow.transpose(2, 0, 1), FLOW_UNIT_PX, out=seen[3:5])
-    seen[5] = movement.mask
+    seen = np.empty((9, CROP_SIZE // 2, CROP_SIZE // 2), np.float32)
+    seen[:3] = _LEVELS[_half(warped)].transpose(2, 0, 1)
+    np.divide(_half(movement.flow).transpose(2, 0, 1), FLOW_UNIT_PX, out=seen[3:5])
+    seen[5] = _half(movement.mask)
     seen[6:] = movement.position.transpose(2, 0, 1)
     return seen
+
+
+def _half(
+    values: Shaped[np.ndarray, "256 256 *channels"],
+) -> Shaped[np.ndarray, "128 128 *channels"]:
+    """Means over squares of two by two pixels of the crop."""
+    side = CROP_SIZE // 2
+    return cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def ring_positions(

@@ -6,6 +6,7 @@ freckles and beard stay (expression ratio images, Liu et al. 2001).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ from jaxtyping import Float, Float32, Int32, Shaped, UInt8
 
 from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX
 from cdrl_cli.face.blendshapes import COEFFICIENTS
+from cdrl_cli.geometry.warp import chain
 
 WINDOW_SIZE = 256
 """Side of the window, pixels."""
@@ -84,7 +86,7 @@ def _window_from_crop() -> Float[np.ndarray, "2 3"]:
     return np.array([(zoom, 0, shift), (0, zoom, shift - WINDOW_MIDDLE_Y * WINDOW_EYE_DISTANCE_PX)])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SkinMasks:
     """Which parts of the canonical face are skin, and which are eyes and mouth."""
 
@@ -110,18 +112,30 @@ class SkinMasks:
             bare *= _ramp(_depth(face[list(part)], outside=True) / fade)
         return cls(skin=bare * _ramp(_depth(face[oval]) / RIM_FADE), parts=1 - bare)
 
+    def at(
+        self, position: Float32[np.ndarray, "height width 3"]
+    ) -> Float32[np.ndarray, "height width 2"]:
+        """Both masks where pixels lie at these positions: skin, and parts."""
+        return read_map(self._both, position)
+
+    @cached_property
+    def _both(self) -> Float32[np.ndarray, "512 512 2"]:
+        return cv2.merge([self.skin, self.parts])
+
 
 def read_map(
-    drawn: Float32[np.ndarray, "512 512"], position: Float32[np.ndarray, "height width 3"]
-) -> Float32[np.ndarray, "height width"]:
-    """A map of the canonical face, where pixels lie at these positions; 0 outside the face."""
+    drawn: Float32[np.ndarray, "512 512 *channels"],
+    position: Float32[np.ndarray, "height width 3"],
+) -> Float32[np.ndarray, "height width *channels"]:
+    """Maps of the canonical face, where pixels lie at these positions; 0 outside the face."""
     x, y = (
-        np.ascontiguousarray((position[..., axis] - low) * ((MAP_SIDE - 1) / (2 * MAP_REACH)))
+        (position[..., axis] - np.float32(low)) * np.float32((MAP_SIDE - 1) / (2 * MAP_REACH))
         for axis, low in ((0, -MAP_REACH), (1, WINDOW_MIDDLE_Y - MAP_REACH))
     )
-    found = cv2.remap(drawn, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
+    found = cv2.remap(drawn, x, y, cv2.INTER_LINEAR)
     # Outside the mesh positions are 0, which is a place on the face.
-    found[~position.any(axis=2)] = 0
+    nowhere = (0, 0, 0)
+    found[cv2.inRange(position, nowhere, nowhere) > 0] = 0
     return found
 
 
@@ -138,13 +152,16 @@ class Skin:
         self.masks = masks
         self._network = network
         self._seen_from_crop = window_from_crop(SEEN_SIZE)
-        self._window_from_crop = window_from_crop()
+        crop_from_half = np.array([(2, 0, 0.5), (0, 2, 0.5)])
+        self._seen_from_half = chain(self._seen_from_crop, crop_from_half)
+        self._window_from_half = chain(window_from_crop(), crop_from_half)
 
     def shade(
         self,
         warped: UInt8[np.ndarray, "256 256 3"],
         flow: Float32[np.ndarray, "256 256 2"],
-        position: Float32[np.ndarray, "256 256 3"],
+        position: Float32[np.ndarray, "128 128 3"],
+        masks: Float32[np.ndarray, "128 128 2"],
         condition: Float[np.ndarray, " 111"],
     ) -> Float32[np.ndarray, "256 256"]:
         """Logarithm of how much lighter each pixel of the window becomes.
@@ -152,27 +169,30 @@ class Skin:
         Args:
             warped: The aligned crop, moved.
             flow: By which it was moved, crop pixels.
-            position: On the canonical face, head space.
+            position: On the canonical face, head space; of the crop at half its side.
+            masks: What :meth:`SkinMasks.at` answers for it.
             condition: The source's coefficients, their change, the emotion.
         """
-        mask = read_map(self.masks.skin, position)
         seen = np.empty((1, 9, SEEN_SIZE, SEEN_SIZE), np.float32)
-        picture = self._see(cv2.GaussianBlur(warped, (0, 0), _SEEN_SOFTNESS_PX))
+        picture = _see(cv2.GaussianBlur(warped, (0, 0), _SEEN_SOFTNESS_PX), self._seen_from_crop)
         seen[0, :3] = picture.transpose(2, 0, 1) / np.float32(127.5) - 1
         unit = np.float32(FLOW_GAIN / EYE_DISTANCE_PX)
-        seen[0, 3:5] = self._see(flow).transpose(2, 0, 1) * unit
-        seen[0, 5] = self._see(mask)
-        seen[0, 6:] = self._see(position).transpose(2, 0, 1)
+        seen[0, 3:5] = _see(flow, self._seen_from_crop).transpose(2, 0, 1) * unit
+        mask = np.ascontiguousarray(masks[..., 0])
+        seen[0, 5] = _see(mask, self._seen_from_half)
+        seen[0, 6:] = _see(position, self._seen_from_half).transpose(2, 0, 1)
         told = condition[None].astype(np.float32)
         told[:, 2 * COEFFICIENTS :] *= STRENGTHS
         (shade,) = self._network.run(None, {"picture": seen, "condition": told})
-        shown = cv2.warpAffine(mask, self._window_from_crop, (WINDOW_SIZE, WINDOW_SIZE))
+        shown = cv2.warpAffine(mask, self._window_from_half, (WINDOW_SIZE, WINDOW_SIZE))
         return np.asarray(shade[0, 0] * shown)
 
-    def _see(
-        self, values: Shaped[np.ndarray, "256 256 *more"]
-    ) -> Shaped[np.ndarray, "128 128 *more"]:
-        return cv2.warpAffine(values, self._seen_from_crop, (SEEN_SIZE, SEEN_SIZE))
+
+def _see(
+    values: Shaped[np.ndarray, "side side *more"], seen_from_values: Float[np.ndarray, "2 3"]
+) -> Shaped[np.ndarray, "128 128 *more"]:
+    """Values as the network sees them."""
+    return cv2.warpAffine(values, seen_from_values, (SEEN_SIZE, SEEN_SIZE))
 
 
 def _depth(

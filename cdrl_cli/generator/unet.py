@@ -71,7 +71,8 @@ class UNetConfig:
 class RendererNet(nn.Module):
     """U-Net at half the crop's side, first layer at a quarter, every block told the condition.
 
-    What it adds is smooth: the picture's own pixels, at native resolution, carry what is sharp.
+    What it adds is smooth: the picture's own pixels, at native resolution, carry what is sharp. So
+    an edit asks it at half the crop's side (:meth:`at_half`).
 
     The output is times a gate that is 0 where neither expression nor emotion changes: nothing
     asked, nothing touched.
@@ -113,20 +114,31 @@ class RendererNet(nn.Module):
         Returns:
             Finer flow, crop pixels, added to the warp's; change of colour, -1..1 of the range.
         """
+        flow, colour = self.at_half(functional.avg_pool2d(picture, 2), condition)
+        mask = picture[:, 5:6]  # doubling reaches a pixel over the mask's edge
+        return _double(flow) * mask, _double(colour) * mask
+
+    def at_half(
+        self,
+        picture: Float[Tensor, "batch 9 128 128"],
+        condition: Float[Tensor, "batch 111"],
+    ) -> tuple[Float[Tensor, "batch 2 128 128"], Float[Tensor, "batch 3 128 128"]]:
+        """The same, of the crop at half its side: what an edit runs.
+
+        Args:
+            picture: The channels' means over squares of two by two pixels.
+            condition: See :meth:`forward`.
+        """
         told = self.condition(condition)
-        x = self.first(functional.pixel_unshuffle(functional.avg_pool2d(picture, 2), 2))
+        x = convolve_squares(self.first, picture)
         kept = []
         for halve, refine in zip(self.halve, self.refine, strict=True):
             x = refine(halve(x, told), told)
             kept.append(x)
         x = kept.pop()
         for block in self.up:
-            x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-            x = block(torch.cat([x, kept.pop()], dim=1), told)
-        out = functional.interpolate(
-            functional.pixel_shuffle(self.last(x), 2),
-            scale_factor=2.0, mode="bilinear", align_corners=False,
-        )  # fmt: skip
+            x = block(torch.cat([_double(x), kept.pop()], dim=1), told)
+        out = functional.pixel_shuffle(self.last(x), 2)
         change = condition[:, COEFFICIENTS:]
         gate = 1 - torch.exp(-(change.square().sum(dim=1) + 1e-12).sqrt() / FULL_GATE)
         shown = gate.view(-1, 1, 1, 1) * picture[:, 5:6]
@@ -135,6 +147,23 @@ class RendererNet(nn.Module):
         colour = MAX_SHADE * torch.tanh(out[:, 2:3]) + MAX_TINT * torch.tanh(out[:, 3:])
         colour = colour + (picture[:, :3] / 2 + 0.5) * torch.expm1(drawn_shade)
         return flow * shown * _off_the_lips(picture[:, 6:8], LIPS_REACH), colour * shown
+
+
+class RendererAtHalf(RendererNet):
+    """The network as it is exported: asked, and answering, at half the crop's side."""
+
+    @classmethod
+    def of(cls, network: RendererNet) -> "RendererAtHalf":
+        """The same weights."""
+        own = cls(network.config)
+        own.load_state_dict(network.state_dict())
+        return own
+
+    def forward(
+        self, picture: Float[Tensor, "batch 9 128 128"], condition: Float[Tensor, "batch 111"]
+    ) -> tuple[Float[Tensor, "batch 2 128 128"], Float[Tensor, "batch 3 128 128"]]:
+        """See :meth:`RendererNet.at_half`."""
+        return self.at_half(picture, condition)
 
 
 class Drawings(nn.Module):
@@ -151,8 +180,8 @@ class Drawings(nn.Module):
         """Shade, movement away from the middle, movement downwards; before their bounds."""
 
     def forward(
-        self, position: Float[Tensor, "batch 2 256 256"], emotion: Float[Tensor, "batch 7"]
-    ) -> tuple[Float[Tensor, "batch 2 256 256"], Float[Tensor, "batch 1 256 256"]]:
+        self, position: Float[Tensor, "batch 2 side side"], emotion: Float[Tensor, "batch 7"]
+    ) -> tuple[Float[Tensor, "batch 2 side side"], Float[Tensor, "batch 1 side side"]]:
         """Movement, crop pixels, and logarithm of the brightness.
 
         Args:
@@ -160,29 +189,49 @@ class Drawings(nn.Module):
             emotion: The condition's.
         """
         mixed = torch.einsum("be,ekrc->bkrc", emotion, torch.tanh(self.cells))
-        half = functional.avg_pool2d(position, 2)
-        x, y = half[:, 0], half[:, 1]
+        x, y = position[:, 0], position[:, 1]
         down = 2 * (y - DRAWN_TOP) / (DRAWN_BOTTOM - DRAWN_TOP) - 1
-        grid = torch.stack([2 * x.abs() / DRAWN_SIDE - 1, down], dim=3)
-        drawn = functional.grid_sample(mixed, grid, padding_mode="border", align_corners=True)
+        grid = torch.stack([2 * x.abs() / DRAWN_SIDE - 1, down], dim=1)
+        # Its cells are coarser than every second pixel, and reading them is slow.
+        places = functional.avg_pool2d(grid, 2).permute(0, 2, 3, 1)
+        drawn = _double(
+            functional.grid_sample(mixed, places, padding_mode="border", align_corners=True)
+        )
         inside = _fade(x / _FACE_REACH[0], (y - _FACE_MIDDLE_Y) / _FACE_REACH[1])
         eye_x = (x.abs() - _EYE_MIDDLE[0]) / _EYE_REACH[0]
         off_the_eyes = 1 - _fade(eye_x, (y - _EYE_MIDDLE[1]) / _EYE_REACH[1])
         side = torch.tanh(x / 0.05)
         flow = DRAWN_FLOW_PX * torch.stack([drawn[:, 1] * side, drawn[:, 2]], dim=1)
-        bare = off_the_eyes[:, None] * _off_the_lips(half, MOUTH_REACH)
+        bare = off_the_eyes[:, None] * _off_the_lips(position, MOUTH_REACH)
         shown = bare * inside[:, None]
         shade = DRAWN_SHADE * drawn[:, :1] * shown
         # Darker here is lighter there: the face keeps the light of neck and ears.
         mean = shade.sum(dim=(2, 3), keepdim=True) / (shown.sum(dim=(2, 3), keepdim=True) + 1)
-        both = torch.cat([flow * inside[:, None], shade - mean * shown], dim=1)
-        both = functional.interpolate(both, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return both[:, :2], both[:, 2:]
+        return flow * inside[:, None], shade - mean * shown
 
     def roughness(self) -> Float[Tensor, ""]:
         """How much cells differ from their neighbours, and from nothing, squared."""
         down, across = self.cells.diff(dim=2), self.cells.diff(dim=3)
         return down.square().mean() + across.square().mean() + 0.02 * self.cells.square().mean()
+
+
+def convolve_squares(
+    convolution: nn.Conv2d, values: Float[Tensor, "batch channels height width"]
+) -> Float[Tensor, "batch out height/2 width/2"]:
+    """``convolution(pixel_unshuffle(values, 2))``, written so that ONNX Runtime is quick at it.
+
+    It has one step for squares by offset, then channel, and a slow turn of six axes for the order
+    in which the weights are stored: channel, then offset.
+    """
+    squares = torch.cat([values[:, :, y::2, x::2] for y in (0, 1) for x in (0, 1)], dim=1)
+    stored = convolution.weight
+    weight = stored.reshape(len(stored), -1, 4, *stored.shape[2:]).transpose(1, 2).flatten(1, 2)
+    return functional.conv2d(squares, weight, convolution.bias, padding=convolution.padding)
+
+
+def _double(values: Tensor) -> Tensor:
+    """Twice the size."""
+    return functional.interpolate(values, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def _fade(

@@ -167,22 +167,64 @@ def interpolate(
     Returns:
         The values (0 where there is no triangle), and where there is one.
     """
-    planes = _planes(points_xy[triangles], values[triangles])
-    planes = np.concatenate([np.zeros((1, *planes.shape[1:])), planes]).astype(np.float32)
     owner = draw_owners(points_xy, triangles, depth, size=size)
-    inside = owner > 0
+    planes = fit_planes(points_xy, values, triangles)
+    return read_planes(planes, owner), owner > 0
 
-    left, top, columns, rows = cv2.boundingRect(inside.astype(np.uint8))
+
+def fit_planes(
+    points_xy: Float[np.ndarray, "points 2"],
+    values: Float[np.ndarray, "points channels"],
+    triangles: Int32[np.ndarray, "triangles 3"],
+) -> Float32[np.ndarray, "channels 3 planes"]:
+    """The plane of each channel over each triangle: slopes in x and y, value at the origin.
+
+    Args:
+        points_xy: Pixels of the grid.
+        values: One row a point.
+        triangles: Corners of each triangle.
+
+    Returns:
+        A plane for each owner (:func:`draw_owners`); the first one, of those without, is 0.
+    """
+    fitted = _planes(points_xy[triangles], values[triangles])
+    planes = np.zeros((values.shape[1], 3, 1 + len(triangles)), np.float32)
+    planes[:, :, 1:] = fitted.transpose(2, 1, 0)
+    return planes
+
+
+def read_planes(
+    planes: Float32[np.ndarray, "channels 3 planes"],
+    owner: Int32[np.ndarray, "size size"],
+    *,
+    step: int = 1,
+) -> Float32[np.ndarray, "side side channels"]:
+    """The values of each pixel by the plane of its triangle.
+
+    Args:
+        planes: Of :func:`fit_planes`.
+        owner: Triangle of each pixel of the grid, from 1; 0 where there is none.
+        step: Read in the middles of squares of so many pixels, each by its first one's triangle.
+    """
+    side = len(owner) // step
+    owner = owner[::step, ::step]
+    left, top, columns, rows = cv2.boundingRect((owner > 0).astype(np.uint8))
     part = np.s_[top : top + rows, left : left + columns]
-    x = np.arange(left, left + columns, dtype=np.float32)
-    y = np.arange(top, top + rows, dtype=np.float32)[:, None]
-    owner = owner[part]
-    spread = np.zeros((size, size, values.shape[1]), np.float32)
-    for channel in range(values.shape[1]):
+    middle = np.float32((step - 1) / 2)
+    x = np.arange(left, left + columns, dtype=np.float32) * step + middle
+    y = np.arange(top, top + rows, dtype=np.float32)[:, None] * step + middle
+    spread = np.zeros((side, side, len(planes)), np.float32)
+    chosen = owner[part].astype(np.intp)
+    for channel, (a, b, c) in enumerate(planes):
         # Read a column at a time: five times as fast as whole rows of the table of planes.
-        a, b, c = (plane.take(owner) for plane in np.ascontiguousarray(planes[..., channel].T))
-        spread[part][..., channel] = a * x + b * y + c
-    return spread, inside
+        found = a.take(chosen)
+        found *= x
+        sloped = b.take(chosen)
+        sloped *= y
+        found += sloped
+        found += c.take(chosen)
+        spread[part][..., channel] = found
+    return spread
 
 
 def draw_owners(

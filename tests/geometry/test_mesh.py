@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate, signed_areas, unfold
+from cdrl_cli.geometry.mesh import (
+    FaceMesh,
+    add_ring,
+    draw_owners,
+    fit_planes,
+    interpolate,
+    read_planes,
+    signed_areas,
+    unfold,
+)
 from heads import pose, toy_head
 
 SIZE = 64
@@ -283,3 +292,15 @@ def test_a_mesh_keeps_its_triangles_first():
     mesh = FaceMesh(np.array([(0, 1, 2)], np.int32), np.array([0, 1, 2], np.int32))
     np.testing.assert_array_equal(mesh.with_ring()[:1], mesh.triangles)
     assert len(mesh.with_ring()) == 1 + 2 * 3
+
+
+def test_planes_read_in_steps_are_the_means_of_squares():
+    points, mesh = frontal_face()
+    owner = draw_owners(points[:, :2], mesh.triangles, points[:, 2], size=256)
+    planes = fit_planes(points[:, :2], points / 76, mesh.triangles)
+    fine, coarse = read_planes(planes, owner), read_planes(planes, owner, step=2)
+    means = fine.reshape(128, 2, 128, 2, 3).mean(axis=(1, 3))
+    # Of squares inside one triangle exactly, and of the others nearly.
+    alike = (owner.reshape(128, 2, 128, 2) == owner[::2, None, ::2, None]).all(axis=(1, 3))
+    np.testing.assert_allclose(coarse[alike], means[alike], atol=1e-5)
+    assert np.median(np.abs(coarse - means)[~alike]) < 0.01

@@ -58,8 +58,9 @@ def test_it_moves_as_the_shipped_path_does(yaw_deg, seed):
     assert error.mean() < 0.05
     assert np.percentile(error, 99) < 0.6
     assert np.abs(mask[0, 0].numpy() - shipped.mask).mean() < 0.02
-    face = inside[0].numpy() > 20
-    positions = moved[0, 2:].permute(1, 2, 0).numpy()
+    # The shipped path reads them in the middles of squares of two by two pixels.
+    face = inside[0, ::2, ::2].numpy() > 20
+    positions = torch.nn.functional.avg_pool2d(moved[0, 2:], 2).permute(1, 2, 0).numpy()
     assert np.median(np.abs(positions - shipped.position)[face]) < 0.01
 
 
