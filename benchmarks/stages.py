@@ -116,6 +116,13 @@ def measure(source: Path, options: argparse.Namespace) -> tuple[StageClock, int]
         del depth
         yield items
 
+    @contextmanager
+    def done_at_once(
+        tasks: Iterable[Callable[[], Any]], *, workers: int = 0
+    ) -> Iterator[Iterable[Any]]:
+        del workers
+        yield (task() for task in tasks)
+
     def count(_: object) -> None:
         nonlocal counted
         counted += 1
@@ -130,6 +137,7 @@ def measure(source: Path, options: argparse.Namespace) -> tuple[StageClock, int]
     frames, tracked, read = VideoReader.__iter__, FaceStream.tracked, FaceStream.crop
     replaced: list[tuple[Any, str, Any]] = [
         (editing, "prefetch", one_after_another),
+        (editing, "work_ahead", done_at_once),
         (VideoReader, "__iter__", lambda self: clock.timed_items("decode", frames(self))),
         (FaceStream, "tracked", follow),
         (FaceStream, "crop", clock.timed("crop", read)),

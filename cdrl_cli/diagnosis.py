@@ -314,8 +314,9 @@ def _check_disk() -> Iterator[Check]:
 
 
 def _check_machine() -> Iterator[Check]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Check("processors", Status.OK, f"{usable} usable of {os.cpu_count()}")
+    from cdrl_cli.nn.processors import usable_cores
+
+    yield Check("processors", Status.OK, f"{usable_cores()} usable of {os.cpu_count()}")
     try:
         page = os.sysconf("SC_PAGE_SIZE")
         total, free = (os.sysconf(f"SC_{kind}PHYS_PAGES") * page for kind in ("", "AV"))

@@ -26,7 +26,7 @@ from cdrl_cli.media.provenance import Provenance
 from cdrl_cli.media.splicing import Splice
 from cdrl_cli.media.timeline import Timeline, read_timeline
 from cdrl_cli.media.untouched import find_splice
-from cdrl_cli.prefetch import prefetch
+from cdrl_cli.prefetch import prefetch, work_ahead
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
 from cdrl_cli.resuming import Met, SegmentedEdit, remove_leftovers
 from cdrl_cli.schedule import Schedule, ScheduleRow
@@ -168,10 +168,10 @@ def edit_video(
             else:
                 if options.resume:
                     notes += ("the edit cannot be resumed: its pictures' times are not in order",)
-                # Three threads: one follows faces, one renders, this one encodes.
+                # One thread follows faces, one says what they show, some render it, this one encodes.
                 with (
                     prefetch(_follow_faces(stream, options, splice)) as tracked,
-                    prefetch(map(editor.edit, tracked)) as edited,
+                    work_ahead(map(editor.begin, tracked), workers=models.renderers) as edited,
                 ):
                     for frame in edited:
                         writer.write(frame)

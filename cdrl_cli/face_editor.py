@@ -1,16 +1,19 @@
 """Edits the chosen faces of successive frames: what is rendered, and pasted, frame by frame."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions, EditedRow, average_reading
 from cdrl_cli.errors import NoFaceError
+from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.label import Label
 from cdrl_cli.face.person import SAME_PERSON, Person, PersonSelector, read_person
@@ -150,10 +153,19 @@ class FaceEditor:
 
     def edit(self, tracked: TrackedFrame) -> VideoFrame:
         """The frame with its chosen faces edited; the frame itself where there is none."""
+        return self.begin(tracked)()
+
+    def begin(self, tracked: TrackedFrame) -> Callable[[], VideoFrame]:
+        """Decide what a frame's chosen faces should show; frames come in order.
+
+        Returns:
+            What renders, and answers as :meth:`edit` does: on any thread, once, beside others.
+        """
         self.frames += 1
         self.numbers_seen.update(face.number for face in tracked.faces)
-        frame = tracked.frame
-        time_s = self._last_s = float(frame.time)
+        make: Callable[[], VideoFrame] = partial(_same, tracked.frame)
+        is_edited = False
+        time_s = self._last_s = float(tracked.frame.time)
         if self._began_s is None:
             self._began_s = time_s
         self.last_edited = []
@@ -162,33 +174,43 @@ class FaceEditor:
         for choice, selector in self._selectors.items():
             active = self._plan.at(choice, time_s)
             for face in selector.choose(tracked) if active else ():
-                if face.number not in taken:
-                    taken.add(face.number)
-                    frame = self._edit_face(frame, face, active, touched)
-        self.edited_frames += frame is not tracked.frame
+                if face.number in taken:
+                    continue
+                taken.add(face.number)
+                frame = make()  # of several faces each is read from the frame with those before
+                make = partial(_same, frame)
+                edited = self._begin_face(frame, face, active, touched)
+                if edited is not None:
+                    make, is_edited = edited, True
+        self.edited_frames += is_edited
         for place in touched:
             self._rows[place].edited_frames += 1
-        return self._disclosed(frame)
+        label = self._find_label(tracked.frame)
+        return make if label is None else lambda: label.on(make())
 
-    def _disclosed(self, frame: VideoFrame) -> VideoFrame:
-        """The frame with the label that was asked for, whether it was edited or not."""
+    def _find_label(self, frame: VideoFrame) -> Label | None:
+        """The label that was asked for on every frame, edited or not; drawn once."""
         if self._disclose is None:
-            return frame
+            return None
         if self._label is None:
             aspect = self._stream.video.info.sample_aspect
             self._label = Label.draw(
                 frame.width, frame.height, self._disclose, sample_aspect=aspect
             )
-        return self._label.on(frame)
+        return self._label
 
-    def _edit_face(
+    def _begin_face(
         self,
         frame: VideoFrame,
         tracked: TrackedFace,
         active: Sequence[ActiveRow],
         touched: set[int],
-    ) -> VideoFrame:
-        """Edit a face by the rows that count for it; notes those that changed it."""
+    ) -> Callable[[], VideoFrame] | None:
+        """Decide what a face shows, by the rows that count for it; notes those that change it.
+
+        Returns:
+            What renders it on the frame; None where nothing is asked for.
+        """
         face = tracked.face
         able = editability(self._stream.locate(face))
         weights = [one.weight * tracked.presence * able for one in active]
@@ -198,7 +220,7 @@ class FaceEditor:
             if weight > 0 and self._rows[one.index].asks
         ]
         if not counted:
-            return frame
+            return None
         self.numbers_edited.add(tracked.number)
         self.last_edited.append(tracked)
         crop = self._stream.crop(Sighting(frame, face))
@@ -221,8 +243,18 @@ class FaceEditor:
             shift = sum((share * (one[0] - face.expression) for share, one in pairs), np.zeros(1))
             expression = face.expression + shift
             likelihood = sum((share * one[1] for share, one in pairs), np.zeros(1))
-        rendering = self._models.renderer(crop, expression, likelihood, eyes)
-        return paste_face(frame, crop, rendering)
+        return partial(self._render, frame, crop, expression, likelihood, eyes)
+
+    def _render(
+        self,
+        frame: VideoFrame,
+        crop: FaceCrop,
+        expression: Float[np.ndarray, " 52"],
+        likelihood: Float[np.ndarray, " 7"],
+        eyes: Float[np.ndarray, " 2"],
+    ) -> VideoFrame:
+        """The frame with a face on it that shows these coefficients; may run on any thread."""
+        return paste_face(frame, crop, self._models.renderer(crop, expression, likelihood, eyes))
 
     def check_found(self, source: Path) -> None:
         """Refuse an edit that changed nothing although it was asked to.
@@ -277,6 +309,10 @@ class FaceEditor:
             f"{similarity:.2f}, and {SAME_PERSON:.2f} is needed",
             hint=f"--face {number} edits that one; or give another photo",
         )
+
+
+def _same(frame: VideoFrame) -> VideoFrame:
+    return frame
 
 
 def read_people(options: EditOptions, models: Models) -> dict[Path, Person]:

@@ -5,7 +5,7 @@ there are and how large their pictures come out is measured, not guessed.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -21,14 +21,14 @@ from cdrl_cli.editing import check_edit, choose_splice, read_conditions
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.person import Person
 from cdrl_cli.face.stream import open_faces
-from cdrl_cli.face.tracking import part_to_read
+from cdrl_cli.face.tracking import TrackedFrame, part_to_read
 from cdrl_cli.face_editor import FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.encoding import EncoderSetting, Encoding
 from cdrl_cli.media.segments import SegmentEncoder, count_finished
 from cdrl_cli.media.splicing import Splice
 from cdrl_cli.media.timeline import Part, Timeline, read_timeline
-from cdrl_cli.prefetch import prefetch
+from cdrl_cli.prefetch import prefetch, work_ahead
 from cdrl_cli.resuming import edit_key, part_into_segments
 
 PLACES: Final = (Fraction(1, 6), Fraction(1, 2), Fraction(5, 6))
@@ -129,10 +129,13 @@ class _Trial:
             with (
                 SegmentEncoder(path, self.setting) as encoder,
                 prefetch(islice(near, self.timeline.count(part))) as followed,
+                work_ahead(
+                    map(editor.begin, self._counting_faces(followed)),
+                    workers=self.models.renderers,
+                ) as edited,
             ):
-                for one in followed:
-                    self.faces = max(self.faces, len(one.faces))
-                    encoder.write(editor.edit(one))
+                for frame in edited:
+                    encoder.write(frame)
                     # The first frame waits for what is tracked before it.
                     began = began or perf_counter()
             self.busy_s += perf_counter() - (began or perf_counter())
@@ -140,6 +143,11 @@ class _Trial:
             self.frames += editor.frames
             self.edited_frames += editor.edited_frames
             self.size += path.stat().st_size
+
+    def _counting_faces(self, followed: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
+        for one in followed:
+            self.faces = max(self.faces, len(one.faces))
+            yield one
 
 
 def _stretches(timeline: Timeline, first: int, last: int) -> Iterator[Part]:

@@ -1,6 +1,7 @@
 """Work a stream out ahead of its reader, on another core."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -68,3 +69,29 @@ def prefetch(items: Iterable[Item], *, depth: int = 4) -> Iterator[Iterator[Item
                 waiting.get_nowait()
             except Empty:
                 thread.join(_PATIENCE_S)
+
+
+@contextmanager
+def work_ahead(
+    tasks: Iterable[Callable[[], Item]], *, workers: int, depth: int = 4
+) -> Iterator[Iterator[Item]]:
+    """Let several threads do what does not depend on each other; the results come in order.
+
+    What a task raises reaches the reader in its place. Leaving the context waits for the tasks that
+    have begun and drops the others.
+
+    Args:
+        tasks: Drawn by a thread of their own, one after another; each is called by one of the
+            workers.
+        workers: How many tasks are done at once.
+        depth: Tasks that may wait, be worked on or be done and unread, at most, but for two.
+
+    Yields:
+        What the tasks return.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="work-ahead")
+    try:
+        with prefetch((pool.submit(task) for task in tasks), depth=depth) as begun:
+            yield (one.result() for one in begun)
+    finally:
+        pool.shutdown(cancel_futures=True)

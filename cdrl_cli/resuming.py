@@ -34,7 +34,7 @@ from cdrl_cli.media.segments import SegmentEncoder, SegmentStore, leftovers
 from cdrl_cli.media.sidedata import SideDataKind, kinds_by_name
 from cdrl_cli.media.timeline import Part, Timeline
 from cdrl_cli.media.writer import VideoWriter
-from cdrl_cli.prefetch import prefetch
+from cdrl_cli.prefetch import prefetch, work_ahead
 
 SEGMENT_S: Final = 30
 """Length of a segment, seconds: what a killed edit loses at most, of the clip."""
@@ -162,7 +162,7 @@ class SegmentedEdit:
             with (
                 SegmentEncoder(path, self.setting) as encoder,
                 prefetch(wanted) as tracked,
-                prefetch(map(editor.edit, tracked)) as edited,
+                work_ahead(map(editor.begin, tracked), workers=self.models.renderers) as edited,
             ):
                 for frame in edited:
                     encoder.write(frame)

@@ -1,10 +1,11 @@
 import itertools
 import threading
 import time
+from functools import partial
 
 import pytest
 
-from cdrl_cli.prefetch import prefetch
+from cdrl_cli.prefetch import prefetch, work_ahead
 
 
 def test_items_come_in_order_and_once():
@@ -72,3 +73,33 @@ def test_leaving_two_early_ends_both_threads():
     with prefetch(itertools.count()) as items, prefetch(map(str, items)) as words:
         next(words)
     assert not [t for t in threading.enumerate() if t.name == "prefetch"]
+
+
+def test_tasks_are_done_side_by_side_and_their_results_come_in_order():
+    together = threading.Barrier(2)
+
+    def task(number):
+        together.wait(5)  # ends when two are at it
+        time.sleep(0.01 * (number % 3))
+        return number
+
+    with work_ahead((partial(task, number) for number in range(10)), workers=2) as done:
+        assert list(done) == list(range(10))
+
+
+def test_an_error_of_a_task_comes_in_its_place_and_the_rest_is_dropped():
+    begun = []
+
+    def task(number):
+        begun.append(number)
+        if number == 3:
+            raise OSError("gone")
+        return number
+
+    seen = []
+    endless = (partial(task, number) for number in itertools.count())
+    with pytest.raises(OSError, match="gone"), work_ahead(endless, workers=2, depth=2) as done:
+        seen.extend(done)
+    assert seen == [0, 1, 2]
+    assert len(begun) < 10
+    assert not [t for t in threading.enumerate() if t.name.startswith(("prefetch", "work-ahead"))]

@@ -41,12 +41,16 @@ from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.nn.devices import CPU, Device, find_device
 from cdrl_cli.nn.networks import open_network
 from cdrl_cli.nn.onnx import read_facts
-from cdrl_cli.nn.processors import multiplies_bytes
+from cdrl_cli.nn.processors import multiplies_bytes, usable_cores
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionReader
 from cdrl_cli.representation.evidence import EvidenceModel
 from cdrl_cli.representation.expression_nets import ExpressionNets
 from cdrl_cli.representation.text_prior import SentenceEncoder
 from cdrl_cli.weight_set import WeightSet
+
+MOST_RENDERERS = 4
+"""Most frames that an edit renders at once: so many keep up with the one thread that follows
+faces."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,11 @@ class Models:
     """Faces and words in one space."""
     device: Device = CPU
     """Where the networks of every frame run."""
+
+    @property
+    def renderers(self) -> int:
+        """How many frames an edit renders at once: one by each core, where there are few."""
+        return min(usable_cores(), MOST_RENDERERS)
 
     def open_landmarker(self, *, max_faces: int = 4) -> Landmarker:
         """A landmarker for one clip."""
@@ -213,12 +222,12 @@ def _open_renderer(path: Path, weight_set: WeightSet | None, device: Device) -> 
         device: Where it runs.
     """
     if weight_set is not None and device == CPU and multiplies_bytes():
-        twin = open_network(find_weights(weight_set.entry("renderer-int8")))
+        twin = open_network(find_weights(weight_set.entry("renderer-int8")), threads=1)
         # Of a network that was learned anew since, it would be the wrong twin.
         network = read_manifest()[weight_set.entry("renderer")]
         if read_facts(twin).get("made_from") == network.sha256:
             return twin
-    return open_network(path, device=device)
+    return open_network(path, device=device, threads=1)  # frames are rendered side by side
 
 
 def _open_skin(
@@ -231,5 +240,5 @@ def _open_skin(
     entry = weight_set.entry("skin")
     if entry not in read_manifest():
         return FoldMaps.draw(canonical_xyz)
-    network = open_network(find_weights(entry), device=device)
+    network = open_network(find_weights(entry), device=device, threads=1)
     return Skin(SkinMasks.draw(canonical_xyz, mesh.oval), network)

@@ -1,5 +1,6 @@
 """What this machine's processor can do."""
 
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -22,3 +23,10 @@ def multiplies_bytes() -> bool:
         return False
     flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
     return not _DOT_PRODUCTS.isdisjoint(flags.split())
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
