@@ -1,6 +1,7 @@
 """The product: change the emotion of the face in a video, keep everything else."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -125,11 +126,18 @@ def edit_video(
     check_edit(source, output, options)
     sign = _find_signer(options, source, output)
     models = models or load_models()
-    conditions = read_conditions(options, models)
-    people = read_people(options, models)
-    options, measured = meet_targets(source, options, models, conditions, people)
-    with open_faces(source, models, video_stream=options.video_stream) as stream:
+    with (
+        open_faces(source, models, video_stream=options.video_stream) as stream,
+        ExitStack() as threads,
+    ):
         video = stream.video
+        tracked: Iterator[TrackedFrame] | None = None
+        if options.plan.span == (None, None) and not options.resume:
+            # The first faces are followed while the reference is read.
+            tracked = threads.enter_context(prefetch(_follow_faces(stream, options, None)))
+        conditions = read_conditions(options, models)
+        people = read_people(options, models)
+        options, measured = meet_targets(source, options, models, conditions, people)
         splice, notes = choose_splice(options, video.info, output)
         writer = VideoWriter(
             output,
@@ -168,14 +176,15 @@ def edit_video(
             else:
                 if options.resume:
                     notes += ("the edit cannot be resumed: its pictures' times are not in order",)
-                # One thread follows faces, one says what they show, some render it, this one encodes.
-                with (
-                    prefetch(_follow_faces(stream, options, splice)) as tracked,
-                    work_ahead(map(editor.begin, tracked), workers=models.renderers) as edited,
-                ):
-                    for frame in edited:
-                        writer.write(frame)
-                        report(frame)
+                # One thread follows faces, one says what they show, some render, this one encodes.
+                if tracked is None:
+                    followed = _follow_faces(stream, options, splice)
+                    tracked = threads.enter_context(prefetch(followed))
+                begun = map(editor.begin, tracked)
+                for frame in threads.enter_context(work_ahead(begun, workers=models.renderers)):
+                    writer.write(frame)
+                    report(frame)
+                threads.close()
                 met = Met(video.lost_frames, video.side_data, video.warnings)
             editor.check_found(source)
             writer.note_side_data(met.side_data)

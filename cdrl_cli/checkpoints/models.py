@@ -1,5 +1,6 @@
 """The models of an edit, built from verified files."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -172,45 +173,55 @@ def load_models(
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
     basis = ExpressionBasis(numbers["basis"])
     warp = WarpRenderer(basis, mesh, numbers["canonical_xyz"])
-    motion: Motion = DifferenceMotion(neutral)
-    renderer: Renderer = warp
-    if not core:
-        embedded = (weight_set.entry("motion"), weight_set.entry("renderer"))
-        files = [
-            generator / name if generator else find_weights(entry)
-            for entry, name in zip(embedded, GENERATOR_FILES, strict=True)
-        ]
-        for file in files:
-            if not file.exists():
-                raise WeightsError(
-                    f"{file}: no such file", hint="spfem train renderer writes it: -o FOLDER"
-                )
-        motion = open_motion(files[0])
-        skin = _open_skin(weight_set, mesh, numbers["canonical_xyz"], found)
-        network = _open_renderer(files[1], None if generator else weight_set, found)
-        renderer = LearnedRenderer(warp, network, skin)
-    return Models(
-        weight_set=weight_set,
-        landmark_networks=open_landmark_networks(
-            find_weights("face-detector"),
-            find_weights("face-landmarks"),
-            find_weights("coefficients"),
-        ),
-        head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
-        mesh=mesh,
-        basis=basis,
-        neutral=neutral,
-        motion=motion,
-        renderer=renderer,
-        differences=numbers["differences"],
-        cerl=open_cerl(find_weights(weight_set.entry("cerl"))),
-        device=found,
-    )
+    # Opening a network takes most of its time outside of Python.
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        finders = pool.submit(_open_landmark_networks)
+        cerl = pool.submit(lambda: open_cerl(find_weights(weight_set.entry("cerl"))))
+        motion: Motion = DifferenceMotion(neutral)
+        renderer: Renderer = warp
+        if not core:
+            files = _find_generator(weight_set, generator)
+            own = None if generator else weight_set
+            network = pool.submit(_open_renderer, files[1], own, found)
+            skin = pool.submit(_open_skin, weight_set, mesh, numbers["canonical_xyz"], found)
+            motion = open_motion(files[0])
+            renderer = LearnedRenderer(warp, network.result(), skin.result())
+        return Models(
+            weight_set=weight_set,
+            landmark_networks=finders.result(),
+            head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
+            mesh=mesh,
+            basis=basis,
+            neutral=neutral,
+            motion=motion,
+            renderer=renderer,
+            differences=numbers["differences"],
+            cerl=cerl.result(),
+            device=found,
+        )
 
 
 GENERATOR_FILES = ("motion.onnx", "renderer.onnx")
 """Names of the files that ``spfem train renderer`` writes into a folder: the motion editor, the
 renderer."""
+
+
+def _find_generator(weight_set: WeightSet, generator: Path | None) -> list[Path]:
+    """Files of the motion editor and the renderer: a set's own, or those in a folder."""
+    if generator is None:
+        return [find_weights(weight_set.entry(name)) for name in ("motion", "renderer")]
+    files = [generator / name for name in GENERATOR_FILES]
+    for file in files:
+        if not file.exists():
+            raise WeightsError(
+                f"{file}: no such file", hint="spfem train renderer writes it: -o FOLDER"
+            )
+    return files
+
+
+def _open_landmark_networks() -> LandmarkNetworks:
+    names = ("face-detector", "face-landmarks", "coefficients")
+    return open_landmark_networks(*map(find_weights, names))
 
 
 def _open_renderer(path: Path, weight_set: WeightSet | None, device: Device) -> Any:

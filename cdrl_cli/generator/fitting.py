@@ -12,6 +12,7 @@ is the request that comes nearest to the change :math:`\Delta` asked for, and is
 would be asked of an average face.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from cdrl_cli.face.coefficients import CoefficientReader
 from cdrl_cli.generator.condition import Condition
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.renderer import ExpressionBasis
+from cdrl_cli.nn.processors import usable_cores
 
 EDITED = np.flatnonzero(SHARES > 0)
 """Indices of the channels that an edit may move."""
@@ -89,7 +91,7 @@ class ChangeFitter:
     ) -> FittedChange:
         """The request that makes a face show a change.
 
-        Some hundred readings of one network, a few tenths of a second: once for a face.
+        Some hundred readings of one network, a tenth of a second: once for a face.
 
         Args:
             crop: The face, at rest or speaking.
@@ -139,7 +141,9 @@ class ChangeFitter:
         """How the landmarker would read the face under each request, lips kept."""
         seen = crop.landmarks_xyz
         moved = [seen + keep_aperture(seen, np.tensordot(one, moves, axes=1)) for one in requests]
-        return self._read(np.stack(moved))
+        parts = np.array_split(np.stack(moved), min(usable_cores(), len(moved)))
+        with ThreadPoolExecutor(len(parts)) as pool:
+            return np.concatenate(list(pool.map(self._read, parts)))
 
 
 def _hold(

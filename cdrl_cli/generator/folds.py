@@ -184,10 +184,14 @@ def _draw(crease: Crease) -> Float[np.ndarray, "256 256"]:
         np.flatnonzero((axis > column.min() - reach) & (axis < column.max() + reach))
         for axis, column in zip(axes, line.T, strict=True)
     ]
-    x, y = np.meshgrid(axes[0][near[0]], axes[1][near[1]])
-    apart = np.hypot(x[..., None] - line[:, 0], y[..., None] - line[:, 1])
-    strength = (np.minimum(along, 1 - along) / crease.taper).clip(0, 1)[apart.argmin(axis=2)]
-    widths = apart.min(axis=2) / crease.width
+    across, down = (
+        np.subtract.outer(axis[cells], column) ** 2
+        for axis, cells, column in zip(axes, near, line.T, strict=True)
+    )
+    apart = down[:, None] + across  # squared, of each cell from each point of the line
+    nearest = apart.argmin(axis=2)
+    strength = (np.minimum(along, 1 - along) / crease.taper).clip(0, 1)[nearest]
+    widths = np.sqrt(np.take_along_axis(apart, nearest[..., None], axis=2)[..., 0]) / crease.width
     valley, ridge = np.exp(-0.5 * widths**2), np.exp(-0.5 * (widths / RIDGE_REACH) ** 2)
     drawn[np.ix_(near[1], near[0])] = crease.strength * strength * (RIDGE * ridge - valley)
     return drawn
