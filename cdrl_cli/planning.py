@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -21,15 +22,17 @@ from cdrl_cli.editing import check_edit, choose_splice, read_conditions
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.person import Person
 from cdrl_cli.face.stream import open_faces
-from cdrl_cli.face.tracking import TrackedFrame, part_to_read
+from cdrl_cli.face.tracking import WARM_UP_S, TrackedFrame
 from cdrl_cli.face_editor import FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.encoding import EncoderSetting, Encoding
+from cdrl_cli.media.frames import VideoInfo
 from cdrl_cli.media.segments import SegmentEncoder, count_finished
 from cdrl_cli.media.splicing import Splice
 from cdrl_cli.media.timeline import Part, Timeline, read_timeline
 from cdrl_cli.prefetch import prefetch, work_ahead
-from cdrl_cli.resuming import edit_key, part_into_segments
+from cdrl_cli.resuming import NO_SEGMENTS, edit_key, part_into_segments
+from cdrl_cli.target import Measured, meet_targets
 
 PLACES: Final = (Fraction(1, 6), Fraction(1, 2), Fraction(5, 6))
 """Where the stretches that are tried begin, by the length of what is edited."""
@@ -77,6 +80,53 @@ class EditPlan:
     """About the room that is needed beside the output while the edit runs, its file included."""
     disk_free_bytes: int
     warnings: tuple[str, ...]
+    targets: tuple[Measured | None, ...] = ()
+    """For each row, the intensity that was found for its target; None for a row without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """Which frames an edit is about, by what is known of them without decoding."""
+
+    frames: int
+    """Of the clip."""
+    first: Fraction
+    """When the first one is shown, seconds."""
+    frame_s: Fraction
+    """Mean time between two, seconds."""
+    timeline: Timeline | None
+    """None where the times of the packets are not in order: then the counts are about right."""
+
+    @classmethod
+    def of(cls, info: VideoInfo, timeline: Timeline | None) -> "_Extent":
+        """Of a clip, by its packets, or else by what the file says of itself.
+
+        Raises:
+            UsageError: If neither says how many frames there are.
+        """
+        if timeline is not None:
+            shown = timeline.shown
+            first = timeline.time(int(shown[0]))
+            span = timeline.time(int(shown[-1])) - first
+            return cls(len(shown), first, span / max(len(shown) - 1, 1), timeline)
+        count = info.frame_count or round((info.duration or 0) * (info.frame_rate or 0))
+        if not count or not info.duration:
+            raise UsageError(
+                f"{info.path}: does not say how long it is: only an edit can say what it does"
+            )
+        return cls(count, Fraction(0), info.duration / count, None)
+
+    def number_at(self, time: Fraction) -> int:
+        """How many frames are shown before a time."""
+        if self.timeline is not None:
+            return self.timeline.number_at(time)
+        return min(max(ceil((time - self.first) / self.frame_s), 0), self.frames)
+
+    def time(self, number: int) -> Fraction:
+        """When the frame with a number is shown, seconds."""
+        if self.timeline is not None:
+            return self.timeline.time(int(self.timeline.shown[number]))
+        return self.first + number * self.frame_s
 
 
 @dataclass(slots=True)
@@ -88,7 +138,7 @@ class _Trial:
     models: Models
     conditions: Conditions
     people: Mapping[Path, Person]
-    timeline: Timeline
+    extent: _Extent
     setting: EncoderSetting
     frames: int = 0
     edited_frames: int = 0
@@ -100,20 +150,18 @@ class _Trial:
     def run(self, first: int, last: int) -> None:
         """Edit some of the frames with these numbers, the last one excluded."""
         began = perf_counter()
-        for part in _stretches(self.timeline, first, last):
+        for begin, count in _stretches(first, last):
             if perf_counter() - began > PATIENCE_S:
                 break
-            self._edit(part)
+            self._edit(self.extent.time(begin), count)
 
-    def _edit(self, part: Part) -> None:
-        begin, end = part.begin, part.end
-        read = part_to_read(self.timeline, part, start=begin, end=end)
+    def _edit(self, begin: Fraction, count: int) -> None:
         stream_index = self.options.video_stream
         with (
             TemporaryDirectory(prefix="spfem-") as folder,
             open_faces(self.source, self.models, video_stream=stream_index) as stream,
         ):
-            first = self.timeline.time(int(self.timeline.shown[0]))
+            first = stream.video.first_time
             editor = FaceEditor(
                 self.models,
                 self.options,
@@ -123,12 +171,12 @@ class _Trial:
                 began=first,
             )
             path = Path(folder) / "trial"
-            tracked = stream.tracked(start=begin, end=end, part=read)
+            tracked = stream.tracked_from(max(begin - WARM_UP_S, first))
             near = (one for one in tracked if one.frame.time >= begin)
             began: float | None = None
             with (
                 SegmentEncoder(path, self.setting) as encoder,
-                prefetch(islice(near, self.timeline.count(part))) as followed,
+                prefetch(islice(near, count)) as followed,
                 work_ahead(
                     map(editor.begin, self._counting_faces(followed)),
                     workers=self.models.renderers,
@@ -150,20 +198,22 @@ class _Trial:
             yield one
 
 
-def _stretches(timeline: Timeline, first: int, last: int) -> Iterator[Part]:
-    """Some short parts of the frames with some numbers, or all of them where they are few."""
+def _stretches(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """First frame and length of some short stretches of a range, or of all of it if it is short."""
     few = len(PLACES) * TRIED_FRAMES
     if last - first <= few:
         begins, length = ([first] if first < last else []), few
     else:
         begins, length = [first + int(place * (last - first)) for place in PLACES], TRIED_FRAMES
     for begin in begins:
-        end = min(begin + length, last)
-        shown = timeline.shown
-        yield timeline.part(
-            timeline.time(int(shown[begin])),
-            timeline.time(int(shown[end])) if end < len(shown) else None,
-        )
+        yield begin, min(length, last - begin)
+
+
+def _part(timeline: Timeline, begin: int, count: int) -> Part:
+    """Some frames of a clip, from the one with a number on."""
+    shown = timeline.shown
+    end = timeline.time(int(shown[begin + count])) if begin + count < len(shown) else None
+    return timeline.part(timeline.time(int(shown[begin])), end)
 
 
 def room_for_segments(source: Path, output: Path, options: EditOptions) -> tuple[int, int] | None:
@@ -192,7 +242,8 @@ def room_for_segments(source: Path, output: Path, options: EditOptions) -> tuple
     encoding = Encoding(output, options.codec, options.crf, options.preset)
     setting = EncoderSetting.choose(info, encoding)
     frames, size = 0, 0
-    for part in _stretches(timeline, 0, len(timeline.shown)):
+    for begin, count in _stretches(0, len(timeline.shown)):
+        part = _part(timeline, begin, count)
         with (
             TemporaryDirectory(prefix="spfem-") as folder,
             open_video(source, stream=options.video_stream) as video,
@@ -224,48 +275,48 @@ def plan_edit(
         UnreadableInputError: If source or reference cannot be decoded.
         PolicyError: If the output exists, or is the source or the reference.
         OutputError: If the output could not be written.
-        UsageError: If the options do not go together, or the source's times are not in order.
+        UsageError: If the options do not go together, or nothing says how long the source is.
         WeightsError: If weights are missing or damaged.
     """
     began = perf_counter()
     check_edit(source, output, options)
     models = models or load_models()
     conditions = read_conditions(options, models)
+    people = read_people(options, models)
+    options, targets = meet_targets(source, options, models, conditions, people)
     info = probe_video(source, stream=options.video_stream)
     splice, notes = choose_splice(options, info, output)
     timeline = splice.timeline if splice else read_timeline(source, stream=options.video_stream)
-    if timeline is None:
-        raise UsageError(
-            f"{source}: its pictures' times are not in order: only an edit can say what it does"
-        )
+    extent = _Extent.of(info, timeline)
     begun_s = perf_counter() - began
     start, end = options.plan.span
-    first = timeline.number_at(start) if start is not None else 0
-    last = timeline.number_at(end) if end is not None else len(timeline.shown)
+    first = extent.number_at(start) if start is not None else 0
+    last = extent.number_at(end) if end is not None else extent.frames
     encoding = Encoding(output, options.codec, options.crf, options.preset)
     setting = EncoderSetting.choose(info, encoding)
-    people = read_people(options, models)
-    trial = _Trial(source, options, models, conditions, people, timeline, setting)
+    trial = _Trial(source, options, models, conditions, people, extent, setting)
     trial.run(first, last)
-    encoded = len(timeline.shown) - (splice.copied if splice else 0)
+    encoded = extent.frames - (splice.copied if splice else 0)
     parts = None
     done = 0
-    if options.resume:
+    if options.resume and timeline is None:
+        notes += (NO_SEGMENTS,)
+    elif options.resume and timeline is not None:
         parts = part_into_segments(timeline, splice.part if splice else timeline.whole)
         done = count_finished(output, edit_key(source, options, models))
     left = encoded if not parts else round(encoded * (len(parts) - done) / len(parts))
-    video = _video_bytes(timeline, splice, trial, encoded)
-    size = max(source.stat().st_size - timeline.size, 0) + video
+    video, rest = _sizes(source, extent, splice, trial, encoded)
+    size = rest + video
     return EditPlan(
         source=source,
         output=output,
         start=start,
         end=end,
         duration_s=float(info.duration or 0),
-        frames=len(timeline.shown),
+        frames=extent.frames,
         frames_in_range=max(last - first, 0),
         encoded_frames=encoded,
-        copied_frames=len(timeline.shown) - encoded,
+        copied_frames=extent.frames - encoded,
         tried_frames=trial.frames,
         edited_frames=trial.edited_frames,
         faces=trial.faces,
@@ -276,6 +327,7 @@ def plan_edit(
         disk_bytes=size + (round(video * left / max(encoded, 1)) if parts else 0),
         disk_free_bytes=free_bytes(output),
         warnings=notes,
+        targets=targets,
     )
 
 
@@ -284,9 +336,12 @@ def free_bytes(output: Path) -> int:
     return shutil.disk_usage(output.resolve().parent).free
 
 
-def _video_bytes(timeline: Timeline, splice: Splice | None, trial: _Trial, encoded: int) -> int:
-    """About the size of the output's video."""
-    copied = len(timeline.shown) - encoded
-    per_frame = trial.size / trial.frames if trial.frames else timeline.size / len(timeline.shown)
-    kept = timeline.size * copied / len(timeline.shown) if splice else 0
-    return round(encoded * per_frame + kept)
+def _sizes(
+    source: Path, extent: _Extent, splice: Splice | None, trial: _Trial, encoded: int
+) -> tuple[int, int]:
+    """About the bytes of the output's video, and of all else in it."""
+    total, timeline = source.stat().st_size, extent.timeline
+    video = total if timeline is None else timeline.size
+    per_frame = trial.size / trial.frames if trial.frames else video / extent.frames
+    kept = video * (extent.frames - encoded) / extent.frames if splice else 0
+    return round(encoded * per_frame + kept), max(total - video, 0)

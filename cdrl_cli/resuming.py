@@ -39,6 +39,9 @@ from cdrl_cli.prefetch import prefetch, work_ahead
 SEGMENT_S: Final = 30
 """Length of a segment, seconds: what a killed edit loses at most, of the clip."""
 
+NO_SEGMENTS: Final = "the edit cannot be resumed: its pictures' times are not in order"
+"""A warning where an edit cannot be parted into segments."""
+
 _UNRELATED: Final = ("overwrite", "signing", "resume")
 """Options that change nothing of what is encoded."""
 

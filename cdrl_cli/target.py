@@ -5,8 +5,9 @@ Some frames are edited at one intensity after the other, and read as a reference
 judge of another kind.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.face.person import Person
 from cdrl_cli.face.stream import FaceStream, Sighting, collect_face, open_faces
-from cdrl_cli.face.tracking import DETECTION_SIDE_PX, TrackedFrame, find_faces
+from cdrl_cli.face.tracking import DETECTION_SIDE_PX, WARM_UP_S, TrackedFrame, find_faces
 from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.generator.motion import MAX_INTENSITY
@@ -27,13 +28,17 @@ from cdrl_cli.reference import gather_evidence
 from cdrl_cli.schedule import Schedule, ScheduleRow
 
 SAMPLES = 8
-"""Most frames that are edited and read."""
-
-SAMPLED_S = 10
-"""Length of the stretch from a row's start on that they are taken from, seconds."""
+"""Most frames that are edited and read, spread over all that a row edits."""
 
 SAMPLE_STEP_S = 0.4
 """Least time between two of them, seconds."""
+
+READ_THROUGH_S = 20
+"""Length of a stretch that is read from its beginning to its end, seconds; in a longer one each
+sample is sought."""
+
+PATIENCE_S = 2
+"""Time behind the place of a sample within which a frame that is edited is looked for, seconds."""
 
 COARSE = (0.0, 0.5, 1.0, 1.5, MAX_INTENSITY)
 """Intensities that are tried first."""
@@ -76,7 +81,7 @@ def meet_targets(
         The options with the intensities found, and what was found for each row.
 
     Raises:
-        NoFaceError: If a row's first seconds show no face that it could edit.
+        NoFaceError: If no face is found that a row could edit.
     """
     rows = options.plan.rows
     found = tuple(
@@ -107,26 +112,16 @@ def _measure(
 ) -> Measured:
     assert row.target_emotion is not None
     emotion = _emotion_of(row, track)
-    whole = replace(row, target_emotion=None, intensity=1.0)
-
-    with open_faces(source, models, video_stream=options.video_stream) as stream:
-
-        def editor(intensity: float) -> FaceEditor:
-            one = Schedule((replace(whole, intensity=intensity),))
-            asked = EditOptions(schedule=one, video_stream=options.video_stream)
-            return FaceEditor(models, asked, (track,), stream, people=people)
-
-        samples = list(_sample(stream, editor(1.0), row))
-        if not samples:
-            raise NoFaceError(
-                f"{source}: no face to measure on in the first {SAMPLED_S} s of the edit",
-                hint="--intensity instead of --target-emotion says how strong it is to be",
-            )
-
-        def read(intensity: float) -> float:
-            return _read(stream, models, editor(intensity), samples, emotion)
-
-        intensity, reached = find_intensity(read, row.target_emotion)
+    measure = _Measure(source, options, models, row, track, people)
+    samples = list(measure.samples())
+    if not samples:
+        raise NoFaceError(
+            f"{source}: no face to measure on where the edit is to be",
+            hint="--intensity instead of --target-emotion says how strong it is to be",
+        )
+    intensity, reached = find_intensity(
+        lambda intensity: measure.read(samples, intensity, emotion), row.target_emotion
+    )
     return Measured(emotion, row.target_emotion, reached, intensity)
 
 
@@ -165,44 +160,126 @@ def _emotion_of(row: ScheduleRow, track: ConditionTrack) -> Emotion:
     return list(Emotion)[int(likelihood.argmax())]
 
 
-def _sample(
-    stream: FaceStream, editor: FaceEditor, row: ScheduleRow
-) -> Iterator[tuple[TrackedFrame, Face]]:
-    """Frames that the row edits, some time apart, and the face that it edits there first."""
-    until_s = last_s = None
-    start = None if isinstance(row.face, int) else row.start
-    taken = 0
-    for tracked in stream.tracked(start=start, end=row.end):
-        if row.start is not None and tracked.frame.time < row.start:
-            continue
-        time_s = float(tracked.frame.time)
-        until_s = time_s + SAMPLED_S if until_s is None else until_s
-        if time_s > until_s or taken == SAMPLES:
-            return
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A frame that a row edits."""
+
+    stream: FaceStream
+    editor: FaceEditor
+    """Has met the face."""
+    tracked: TrackedFrame
+    face: Face
+    """The one that is edited first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """Edits samples of what a row edits, and reads them."""
+
+    source: Path
+    options: EditOptions
+    models: Models
+    row: ScheduleRow
+    track: ConditionTrack
+    people: dict[Path, Person]
+
+    def samples(self) -> Iterator[_Sample]:
+        """Frames that the row edits, over all of its time."""
+        with open_faces(self.source, self.models, video_stream=self.options.video_stream) as stream:
+            first = stream.video.first_time
+            start = first if self.row.start is None else self.row.start
+            length = stream.video.info.duration
+            ends = [None if length is None else first + length, self.row.end]
+            end = min((one for one in ends if one is not None), default=None)
+            # Numbers count a clip's faces from its beginning.
+            is_read = end is None or isinstance(self.row.face, int)
+            if end is None or is_read or end - start <= READ_THROUGH_S:
+                span = READ_THROUGH_S if end is None else end - start
+                from_start = None if isinstance(self.row.face, int) else self.row.start
+                tracked = stream.tracked(start=from_start, end=self.row.end)
+                yield from self._read_through(stream, tracked, start, span)
+                return
+        share = (end - start) / SAMPLES
+        for place in range(SAMPLES):
+            yield from self._sought(start + (place + Fraction(1, 2)) * share)
+
+    def _read_through(
+        self,
+        stream: FaceStream,
+        frames: Iterator[TrackedFrame],
+        start: Fraction,
+        span: Fraction | int,
+    ) -> Iterator[_Sample]:
+        """Frames of a reading of a stretch, some time apart."""
+        editor = self._editor(stream, 1.0)
+        step_s = max(SAMPLE_STEP_S, float(span) / SAMPLES)
+        due_s = float(start) + min(step_s / 2, SAMPLE_STEP_S)
+        taken = 0
+        for tracked in frames:
+            time_s = float(tracked.frame.time)
+            if time_s < start:
+                continue
+            if taken == SAMPLES:
+                return
+            editor.look(tracked)
+            if time_s >= due_s and (sample := self._edited(stream, editor, tracked)):
+                due_s = time_s + step_s
+                taken += 1
+                yield sample
+
+    def _sought(self, place: Fraction) -> Iterator[_Sample]:
+        """The first frame from a place on that is edited, if there is one soon."""
+        with open_faces(self.source, self.models, video_stream=self.options.video_stream) as stream:
+            editor = self._editor(stream, 1.0)
+            begin = max(place - WARM_UP_S, stream.video.first_time)
+            for tracked in stream.tracked_from(begin):
+                if tracked.frame.time > place + PATIENCE_S:
+                    return
+                editor.look(tracked)
+                if tracked.frame.time < place:
+                    continue
+                if sample := self._edited(stream, editor, tracked):
+                    yield sample
+                    return
+
+    def _edited(
+        self, stream: FaceStream, editor: FaceEditor, tracked: TrackedFrame
+    ) -> _Sample | None:
         editor.edit(tracked)
-        if editor.last_edited and (last_s is None or time_s - last_s >= SAMPLE_STEP_S):
-            last_s, taken = time_s, taken + 1
-            yield tracked, editor.last_edited[0].face
+        if not editor.last_edited:
+            return None
+        return _Sample(stream, editor, tracked, editor.last_edited[0].face)
 
+    def _editor(self, stream: FaceStream, intensity: float) -> FaceEditor:
+        row = replace(self.row, target_emotion=None, intensity=intensity)
+        asked = EditOptions(schedule=Schedule((row,)), video_stream=self.options.video_stream)
+        return FaceEditor(
+            self.models,
+            asked,
+            (self.track,),
+            stream,
+            began=stream.video.first_time,
+            people=self.people,
+        )
 
-def _read(
-    stream: FaceStream,
-    models: Models,
-    editor: FaceEditor,
-    samples: list[tuple[TrackedFrame, Face]],
-    emotion: Emotion,
-) -> float:
-    """Likelihood of an emotion on edited frames, all of them together."""
-    aspect = float(stream.video.info.sample_aspect)
-    sightings = []
-    landmarker = models.open_landmarker()
-    for tracked, face in samples:
-        frame = editor.edit(tracked)
-        faces = find_faces(frame.picture(DETECTION_SIDE_PX), frame, landmarker, aspect)
-        if faces:
-            sightings.append(Sighting(frame, min(faces, key=face.distance_px)))
-    shown = collect_face(stream, sightings)
-    if shown is None:
-        return 0.0
-    reading = models.evidence.read(gather_evidence(shown, models))
-    return float(reading[emotion.class_index])
+    def read(self, samples: Sequence[_Sample], intensity: float, emotion: Emotion) -> float:
+        """Likelihood of an emotion on the samples at an intensity, all of them together."""
+        sightings = []
+        stream = samples[0].stream
+        aspect = float(stream.video.info.sample_aspect)
+        landmarker = self.models.open_landmarker()
+        editors: dict[FaceEditor, FaceEditor] = {}
+        for sample in samples:
+            if sample.editor not in editors:
+                # What was found out about a face does not depend on the intensity.
+                editor = editors[sample.editor] = self._editor(sample.stream, intensity)
+                editor.know(sample.editor, {n: n for n in sample.editor.numbers_edited})
+            frame = editors[sample.editor].edit(sample.tracked)
+            faces = find_faces(frame.picture(DETECTION_SIDE_PX), frame, landmarker, aspect)
+            if faces:
+                sightings.append(Sighting(frame, min(faces, key=sample.face.distance_px)))
+        shown = collect_face(stream, sightings)
+        if shown is None:
+            return 0.0
+        reading = self.models.evidence.read(gather_evidence(shown, self.models))
+        return float(reading[emotion.class_index])

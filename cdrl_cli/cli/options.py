@@ -159,7 +159,7 @@ TargetEmotion = Annotated[
         "--target-emotion",
         metavar="SHARE",
         help="Find the intensity at which the emotion is read with this likelihood, such as .7, on "
-        "frames of the first seconds; instead of --intensity.",
+        "some frames; instead of --intensity.",
         show_default=False,
     ),
 ]
