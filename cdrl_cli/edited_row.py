@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
@@ -34,11 +35,13 @@ class EditedRow:
     """Length (L2) of the change of the coefficients that is asked for at intensity 1."""
     edited_frames: int
     """Frames in which it changed at least one face."""
+    who: Path | None = None
+    """Photo of the person who was meant; None where ``face`` says whose."""
     target_emotion: float | None = None
     """Likelihood that was asked for, 0..1; None where an intensity was."""
     measured: float | None = None
-    """Likelihood with which the emotion is read at the intensity found: on some frames of the first
-    seconds, by our own reader."""
+    """Likelihood with which the emotion is read at the intensity found: on some frames of it,
+    by our own reader."""
 
 
 def average_reading(conditions: Conditions) -> dict[Emotion, float]:

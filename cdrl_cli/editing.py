@@ -29,7 +29,7 @@ from cdrl_cli.media.timeline import Timeline, read_timeline
 from cdrl_cli.media.untouched import find_splice
 from cdrl_cli.prefetch import prefetch, work_ahead
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
-from cdrl_cli.resuming import Met, SegmentedEdit, remove_leftovers
+from cdrl_cli.resuming import NO_SEGMENTS, Met, SegmentedEdit, remove_leftovers
 from cdrl_cli.schedule import Schedule, ScheduleRow
 from cdrl_cli.target import Measured, meet_targets
 
@@ -91,6 +91,8 @@ class EditResult:
     """What each row of the schedule did; one row where none was given."""
     copied_frames: int = 0
     """Frames of the output that lie outside of the edit and were not encoded anew."""
+    beside: tuple[Path, ...] = ()
+    """What was written beside the output, where that was asked for: a comparison, a report."""
 
 
 ProgressCallable = Callable[[Progress], None]
@@ -175,7 +177,7 @@ def edit_video(
                 met = segmented.write(writer, editor, report)
             else:
                 if options.resume:
-                    notes += ("the edit cannot be resumed: its pictures' times are not in order",)
+                    notes += (NO_SEGMENTS,)
                 # One thread follows faces, one says what they show, some render, this one encodes.
                 if tracked is None:
                     followed = _follow_faces(stream, options, splice)

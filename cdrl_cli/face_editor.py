@@ -87,7 +87,8 @@ class FaceEditor:
         """Rows of a longer schedule that met no face, a line each."""
         for place, row in enumerate(self._rows):
             if not row.edited_frames and row.asks and len(self._rows) > 1:
-                yield f"{self._plan.describe(place)}: no face of {row.row.whose} could be edited"
+                whose = _say_whose(row.row.whose)
+                yield f"{self._plan.describe(place)}: {whose} was not there to be edited"
 
     @property
     def meets_faces(self) -> bool:
@@ -313,6 +314,13 @@ class FaceEditor:
 
 def _same(frame: VideoFrame) -> VideoFrame:
     return frame
+
+
+def _say_whose(whose: Whose) -> str:
+    """Whose face a row means, in words."""
+    if isinstance(whose, Path):
+        return f"the person of {whose.name}"
+    return f"face {whose}" if isinstance(whose, int) else "nobody"
 
 
 def read_people(options: EditOptions, models: Models) -> dict[Path, Person]:

@@ -76,6 +76,7 @@ class RowEditor:
             reading=average_reading((track,)) if track else None,
             strength=mean_strength((track,)),
             edited_frames=self.edited_frames,
+            who=row.who,
         )
 
     def ask(

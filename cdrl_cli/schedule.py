@@ -3,7 +3,7 @@
 An edit with one emotion is a schedule of one row, so that there is one way to edit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -353,6 +353,21 @@ def read_schedule(path: Path, **defaults: Any) -> Schedule:
         raise UsageError(f"{name}: {error}", hint=error.hint) from error
 
 
+def refuse_both_strengths(given: Collection[str]) -> None:
+    """Refuse a strength that is both said and to be found.
+
+    Args:
+        given: Names of what is given.
+
+    Raises:
+        UsageError: If an intensity and a target are.
+    """
+    if "intensity" in given and "target_emotion" in given:
+        raise UsageError(
+            "intensity says how strong it is, and target_emotion would find it: give one of them"
+        )
+
+
 def _row(record: Record, folder: Path, defaults: Mapping[str, Any]) -> ScheduleRow:
     if record.problem is not None:
         raise UsageError(record.problem)
@@ -362,6 +377,7 @@ def _row(record: Record, folder: Path, defaults: Mapping[str, Any]) -> ScheduleR
     for column in _FILES:
         if column in given:
             given[column] = folder / given[column]
+    refuse_both_strengths(given)
     fields = {FIELDS.get(column, column): value for column, value in given.items()}
     return ScheduleRow(**{**defaults, **fields}, line=record.line)
 

@@ -31,7 +31,7 @@ from cdrl_cli.nn.devices import read_device
 from cdrl_cli.notation import Corner, parse_corner, parse_face, parse_time
 from cdrl_cli.presets import EmotionPreset, find_preset
 from cdrl_cli.report.beside import Beside
-from cdrl_cli.schedule import read_schedule
+from cdrl_cli.schedule import read_schedule, refuse_both_strengths
 from cdrl_cli.weight_set import WeightSet
 
 
@@ -175,14 +175,16 @@ class _Checker:
             for path in (row.source, *row.options.reference_files)
             if path is not None
         }
-        for row in rows:
-            output = os.path.realpath(row.output)
-            first = written.setdefault(output, row)
-            if first is not row:
-                self.problems.append((row.line, f"writes {row.output}, as line {first.line} does"))
+        files = [(row, path) for row in rows for path in (row.output, *row.beside.files)]
+        for row, path in files:
+            output = os.path.realpath(path)
+            if first := written.get(output):
+                where = "twice" if first is row else f"as line {first.line} does"
+                self.problems.append((row.line, f"writes {path}, {where}"))
+            written.setdefault(output, row)
             if reader := read.get(output):
                 where = "itself" if reader is row else f"line {reader.line}"
-                self.problems.append((row.line, f"writes {row.output}, which {where} reads"))
+                self.problems.append((row.line, f"writes {path}, which {where} reads"))
 
     def _comparison(self, asked: str | None, output: Path) -> tuple[Layout, Path] | None:
         if asked is None:
@@ -198,6 +200,7 @@ class _Checker:
         def file(key: str) -> Path | None:
             return self._folder / given[key] if key in given else None
 
+        refuse_both_strengths(given)
         face = value("face")
         name = value("preset_emotion")
         chosen = find_preset(name, self._defaults.own_presets) if name else EmotionPreset()

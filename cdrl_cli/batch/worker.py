@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -67,11 +67,13 @@ def edit_row(row: BatchRow, progress: ProgressCallable | None = None) -> Outcome
     began = perf_counter()
     try:
         models = _models(row.weight_set, row.device)
-        row.beside.check(row.source, overwrite=row.options.overwrite)
+        read = [row.source, *row.options.reference_files]
+        row.beside.check(row.output, inputs=read, overwrite=row.options.overwrite)
         result = editing.edit_video(
             row.source, row.output, row.options, progress=progress, models=models
         )
         row.beside.write(row.source, row.output, models, row.options)
+        result = replace(result, beside=row.beside.files)
     except SpfemError as error:
         failure = RowError.of(error)
     except Exception as error:

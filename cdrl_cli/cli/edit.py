@@ -51,6 +51,7 @@ from cdrl_cli.notation import parse_face
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
+    from cdrl_cli.editing import EditResult
     from cdrl_cli.presets import EmotionPreset
 
 WORTH_NAMING = 0.1
@@ -79,10 +80,11 @@ Examples:
   spfem edit - -e happy -o - < talk.mp4 > out.mkv
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
-strength, reference_neutral, device, duration_s, elapsed_s, warnings, schedule, copied_frames; or
-{"error": {"code", "message", "hint"}}. With --dry-run: source, output, start, end, duration_s,
-frames, frames_in_range, encoded_frames, copied_frames, tried_frames, edited_frames, faces,
-segments, segments_done, elapsed_s, output_bytes, disk_bytes, disk_free_bytes, warnings.
+strength, reference_neutral, device, duration_s, elapsed_s, warnings, schedule, copied_frames,
+beside; or {"error": {"code", "message", "hint"}}. With --dry-run: source, output, start, end,
+duration_s, frames, frames_in_range, encoded_frames, copied_frames, tried_frames, edited_frames,
+faces, segments, segments_done, elapsed_s, output_bytes, disk_bytes, disk_free_bytes, warnings,
+targets.
 """
 
 
@@ -227,6 +229,8 @@ def edit(
     as SOURCE or OUTPUT is standard input or output.
     """
     faces = parse_face(face)
+    if target_emotion is not None and was_given(context, "intensity"):
+        raise UsageError("--intensity says how strong it is, and --target-emotion would find it")
     if json and output == STANDARD:
         raise UsageError("with -o - stdout is the video: there is no room for --json")
 
@@ -287,11 +291,13 @@ def edit(
         read_reference(reference_neutral) as neutral,
         write_output(output, f".{format_}") as writable,
     ):
-        beside.check(readable, overwrite=overwrite)
         options = replace(options, reference=shown, reference_neutral=neutral)
+        read = [readable, *options.reference_files]
+        beside.check(output, inputs=read, overwrite=overwrite)
         models = load_models(weight_set, device=device)
         if dry_run:
-            show_plan(plan_edit(readable, writable, options, models=models), json=json)
+            plan = plan_edit(readable, writable, options, models=models)
+            show_plan(plan, beside.files, json=json)
             return
         if resume and not quiet:
             say_room(readable, writable, options)
@@ -306,28 +312,39 @@ def edit(
             options,
             show=lambda verb: show_progress(verb, quiet=quiet, mode=progress),
         )
-    result = replace(result, output=output)
+    result = replace(result, output=output, beside=beside.files)
     for warning in result.warnings:
         say(warning, label="warning", style="yellow")
     if not quiet:
-        rate = (result.frames - result.copied_frames) / max(result.elapsed_s, 1e-9)
-        copied = f"({result.copied_frames} copied) " if result.copied_frames else ""
-        say(
-            f"edited {result.edited_frames} of {result.frames} frames {copied}"
-            f"in {result.elapsed_s:.1f} s ({rate:.1f} fps): {result.output}"
-        )
-        for row in result.schedule:
-            if row.target_emotion is not None:
-                say(
-                    f"intensity {row.intensity:g}: read with {row.measured:.0%} "
-                    f"by our own reader, {row.target_emotion:.0%} was asked for"
-                )
-        if (reference or emotion) and Emotion.parse(emotion or "") is None:  # a label says it
-            say(f"{reference or emotion} reads as {_name_likeliest(result.reading)}")
-        for one in beside.files:
-            say(f"beside it: {one}")
+        is_label = Emotion.parse(emotion or "") is not None  # that says itself how it reads
+        _say_result(result, None if is_label else str(reference or emotion or ""))
     if json:
         print_json(result)
+
+
+def _say_result(result: "EditResult", asked_by: str | None) -> None:
+    """Say what was done.
+
+    Args:
+        result: Of the edit.
+        asked_by: Reference or words whose reading is worth a line; None or empty for none.
+    """
+    rate = (result.frames - result.copied_frames) / max(result.elapsed_s, 1e-9)
+    copied = f"({result.copied_frames} copied) " if result.copied_frames else ""
+    say(
+        f"edited {result.edited_frames} of {result.frames} frames {copied}"
+        f"in {result.elapsed_s:.1f} s ({rate:.1f} fps): {result.output}"
+    )
+    for row in result.schedule:
+        if row.target_emotion is not None:
+            say(
+                f"intensity {row.intensity:g}: read with {row.measured:.0%} "
+                f"by our own reader, {row.target_emotion:.0%} was asked for"
+            )
+    if asked_by:
+        say(f"{asked_by} reads as {_name_likeliest(result.reading)}")
+    for one in result.beside:
+        say(f"beside it: {one}")
 
 
 def _find_preset(context: typer.Context, name: str | None) -> "EmotionPreset":

@@ -1,6 +1,6 @@
 """What ``spfem edit --dry-run`` shows, and the room that ``--resume`` says it needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,21 @@ _MINUTE_S = 60
 _HOUR_S = 3600
 
 
-def show_plan(plan: "EditPlan", *, json: bool) -> None:
-    """Print a plan to stdout, as text or as one JSON object, and its warnings to stderr."""
+def show_plan(plan: "EditPlan", beside: Sequence[Path] = (), *, json: bool) -> None:
+    """Print a plan to stdout, as text or as one JSON object, and its warnings to stderr.
+
+    Args:
+        plan: What an edit would do.
+        beside: Files that would be written beside its output.
+        json: Whether to print JSON.
+    """
     for warning in plan.warnings:
         say(warning, label="warning", style="yellow")
     if json:
         print_json(plan)
-    else:
-        typer.echo("\n".join(map(printable, _describe(plan))))
+        return
+    lines = [*_describe(plan), *(f"beside it  {one}, not counted above" for one in beside)]
+    typer.echo("\n".join(map(printable, lines)))
 
 
 def say_room(source: Path, output: Path, options: "EditOptions") -> None:
@@ -65,6 +72,12 @@ def _describe(plan: "EditPlan") -> Iterator[str]:
         )
     else:
         yield "faces      no frame lies in the range"
+    for found in plan.targets:
+        if found is not None:
+            yield (
+                f"intensity  {found.intensity:g}: {found.emotion} is read with {found.reached:.0%} "
+                f"by our own reader, {found.target:.0%} was asked for"
+            )
     if plan.segments is not None:
         yield f"segments   {plan.segments_done} of {plan.segments} done"
     yield f"time       about {_length(plan.elapsed_s)}"

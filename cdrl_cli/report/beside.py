@@ -1,5 +1,7 @@
 """What may be written beside an edit to look at it: before and after as one video, a report."""
 
+import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.comparison import write_comparison
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.editing import ProgressCallable
+from cdrl_cli.errors import PolicyError
 from cdrl_cli.media import check_output
 from cdrl_cli.media.output import check_document
 from cdrl_cli.media.side_by_side import Layout
@@ -34,18 +37,29 @@ class Beside:
     report: Path | None = None
     """A page that shows what the edit did."""
 
-    def check(self, source: Path, *, overwrite: bool) -> None:
+    def check(self, edited: Path, *, inputs: Sequence[Path], overwrite: bool) -> None:
         """Refuse, before any work is done, what would destroy something.
 
+        Args:
+            edited: The result that they are written beside.
+            inputs: Files that are read: the source and references.
+            overwrite: Whether existing files may be replaced.
+
         Raises:
-            PolicyError: If one of them exists and ``overwrite`` is not set, or is the source.
+            PolicyError: If one of them exists and ``overwrite`` is not set, is read, or is the
+                result.
             OutputError: If one of them cannot be written.
             UsageError: If one of them is of a kind that cannot be written.
         """
         if self.comparison is not None:
-            check_output(self.comparison[1], inputs=[source], overwrite=overwrite)
+            check_output(self.comparison[1], inputs=inputs, overwrite=overwrite)
         if self.report is not None:
-            check_document(self.report, ".html", inputs=[source], overwrite=overwrite)
+            check_document(self.report, ".html", inputs=inputs, overwrite=overwrite)
+        for one in self.files:
+            if os.path.realpath(one) == os.path.realpath(edited):
+                raise PolicyError(
+                    f"{one}: is the result of the edit, too", hint="Name another file."
+                )
 
     def write(
         self,

@@ -184,6 +184,24 @@ def test_no_row_writes_the_neutral_picture_of_another(tmp_path):
     assert "c.mp4, which line 2 reads" in detail
 
 
+def test_what_is_written_beside_an_edit_is_written_once_and_read_by_no_row(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        rows_of(
+            {"compare": "both.mp4"}, {"output": "both.mp4", "compare": "c.mp4"}, folder=tmp_path
+        )
+    assert [line.split(": ", 1)[1] for line in caught.value.details] == [
+        f"writes {tmp_path}/both.mp4, as line 1 does",
+        f"writes {tmp_path}/c.mp4, as line 1 does",
+    ]
+
+
+def test_a_strength_is_said_or_found(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        rows_of({"intensity": 0.5, "target_emotion": 0.7}, folder=tmp_path)
+    (detail,) = caught.value.details
+    assert "give one of them" in detail
+
+
 def test_a_row_may_have_a_schedule_and_what_holds_for_its_rows(tmp_path):
     (tmp_path / "when.csv").write_text("face,emotion\n1,joy\n")
     manifest = tmp_path / "rows.csv"
@@ -218,7 +236,7 @@ def test_rows_may_be_disclosed_and_steered_as_an_edit_is(tmp_path):
     manifest = tmp_path / "rows.jsonl"
     rows = [
         {"preset_emotion": "sly", "who": "jane.jpg"},
-        {"emotion": "sad", "disclose": False, "intensity": 2, "target_emotion": 0.5},
+        {"emotion": "sad", "disclose": False, "target_emotion": 0.5},
         {"emotion": "sad", "disclose": "top-left", "preset_emotion": "subtle"},
     ]
     same = {"source": "a.mp4"}
@@ -229,5 +247,5 @@ def test_rows_may_be_disclosed_and_steered_as_an_edit_is(tmp_path):
     first, second, third = (row.options for row in read_manifest(manifest, defaults=defaults))
     assert (first.emotion, first.intensity, first.who) == ("happy", 0.4, tmp_path / "jane.jpg")
     assert first.disclose == "bottom-right"
-    assert (second.disclose, second.intensity, second.target_emotion) == (None, 2.0, 0.5)
+    assert (second.disclose, second.target_emotion) == (None, 0.5)
     assert (third.disclose, third.intensity) == ("top-left", 0.6)
