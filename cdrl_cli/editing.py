@@ -27,6 +27,7 @@ from cdrl_cli.media.provenance import Provenance
 from cdrl_cli.media.splicing import Splice
 from cdrl_cli.media.timeline import Timeline, read_timeline
 from cdrl_cli.media.untouched import find_splice
+from cdrl_cli.media.xmp import read_xmp
 from cdrl_cli.prefetch import prefetch, work_ahead
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
 from cdrl_cli.resuming import NO_SEGMENTS, Met, SegmentedEdit, remove_leftovers
@@ -149,7 +150,7 @@ def edit_video(
             crf=options.crf,
             preset=options.preset,
             metadata={"comment": _mark(options)},
-            provenance=Provenance(_mark(options)),
+            provenance=Provenance(_mark(options), read_xmp(source)),
             sign=sign,
             splice=splice,
             overwrite=options.overwrite,

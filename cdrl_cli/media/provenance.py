@@ -5,13 +5,13 @@ media. MP4 and QuickTime carry it as XMP, the other containers as a tag.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
-from xml.sax.saxutils import escape, quoteattr
 
-from cdrl_cli._version import __version__
 from cdrl_cli.media.encoder import Container
+from cdrl_cli.media.xmp import is_readable, make_packet
 
 PARTLY_GENERATED: Final = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -32,10 +32,19 @@ class Provenance:
 
     description: str
     """What was done, in a sentence."""
+    source_xmp: str | None = None
+    """The source's own XMP packet, which is kept where the output can hold one."""
 
     def tags(self, container: Container) -> dict[str, str]:
         """What is said by tags, in containers without XMP."""
         return {} if container.is_iso else {SOURCE_TYPE_TAG: PARTLY_GENERATED}
+
+    def losses(self, container: Container) -> Iterator[str]:
+        """A warning where what the source says of itself cannot be kept."""
+        if self.source_xmp is not None and not container.is_iso:
+            yield f"the source's XMP is left out: {container.suffix} files cannot hold it"
+        elif self.source_xmp is not None and not is_readable(self.source_xmp):
+            yield "the source's XMP is left out: it is damaged"
 
     def add_to(self, file: Path, container: Container) -> None:
         """Add what is said by XMP to a finished file, where its container holds it.
@@ -48,22 +57,7 @@ class Provenance:
 
     def packet(self) -> bytes:
         """As XMP: ISO 16684-1; properties of IPTC's Video Metadata Hub."""
-        description = escape(self.description)
-        return (
-            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-            '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
-            ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
-            '  <rdf:Description rdf:about=""\n'
-            '    xmlns:xmp="http://ns.adobe.com/xap/1.0/"\n'
-            '    xmlns:dc="http://purl.org/dc/elements/1.1/"\n'
-            '    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"\n'
-            f"    xmp:CreatorTool={quoteattr(f'spfem {__version__}')}\n"
-            f"    Iptc4xmpExt:DigitalSourceType={quoteattr(PARTLY_GENERATED)}>\n"
-            f'   <dc:description><rdf:Alt><rdf:li xml:lang="x-default">{description}</rdf:li>'
-            "</rdf:Alt></dc:description>\n"
-            "  </rdf:Description>\n </rdf:RDF>\n</x:xmpmeta>\n"
-            '<?xpacket end="r"?>'
-        ).encode()
+        return make_packet(self.description, PARTLY_GENERATED, self.source_xmp)
 
 
 def add_xmp(file: Path, packet: bytes, *, is_quicktime: bool) -> None:

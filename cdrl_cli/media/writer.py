@@ -118,7 +118,8 @@ class VideoWriter:
     def warnings(self) -> tuple[str, ...]:
         """What the output could not keep of its source, a line each."""
         copied = self._copier.warnings if self._copier else ()
-        return (*self._warnings, *copied)
+        marked = self._provenance.losses(self._container) if self._provenance else ()
+        return (*self._warnings, *copied, *marked)
 
     @property
     def frames_written(self) -> int:

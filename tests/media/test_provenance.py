@@ -6,6 +6,7 @@ import pytest
 from clips import Clip, make_clip
 
 from cdrl_cli.media.provenance import PARTLY_GENERATED, Provenance, add_xmp
+from cdrl_cli.media.xmp import is_readable, make_packet, read_xmp
 
 from .contract import edit_clip, read_packets, read_video, tags_of
 
@@ -79,3 +80,38 @@ def test_a_movie_that_is_not_the_last_box_gets_one_behind_it(source, tmp_path):
         file.write(b"\0\0\0\x08free")
     add_xmp(output, MARK.packet(), is_quicktime=True)
     assert read_mark(output)["XMP:DigitalSourceType"] == PARTLY_GENERATED
+
+
+OF_A_CAMERA = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<r:Description r:about="" xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ xmlns:a="http://ns.adobe.com/xap/1.0/" xmlns:m="http://ns.adobe.com/xap/1.0/mm/"
+ a:Rating="4" a:CreatorTool="A camera" m:InstanceID="xmp.iid:1"
+ i:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture">
+<d:title xmlns:d="http://purl.org/dc/elements/1.1/"><r:Alt><r:li xml:lang="x-default">It's a talk
+</r:li></r:Alt></d:title></r:Description></r:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
+
+
+@pytest.mark.exiftool
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_what_the_source_says_of_itself_is_kept(source, tmp_path, suffix):
+    output = tmp_path / f"out{suffix}"
+    edit_clip(source, output, provenance=Provenance(WHAT, OF_A_CAMERA))
+    # Edited once more: two events, one source type.
+    again = make_packet("again", PARTLY_GENERATED, read_xmp(output))
+    edit_clip(source, tmp_path / f"new{suffix}", provenance=Provenance("third", again.decode()))
+    command = ["exiftool", "-json", "-XMP:all", "-validate", tmp_path / f"new{suffix}"]
+    (found,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert found["DigitalSourceType"] == PARTLY_GENERATED
+    assert (found["Title"].strip(), found["Rating"]) == ("It's a talk", 4)
+    assert found["CreatorTool"] == "A camera"
+    assert found["HistoryParameters"] == [WHAT, "again", "third"]
+    assert "InstanceID" not in found
+    assert found["Validate"] == "OK"
+
+
+@pytest.mark.parametrize("packet", ["", "no <xml", "<a/>", f"<!DOCTYPE a>{OF_A_CAMERA}"])
+def test_damaged_xmp_is_not_kept(packet):
+    assert not is_readable(packet)
+    assert make_packet("a", "b", packet) == make_packet("a", "b")
