@@ -97,6 +97,14 @@ def write_comparison(
     return count
 
 
+def no_edit_of(source: Path, edited: Path) -> UsageError:
+    """What is said of two files of which the second is no edit of the first."""
+    return UsageError(
+        f"{edited}: its frames are not those of {source}",
+        hint="name the source first, and then what spfem edit made of it",
+    )
+
+
 def in_step(
     one: Iterable[Item],
     other: Iterable[Item],
@@ -117,10 +125,7 @@ def in_step(
     Raises:
         UsageError: If the two do not lie at the same times.
     """
-    sought = UsageError(
-        f"{edited}: its frames are not those of {source}",
-        hint="name the source first, and then what spfem edit made of it",
-    )
+    sought = no_edit_of(source, edited)
     rest = iter(other)
     for old in one:
         new = next(rest, None)

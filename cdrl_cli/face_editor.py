@@ -23,7 +23,7 @@ from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
 from cdrl_cli.generator.motion import Window
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.row_editor import RowEditor
-from cdrl_cli.schedule import ActiveRow, Whose
+from cdrl_cli.schedule import ActiveRow, Schedule, Whose
 
 NOTHING_ASKED = "nothing is asked for"
 """Why a frame stays as it is where every intensity is 0."""
@@ -59,12 +59,7 @@ class FaceEditor:
         ]
         self._stream = stream
         people = read_people(options, models) if people is None else people
-        self._selectors: dict[Whose, FaceSelector | PersonSelector] = {
-            choice: PersonSelector(people[choice], models.identity, stream)
-            if isinstance(choice, Path)
-            else FaceSelector(choice)
-            for choice in self._plan.choices
-        }
+        self._selectors = make_selectors(self._plan, people, models, stream)
         self._disclose = options.disclose
         self._label: Label | None = None
         self.reading = average_reading(conditions)
@@ -97,10 +92,15 @@ class FaceEditor:
 
     def look(self, tracked: TrackedFrame) -> tuple[TrackedFace, ...]:
         """Choose a frame's faces as :meth:`edit` does, but edit none; frames come in order."""
-        chosen: dict[int, TrackedFace] = {}
+        return tuple(face for _, face in self.cast(tracked))
+
+    def cast(self, tracked: TrackedFrame) -> tuple[tuple[Whose, TrackedFace], ...]:
+        """The faces that :meth:`look` chooses, each with the choice of the plan that it is of."""
+        chosen: dict[int, tuple[Whose, TrackedFace]] = {}
         for choice, selector in self._selectors.items():
             if self._plan.at(choice, float(tracked.frame.time)):
-                chosen.update((face.number, face) for face in selector.choose(tracked))
+                for face in selector.choose(tracked):
+                    chosen.setdefault(face.number, (choice, face))
         return tuple(chosen.values())
 
     def know(self, earlier: "FaceEditor", numbers: Mapping[int, int]) -> None:
@@ -314,6 +314,25 @@ class FaceEditor:
 
 def _same(frame: VideoFrame) -> VideoFrame:
     return frame
+
+
+def make_selectors(
+    plan: Schedule, people: Mapping[Path, Person], models: Models, stream: FaceStream
+) -> dict[Whose, FaceSelector | PersonSelector]:
+    """What chooses the faces of each choice of a plan, in the order in which choices count.
+
+    Args:
+        plan: Whose faces are meant.
+        people: Who is in its photos.
+        models: Tell people apart, where there are photos.
+        stream: The open clip.
+    """
+    return {
+        choice: PersonSelector(people[choice], models.identity, stream)
+        if isinstance(choice, Path)
+        else FaceSelector(choice)
+        for choice in plan.choices
+    }
 
 
 def _say_whose(whose: Whose) -> str:

@@ -22,7 +22,9 @@ def test_frames_left_alone_for_one_reason_are_one_stretch():
 
 def test_what_is_asked_for_has_the_time_and_the_strength_of_the_options(models):
     options = EditOptions(emotion="sad", intensity=0.5, start=Fraction(1), end=Fraction(3))
-    asked = _ask(options, read_conditions(options, models), np.array([0.5, 2.0, 3.5]), 0.0)
+    asked = _ask(
+        options, read_conditions(options, models), "largest", 0.0, np.array([0.5, 2.0, 3.5])
+    )
     assert not asked[[0, 2]].any()
     assert asked[1].argmax() == Emotion.SAD.class_index
     assert 0.3 < asked[1].max() <= 0.5

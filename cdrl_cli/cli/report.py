@@ -2,26 +2,35 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cdrl_cli.cli.console import print_json, say
 from cdrl_cli.cli.options import (
+    Adjust,
     DeviceName,
+    FaceName,
     Intensity,
     Json,
+    Neutralise,
     Overwrite,
     ProgressMode,
     Quiet,
     ScheduleFile,
     Source,
     Weights,
+    Who,
     read_time,
 )
 from cdrl_cli.cli.progress import show_progress
 from cdrl_cli.errors import check_memory_limit
+from cdrl_cli.notation import parse_face
 from cdrl_cli.weight_set import WeightSet
+
+if TYPE_CHECKING:
+    from cdrl_cli.report.page import Report
+    from cdrl_cli.report.reading import ReadFace
 
 EXAMPLES = """\
 \b
@@ -30,8 +39,9 @@ Examples:
   spfem report talk.mp4 out.mp4 --emotion happy -o happy.html --open
   spfem report talk.mp4 out.mp4 --ref joy.mp4 --json | jq .lip_correlation
 
---json prints one object: output, emotion, size_bytes, frames, duration_s, source and output_emotion
-(means of the curves), lip_correlation, closures_kept, identity, untouched.
+--json prints one object: output, size_bytes, frames, duration_s, untouched, and faces: of each its
+name, emotion, source and output_emotion (means of the curves), lip_correlation, closures_kept and
+identity. Those of the first face stand beside them, too.
 """
 
 
@@ -69,7 +79,11 @@ def report(
         Fraction | None,
         typer.Option(parser=read_time, metavar="TIME", help="Where it ended.", show_default=False),
     ] = None,
+    adjust: Adjust = None,
+    neutralise: Neutralise = False,
     schedule: ScheduleFile = None,
+    face: FaceName = "largest",
+    who: Who = None,
     weight_set: Weights = WeightSet.PERMISSIVE,
     device: DeviceName = "auto",
     open_: Annotated[bool, typer.Option("--open", help="Show the page when it is done.")] = False,
@@ -81,24 +95,34 @@ def report(
     """Write a page that shows what an edit did: before and after in step, and curves over time.
 
     One HTML file that loads nothing from anywhere: emotion, lips, likeness and what passed through.
-    With --emotion, --ref or --schedule it also says what was asked for. spfem edit --report writes
-    it along with the edit.
+    Told what edit was told (--emotion, --ref, --schedule, --who and so on), it also says what was
+    asked for, of whom. spfem edit --report writes it along with the edit.
     """
     check_memory_limit()
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.edit_options import EditOptions
+    from cdrl_cli.generator.adjust import Adjustment
     from cdrl_cli.report import write_report
     from cdrl_cli.schedule import read_schedule
 
+    shown_by: dict[str, Any] = {
+        "intensity": intensity,
+        "adjust": Adjustment() if adjust is None else Adjustment.parse(adjust),
+        "neutralise": neutralise,
+        "face": parse_face(face),
+    }
+    named: dict[str, Any] = {
+        "emotion": emotion,
+        "reference": reference,
+        "who": who,
+        "start": start,
+        "end": end,
+    }
     options = None
     if schedule is not None:
-        options = EditOptions(
-            schedule=read_schedule(schedule), emotion=emotion, reference=reference
-        )
-    elif emotion is not None or reference is not None:
-        options = EditOptions(
-            emotion=emotion, reference=reference, intensity=intensity, start=start, end=end
-        )
+        options = EditOptions(schedule=read_schedule(schedule, **shown_by), **named)
+    elif emotion or reference or adjust or neutralise:
+        options = EditOptions(**shown_by, **named)
     page = output or edited.with_suffix(".html")
     with show_progress("reading", quiet=quiet, mode=progress) as shown:
         written = write_report(
@@ -118,29 +142,39 @@ def report(
         typer.launch(str(page.absolute()))
 
 
-def _summary(written: Any) -> dict[str, object]:
+def _summary(written: "Report") -> dict[str, object]:
+    read = written.reading
+    faces = [_summary_of_face(face) for face in read.faces]
+    first = {name: value for name, value in faces[0].items() if name != "name"}
+    return {
+        "output": written.output,
+        "size_bytes": written.size_bytes,
+        "frames": read.frames,
+        "duration_s": read.duration_s,
+        **first,
+        "untouched": list(read.untouched),
+        "faces": faces,
+    }
+
+
+def _summary_of_face(face: "ReadFace") -> dict[str, object]:
     import numpy as np
 
     from cdrl_cli.emotion import Emotion
 
-    read = written.reading
     source, output = (
         dict(zip(Emotion, np.nanmean(one, axis=0).tolist(), strict=True))
-        for one in (read.source, read.output)
+        for one in (face.source, face.output)
     )
-    known = read.identity is not None and len(read.identity)
+    likeness = face.identity
     return {
-        "output": written.output,
-        "emotion": written.emotion,
-        "size_bytes": written.size_bytes,
-        "frames": read.frames,
-        "duration_s": read.duration_s,
+        "name": face.name,
+        "emotion": face.emotion,
         "source": source,
         "output_emotion": output,
-        "lip_correlation": _known(read.lip_correlation),
-        "closures_kept": _known(read.closures_kept),
-        "identity": float(read.identity.mean()) if known else None,
-        "untouched": list(read.untouched),
+        "lip_correlation": _known(face.lip_correlation),
+        "closures_kept": _known(face.closures_kept),
+        "identity": float(likeness.mean()) if likeness is not None and len(likeness) else None,
     }
 
 

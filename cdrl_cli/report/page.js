@@ -29,10 +29,8 @@
 
   // The thumb's middle must lie on the line, also at the ends.
   function place() {
-    const stage = by("stage").getBoundingClientRect();
-    const shown = Math.min(stage.width, (stage.height * data.width) / data.height);
-    split.style.width = `${shown + 28}px`;
-    split.style.left = `${(stage.width - shown) / 2 - 14}px`;
+    split.style.width = `${by("stage").clientWidth + 28}px`;
+    split.style.left = "-14px";
     draw();
   }
 
@@ -117,11 +115,12 @@
         make("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, svg,
           percent ? `${Math.round(value * 100)}%` : value.toFixed(2));
       }
-      const steps = Math.max(2, Math.min(8, Math.floor(width / 110)));
-      for (let i = 0; i <= steps; i++) {
-        const time = first + (data.duration * i) / steps;
-        const anchor = i === 0 ? "start" : i === steps ? "end" : "middle";
-        make("text", { x: x(time), y: height - 5, "text-anchor": anchor }, svg, words(time));
+      const most = data.duration / Math.max(2, Math.min(10, Math.floor(width / 90)));
+      const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600].find((one) => one >= most) || 7200;
+      for (let time = Math.ceil(first / step) * step; time <= end + 1e-6; time += step) {
+        const at = x(time);
+        const anchor = at < left + 15 ? "start" : at > width - right - 15 ? "end" : "middle";
+        make("text", { x: at, y: height - 5, "text-anchor": anchor }, svg, step < 1 ? words(time) : words(time).slice(0, -2));
       }
       for (const one of series) {
         if (one.kind === "asked") {
@@ -158,42 +157,51 @@
     charts.push({ move, render });
   }
 
-  let shown = data.emotion;
+  let face = data.faces[0];
+  let shown = face.emotion;
   chart("emotion", "How likely the emotion is over time, before and after", () => {
     const i = data.emotions.indexOf(shown);
     const series = [
-      { name: "before", kind: "source", times: data.times, values: data.source[i] },
-      { name: "after", kind: "output", times: data.times, values: data.output[i] },
+      { name: "before", kind: "source", times: face.times, values: face.source[i] },
+      { name: "after", kind: "output", times: face.times, values: face.output[i] },
     ];
-    if (data.asked) series.unshift({ name: "asked for", kind: "asked", times: data.times, values: data.asked[i] });
+    if (face.asked) series.unshift({ name: "asked for", kind: "asked", times: face.times, values: face.asked[i] });
     return { series, low: 0, high: 1, percent: true };
   });
   chart("lips", "How far the lips are open over time, before and after", () => ({
     series: [
-      { name: "before", kind: "source", times: data.lipTimes, values: data.sourceLips },
-      { name: "after", kind: "output", times: data.lipTimes, values: data.outputLips },
+      { name: "before", kind: "source", times: face.lipTimes, values: face.sourceLips },
+      { name: "after", kind: "output", times: face.lipTimes, values: face.outputLips },
     ],
-    low: 0, high: Math.max(0.1, ...data.sourceLips, ...data.outputLips), percent: false,
+    low: 0, high: Math.max(0.1, ...face.sourceLips, ...face.outputLips), percent: false,
   }));
-  if (data.identity && data.identity.length) {
+  if (face.identity && face.identity.length) {
     by("identity-section").hidden = false;
     chart("identity", "Likeness of the face before and after over time", () => ({
-      series: [{ name: "likeness", kind: "output", times: data.lookTimes, values: data.identity }],
+      series: [{ name: "likeness", kind: "output", times: face.lookTimes, values: face.identity }],
       low: 0, high: 1, percent: false,
     }));
+  }
+  function show(emotion) {
+    shown = emotion;
+    document.querySelectorAll("#choices button").forEach((one) => { one.ariaPressed = String(one.textContent === shown); });
+    charts.forEach((one) => one.render());
   }
   for (const emotion of data.emotions) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = emotion;
     button.ariaPressed = String(emotion === shown);
-    button.addEventListener("click", () => {
-      shown = emotion;
-      document.querySelectorAll("#choices button").forEach((one) => { one.ariaPressed = String(one.textContent === shown); });
-      charts[0].render();
-    });
+    button.addEventListener("click", () => show(emotion));
     by("choices").append(button);
   }
+  const buttons = document.querySelectorAll("#faces button");
+  buttons.forEach((button, place) => button.addEventListener("click", () => {
+    face = data.faces[place];
+    buttons.forEach((one) => { one.ariaPressed = String(one === button); });
+    document.querySelectorAll(".facts").forEach((one, at) => { one.hidden = at !== place; });
+    show(face.emotion);
+  }));
   const renderAll = () => { charts.forEach((one) => one.render()); place(); };
   addEventListener("resize", renderAll);
   addEventListener("beforeprint", renderAll);

@@ -23,7 +23,7 @@ from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.output import check_document, write_document
 from cdrl_cli.media.stacked import LONGEST_S, StackedWriter
 from cdrl_cli.notation import clock
-from cdrl_cli.report.reading import Reading, read_edit
+from cdrl_cli.report.reading import ReadFace, Reading, read_edit
 from cdrl_cli.schedule import ScheduleRow
 
 REFERENCE_SIDE: Final = 480
@@ -35,6 +35,10 @@ DRAWN_POINTS: Final = 4000
 LEAD_IN_S: Final = 5
 """Seconds before the edit that a clip too long to be shown whole begins with."""
 
+MOST_NUMBERS: Final = 3
+"""Emotions that have a number of their own, at most; all have curves."""
+
+_WORTH_A_NUMBER: Final = 0.25
 _GOOD_LIPS: Final = 0.97
 _GOOD_IDENTITY: Final = 0.80
 
@@ -47,8 +51,6 @@ class Report:
     """The page."""
     reading: Reading
     """What was read from both files."""
-    emotion: Emotion
-    """The emotion that its first curve shows: most asked for, else what has risen most."""
     size_bytes: int
 
 
@@ -92,24 +94,30 @@ def write_report(
                 source, output, models, options=options, clip=clip, progress=progress
             )
         video = file.read_bytes()
-    emotion = _main_emotion(reading)
+    width, height = clip.size
     content = _fill(
         {
             "title": html.escape(f"{source.name}: what the edit did"),
             "heading": html.escape(source.name),
             "asked": _say_asked(options),
-            "facts": "".join(_facts(reading, emotion)),
+            "choices": _choose_face(reading),
+            "facts": "".join(
+                _facts(face, reading, is_hidden=place > 0)
+                for place, face in enumerate(reading.faces)
+            ),
+            "shape": "tall" if height > width else "wide",
+            "aspect": f"{width / height:.4f}",
             "references": "".join(_references(options)),
             "untouched": _say_untouched(reading, known=options is not None),
             "files": html.escape(f"{source.name} → {output.name}"),
             "version": html.escape(__version__),
             "shown": _say_shown(begin, clip.end, reading),
             "video": base64.b64encode(video).decode(),
-            "data": _data(reading, emotion, clip.size, float(begin)),
+            "data": _data(reading, clip.size, float(begin)),
         }
     ).encode()
     write_document(page, content, overwrite=overwrite)
-    return Report(page, reading, emotion, len(content))
+    return Report(page, reading, len(content))
 
 
 def _begin(duration: Fraction | None, options: EditOptions | None) -> Fraction:
@@ -118,13 +126,6 @@ def _begin(duration: Fraction | None, options: EditOptions | None) -> Fraction:
     if start is None or duration is None or duration <= LONGEST_S:
         return Fraction(0)
     return max(start - LEAD_IN_S, Fraction(0))
-
-
-def _main_emotion(reading: Reading) -> Emotion:
-    if reading.asked is not None and reading.asked.any():
-        return list(Emotion)[int(reading.asked.sum(axis=0).argmax())]
-    rise = np.nan_to_num(reading.output - reading.source).mean(axis=0)
-    return list(Emotion)[int(rise.argmax())]
 
 
 def _fill(parts: dict[str, str]) -> str:
@@ -137,28 +138,34 @@ def _fill(parts: dict[str, str]) -> str:
     return page
 
 
-def _data(reading: Reading, emotion: Emotion, size: tuple[int, int], begin_s: float) -> str:
+def _data(reading: Reading, size: tuple[int, int], begin_s: float) -> str:
     """What the script draws, as JSON; numbers rounded, gaps as null."""
-    step = len(reading.lip_times_s) // DRAWN_POINTS + 1
     facts: dict[str, Any] = {
         "width": size[0],
         "height": size[1],
         "begin": begin_s,
         "duration": round(reading.duration_s, 3),
         "emotions": [str(one) for one in Emotion],
-        "emotion": str(emotion),
-        "times": _rounded(reading.times_s),
-        "source": [_rounded(row) for row in reading.source.T],
-        "output": [_rounded(row) for row in reading.output.T],
-        "asked": None if reading.asked is None else [_rounded(row) for row in reading.asked.T],
-        "lipTimes": _rounded(reading.lip_times_s[::step]),
-        "sourceLips": _rounded(reading.source_lips[::step]),
-        "outputLips": _rounded(reading.output_lips[::step]),
-        "lookTimes": _rounded(reading.look_times_s),
-        "identity": None if reading.identity is None else _rounded(reading.identity),
+        "faces": [_curves(face) for face in reading.faces],
         "untouched": [[one.start, one.end, one.reason] for one in reading.untouched],
     }
     return json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _curves(face: ReadFace) -> dict[str, Any]:
+    step = len(face.lip_times_s) // DRAWN_POINTS + 1
+    return {
+        "emotion": str(face.emotion),
+        "times": _rounded(face.times_s),
+        "source": [_rounded(row) for row in face.source.T],
+        "output": [_rounded(row) for row in face.output.T],
+        "asked": None if face.asked is None else [_rounded(row) for row in face.asked.T],
+        "lipTimes": _rounded(face.lip_times_s[::step]),
+        "sourceLips": _rounded(face.source_lips[::step]),
+        "outputLips": _rounded(face.output_lips[::step]),
+        "lookTimes": _rounded(face.look_times_s),
+        "identity": None if face.identity is None else _rounded(face.identity),
+    }
 
 
 def _rounded(values: Any) -> list[float | None]:
@@ -166,16 +173,23 @@ def _rounded(values: Any) -> list[float | None]:
 
 
 def _say_asked(options: EditOptions | None) -> str:
+    """What was asked for: a sentence, or a list where there are rows."""
     if options is None:
-        return "What was asked for is not known here."
-    return "; ".join(html.escape(_describe(row)) for row in options.plan.rows)
+        return "<p class=asked>What was asked for is not known here.</p>"
+    rows = options.plan.rows
+    said = [html.escape(_describe(row, with_face=len(options.plan.choices) > 1)) for row in rows]
+    if len(said) == 1:
+        return f"<p class=asked>{said[0]}</p>"
+    return f"<ul class=asked>{''.join(f'<li>{one}</li>' for one in said)}</ul>"
 
 
-def _describe(row: ScheduleRow) -> str:
+def _describe(row: ScheduleRow, *, with_face: bool) -> str:
     what = [row.emotion] if row.emotion else []
     if row.reference is not None:
         what.append(f"as {row.reference.name} shows it")
-    if row.names_emotion:
+    if row.target_emotion is not None:
+        what.append(f"to be read with {row.target_emotion:.0%}")
+    elif row.names_emotion:
         what.append(f"at intensity {row.intensity:g}")
     if row.adjust:
         what.append(f"adjusted: {row.adjust}")
@@ -185,43 +199,58 @@ def _describe(row: ScheduleRow) -> str:
         begin = "the beginning" if row.start is None else clock(row.start)
         end = "the end" if row.end is None else clock(row.end)
         what.append(f"from {begin} to {end}")
-    return ", ".join(what)
+    whose = _whose(row)
+    return f"{whose}: {', '.join(what)}" if with_face or whose != _LARGEST else ", ".join(what)
 
 
-def _facts(reading: Reading, emotion: Emotion) -> list[str]:
-    """The numbers of the page, each with what it means."""
-    before, after = (_mean(one, emotion, reading) for one in (reading.source, reading.output))
+_LARGEST: Final = "the largest face"
+
+
+def _whose(row: ScheduleRow) -> str:
+    if row.who is not None:
+        return row.who.stem
+    names = {"largest": _LARGEST, "all": "everybody"}
+    return names.get(str(row.face), f"face {row.face}")
+
+
+def _choose_face(reading: Reading) -> str:
+    """Buttons that choose whose numbers and curves are shown; nothing for one face."""
+    if len(reading.faces) == 1:
+        return ""
+    buttons = "".join(
+        f'<button type=button data-face={place} aria-pressed="{str(not place).lower()}">'
+        f"{html.escape(face.name)}</button>"
+        for place, face in enumerate(reading.faces)
+    )
+    return f'<div class=choices id=faces role=group aria-label="Whose face">{buttons}</div>'
+
+
+def _facts(face: ReadFace, reading: Reading, *, is_hidden: bool) -> str:
+    """The numbers of a face, each with what it means."""
+    facts = [_reading_fact(face, emotion) for emotion in _emotions(face)]
     left_s = sum(one.end - one.start for one in reading.untouched)
-    share = 1 - left_s / max(reading.duration_s, 1e-9)
-    where = "over the whole clip" if reading.asked is None else "where it was asked for"
-    facts = [
-        _fact(
-            f"{str(emotion).capitalize()} is read",
-            f"{before:.0%} → {after:.0%}",
-            f"how likely our own reader finds it {where}, before and after",
-        )
-    ]
     if reading.untouched:
-        facts.append(_fact("Edited", f"{share:.0%} of the time", "the rest passed through"))
-    if np.isfinite(reading.lip_correlation):
-        verdict = "lips move as before" if reading.lip_correlation >= _GOOD_LIPS else "look closely"
+        share = 1 - left_s / max(reading.duration_s, 1e-9)
+        facts.append(_fact("Edited", f"{share:.0%}", "of the time; the rest passed through"))
+    if np.isfinite(face.lip_correlation):
+        verdict = "lips move as before" if face.lip_correlation >= _GOOD_LIPS else "look closely"
         facts.append(
             _fact(
                 "Lips",
-                f"{reading.lip_correlation:.3f}",
+                f"{face.lip_correlation:.3f}",
                 f"agreement of their opening, 1 is perfect: {verdict}",
             )
         )
-    if np.isfinite(reading.closures_kept):
+    if np.isfinite(face.closures_kept):
         facts.append(
             _fact(
                 "Closed lips stay closed",
-                f"{reading.closures_kept:.0%}",
+                f"{face.closures_kept:.0%}",
                 "for the p, b and m of the speech",
             )
         )
-    if reading.identity is not None and len(reading.identity):
-        likeness = float(reading.identity.mean())
+    if face.identity is not None and len(face.identity):
+        likeness = float(face.identity.mean())
         verdict = (
             "clearly the same person"
             if likeness >= _GOOD_IDENTITY
@@ -234,14 +263,36 @@ def _facts(reading: Reading, emotion: Emotion) -> list[str]:
                 f"likeness by SFace; two takes of one person reach .73 to .85: {verdict}",
             )
         )
-    return facts
+    return f"<dl class=facts{' hidden' if is_hidden else ''}>{''.join(facts)}</dl>"
 
 
-def _mean(curve: Float[np.ndarray, "points 7"], emotion: Emotion, reading: Reading) -> float:
-    """Mean of an emotion's curve where any was asked for; of all of it where nobody knows."""
-    values = curve[:, emotion.class_index]
-    if reading.asked is not None and reading.asked.any():
-        values = values[reading.asked.any(axis=1)]
+def _emotions(face: ReadFace) -> list[Emotion]:
+    """The emotions that are worth a number: those asked for, most first; else what has risen."""
+    if face.asked is None:
+        return [face.emotion]
+    most, amounts = face.asked.max(axis=0), face.asked.sum(axis=0)
+    named = [one for one in Emotion if most[one.class_index] >= _WORTH_A_NUMBER]
+    ranked = sorted(named, key=lambda one: -amounts[one.class_index])
+    return ranked[:MOST_NUMBERS] or [face.emotion]
+
+
+def _reading_fact(face: ReadFace, emotion: Emotion) -> str:
+    """How likely an emotion is read before and after, over the time in which it was asked for."""
+    place = emotion.class_index
+    where, span = "over the whole clip", np.full(len(face.times_s), fill_value=True)
+    if face.asked is not None and face.asked[:, place].any():
+        where = "where it was asked for"
+        span = face.asked[:, place] >= face.asked[:, place].max() / 2
+    before, after = (_mean(curve[span, place]) for curve in (face.source, face.output))
+    return _fact(
+        f"{str(emotion).capitalize()} is read",
+        f"{before:.0%} → {after:.0%}",
+        f"how likely our own reader finds it {where}, before and after",
+    )
+
+
+def _mean(values: Float[np.ndarray, " points"]) -> float:
+    """Of what is known; 0 where nothing is."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
 
 

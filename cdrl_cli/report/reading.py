@@ -1,8 +1,9 @@
 """What is read from a source and its edit, frame by frame in step: the numbers of a report."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,22 +12,24 @@ from jaxtyping import Float
 
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.comparison import in_step
+from cdrl_cli.comparison import in_step, no_edit_of
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions
 from cdrl_cli.editing import Progress, ProgressCallable, read_conditions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, WeightsError
 from cdrl_cli.face.identity import IdentityEncoder
+from cdrl_cli.face.person import PersonSelector
 from cdrl_cli.face.selection import FaceSelector
-from cdrl_cli.face.stream import FaceCollector, FaceTrack, Sighting, open_faces
+from cdrl_cli.face.stream import FaceCollector, FaceStream, FaceTrack, Sighting, open_faces
 from cdrl_cli.face.tracking import DETECTION_SIDE_PX, TrackedFace, TrackedFrame
-from cdrl_cli.face_editor import FaceEditor
+from cdrl_cli.face_editor import FaceEditor, make_selectors, read_people
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.media.stacked import StackedWriter
 from cdrl_cli.metrics import mouth
 from cdrl_cli.prefetch import prefetch
 from cdrl_cli.reference import condition_of_face, estimate_rest
+from cdrl_cli.schedule import Schedule, Whose
 
 WINDOW_S: Final = 1.0
 """Length of the window that one point of an emotion's curve is read from, seconds."""
@@ -36,6 +39,9 @@ STEP_S: Final = 0.5
 
 MOST_POINTS: Final = 400
 """Points of a curve, at most: in long clips they lie further apart."""
+
+MOST_FACES: Final = 4
+"""Faces that are read, at most: those that are seen longest."""
 
 LOOK_STEP_S: Final = 0.2
 """Least time between two frames whose pixels are looked at, seconds."""
@@ -54,15 +60,15 @@ class Untouched:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a source and its edit show. Curves are of the largest face."""
+class ReadFace:
+    """What one face shows in a source and in its edit."""
 
-    duration_s: float
-    frames: int
+    name: str
+    """Whose face: ``face 2``, ``the largest face``, or the name of a photo."""
     times_s: Float[np.ndarray, " points"]
     """Where the curves of emotions have their points, seconds."""
     source: Float[np.ndarray, "points 7"]
-    """How likely each emotion is in the source, 0..1, by our own reader; NaN without a face."""
+    """How likely each emotion is in the source, 0..1, by our own reader; NaN without the face."""
     output: Float[np.ndarray, "points 7"]
     """The same in the output."""
     asked: Float[np.ndarray, "points 7"] | None
@@ -81,6 +87,25 @@ class Reading:
     """Where identity was looked at, seconds."""
     identity: Float[np.ndarray, " looks"] | None
     """Cosine of the faces in source and output; None without the weights ``identity``."""
+
+    @property
+    def emotion(self) -> Emotion:
+        """Most asked for; where nothing was, or nobody knows, what has risen most."""
+        if self.asked is not None and self.asked.any():
+            return list(Emotion)[int(self.asked.sum(axis=0).argmax())]
+        rise = np.nan_to_num(self.output - self.source).mean(axis=0)
+        return list(Emotion)[int(rise.argmax())]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a source and its edit show."""
+
+    duration_s: float
+    frames: int
+    faces: tuple[ReadFace, ...]
+    """Those that are edited, in the order of the plan, at most :data:`MOST_FACES`; the largest one
+    where nobody knows which."""
     untouched: tuple[Untouched, ...]
 
 
@@ -115,20 +140,23 @@ def read_edit(
         open_faces(source, models, video_stream=stream_number) as before,
         open_faces(output, models) as after,
     ):
+        one, other = before.video.info, after.video.info
+        if (one.width, one.height) != (other.width, other.height):
+            raise no_edit_of(source, output)
+        assumed = options or EditOptions(emotion=Emotion.NEUTRAL)
+        people = read_people(assumed, models)
         editor = FaceEditor(
             models,
-            options or EditOptions(emotion=Emotion.NEUTRAL),
-            conditions or read_conditions(EditOptions(emotion=Emotion.NEUTRAL), models),
+            assumed,
+            conditions or read_conditions(assumed, models),
             before,
             began=before.video.first_time,
+            people=people,
         )
-        sides = (
-            FaceCollector(before, crop_step_s=LOOK_STEP_S),
-            FaceCollector(after, crop_step_s=LOOK_STEP_S),
-        )
+        cast = _Cast(assumed.plan, editor, make_selectors(assumed.plan, people, models, before))
+        pairs_seen: dict[Whose, _Pair] = {}
         looker = _IdentityLooker()
         reasons: list[tuple[float, str | None]] = []
-        selector = FaceSelector("largest")
         followed = in_step(
             before.tracked(),
             after.tracked(),
@@ -139,31 +167,104 @@ def read_edit(
         # One thread for both: two landmarkers that start at once get in each other's way.
         with prefetch(followed) as pairs:
             for count, (old, new) in enumerate(pairs, start=1):
-                time_s = float(old.frame.time)
-                editor.look(old)
-                reasons.append((time_s, editor.why_untouched(old)))
+                reasons.append((float(old.frame.time), editor.why_untouched(old)))
                 if clip is not None:
                     clip.add(old.frame, new.frame)
-                for face in selector.choose(old):
+                for who, face in cast.of(old):
                     partner = _partner(face, new)
                     if partner is not None:
-                        sides[0].add(Sighting(old.frame, face.face))
-                        sides[1].add(Sighting(new.frame, partner.face))
-                        looker.look(old.frame, face, new.frame, partner)
+                        pair = pairs_seen.setdefault(who, _Pair.open(before, after))
+                        pair.add(old.frame, face, new.frame, partner, looker)
                 if progress:
                     progress(Progress(count, before.video.info.frame_count, old.frame.time))
-        tracks = [side.track() for side in sides]
-    if tracks[0] is None or tracks[1] is None:
+    if not pairs_seen:
         raise NoFaceError(f"{source}: no frame shows a face both before and after the edit")
-    end_s = _end(reasons, before.video.info.frame_rate)
-    return _conclude(
-        (tracks[0], tracks[1]),
-        looker,
-        models,
-        asked=None if options is None or conditions is None else (options, conditions),
-        reasons=reasons,
-        end_s=end_s,
+    first_s, end_s = reasons[0][0], _end(reasons, before.video.info.frame_rate)
+    kept = sorted(pairs_seen, key=lambda who: -pairs_seen[who].frames)[:MOST_FACES]
+    return Reading(
+        duration_s=end_s - first_s,
+        frames=len(reasons),
+        faces=tuple(
+            _conclude(
+                _name(who),
+                pairs_seen[who],
+                models,
+                ask=None
+                if options is None or conditions is None
+                else partial(_ask, options, conditions, who, first_s),
+                has_identity=looker.is_there,
+                span_s=(first_s, end_s),
+            )
+            for who in sorted(kept, key=_rank)
+        ),
+        untouched=() if options is None else tuple(_stretches(reasons, end_s)),
     )
+
+
+class _Cast:
+    """Tells whom each face of a frame counts for, also where nothing is asked of them.
+
+    Args:
+        plan: Of the edit.
+        editor: Chooses where something is asked.
+        selectors: Choose elsewhere.
+    """
+
+    def __init__(
+        self,
+        plan: Schedule,
+        editor: FaceEditor,
+        selectors: Mapping[Whose, FaceSelector | PersonSelector],
+    ) -> None:
+        self._plan = plan
+        self._editor = editor
+        self._selectors = selectors
+
+    def of(self, tracked: TrackedFrame) -> Iterator[tuple[Whose, TrackedFace]]:
+        """The faces, each under a choice of the plan, or under its number where all are meant."""
+        chosen = list(self._editor.cast(tracked))
+        for choice, selector in self._selectors.items():
+            faces = selector.choose(tracked)
+            if not self._plan.at(choice, float(tracked.frame.time)):
+                chosen += [(choice, face) for face in faces]
+        taken = set()
+        for choice, face in chosen:
+            if face.number not in taken:
+                taken.add(face.number)
+                yield (face.number if choice == "all" else choice), face
+
+
+@dataclass(slots=True)
+class _Pair:
+    """One face, before and after."""
+
+    sides: tuple[FaceCollector, FaceCollector]
+    frames: int = 0
+    look_times_s: list[float] = field(default_factory=list)
+    cosines: list[float] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, before: FaceStream, after: FaceStream) -> "_Pair":
+        """One of two open clips."""
+        one, other = (FaceCollector(side, crop_step_s=LOOK_STEP_S) for side in (before, after))
+        return cls((one, other))
+
+    def add(
+        self,
+        before: VideoFrame,
+        old: TrackedFace,
+        after: VideoFrame,
+        new: TrackedFace,
+        looker: "_IdentityLooker",
+    ) -> None:
+        """Keep the next frame that shows it on both sides."""
+        self.frames += 1
+        self.sides[0].add(Sighting(before, old.face))
+        self.sides[1].add(Sighting(after, new.face))
+        now_s = float(before.time)
+        if looker.is_there and now_s >= (self.look_times_s or [-LOOK_STEP_S])[-1] + LOOK_STEP_S:
+            self.look_times_s.append(now_s)
+            self.cosines.append(looker.compare(before, old, after, new))
 
 
 def _partner(face: TrackedFace, frame: TrackedFrame) -> TrackedFace | None:
@@ -178,8 +279,6 @@ class _IdentityLooker:
     """Compares who is seen, now and then; does nothing without the optional weights."""
 
     def __init__(self) -> None:
-        self.times_s: list[float] = []
-        self.cosines: list[float] = []
         try:
             self._encoder: IdentityEncoder | None = IdentityEncoder(find_weights("identity"))
         except WeightsError:
@@ -190,56 +289,67 @@ class _IdentityLooker:
         """Whether it can tell."""
         return self._encoder is not None
 
-    def look(
+    def compare(
         self, before: VideoFrame, old: TrackedFace, after: VideoFrame, new: TrackedFace
-    ) -> None:
-        """Compare two frames, unless others were compared just before."""
-        now_s = float(before.time)
-        if self._encoder is None or (self.times_s and now_s - self.times_s[-1] < LOOK_STEP_S):
-            return
+    ) -> float:
+        """Cosine of a face in two frames."""
+        assert self._encoder is not None
         vectors = []
         for frame, face in ((before, old), (after, new)):
             picture = frame.picture(DETECTION_SIDE_PX)
             scale = picture.shape[0] / frame.height
             vectors.append(self._encoder.embed(picture, face.face.landmarks_xyz * scale))
-        self.times_s.append(now_s)
-        self.cosines.append(float(vectors[0] @ vectors[1]))
+        return float(vectors[0] @ vectors[1])
+
+
+def _rank(who: Whose) -> tuple[int, str]:
+    """Numbers in their order, then people by their photos, then the largest face."""
+    if isinstance(who, int):
+        return 0, f"{who:09d}"
+    return (1, str(who)) if isinstance(who, Path) else (2, who)
+
+
+def _name(who: Whose) -> str:
+    if isinstance(who, Path):
+        return who.stem
+    return f"face {who}" if isinstance(who, int) else "the largest face"
 
 
 def _conclude(
-    tracks: tuple[FaceTrack, FaceTrack],
-    looker: _IdentityLooker,
+    name: str,
+    pair: _Pair,
     models: Models,
     *,
-    asked: tuple[EditOptions, Conditions] | None,
-    reasons: Sequence[tuple[float, str | None]],
-    end_s: float,
-) -> Reading:
-    first_s = reasons[0][0]
+    ask: Callable[[Float[np.ndarray, " points"]], Float[np.ndarray, "points 7"]] | None,
+    has_identity: bool,
+    span_s: tuple[float, float],
+) -> ReadFace:
+    first_s, end_s = span_s
     step_s = max(STEP_S, (end_s - first_s) / MOST_POINTS)
     times_s = np.arange(first_s + step_s / 2, max(end_s, first_s + step_s), step_s)
-    rest = estimate_rest(tracks[0], models)
+    before, after = (side.track() for side in pair.sides)
+    assert before is not None  # the pair has a frame
+    assert after is not None
+    rest = estimate_rest(before, models)
     source, output = (
         np.stack([_read(track, float(time_s), models, rest) for time_s in times_s])
-        for track in tracks
+        for track in (before, after)
     )
-    lips = [mouth.lip_aperture(track.shapes) for track in tracks]
+    lips = [mouth.lip_aperture(track.shapes) for track in (before, after)]
     closed_below = mouth.closed_threshold(lips[0])
-    return Reading(
-        duration_s=end_s - first_s,
-        frames=len(reasons),
+    return ReadFace(
+        name=name,
         times_s=times_s,
         source=source,
         output=output,
-        asked=None if asked is None else _ask(*asked, times_s, first_s),
-        lip_times_s=tracks[0].time_s,
+        asked=None if ask is None else ask(times_s),
+        lip_times_s=before.time_s,
         source_lips=lips[0],
         output_lips=lips[1],
         lip_correlation=mouth.correlation(*lips),
         closures_kept=mouth.closure_f1(*(one < closed_below for one in lips)),
-        look_times_s=np.array(looker.times_s),
-        identity=np.array(looker.cosines) if looker.is_there else None,
-        untouched=() if asked is None else tuple(_stretches(reasons, end_s)),
+        look_times_s=np.array(pair.look_times_s),
+        identity=np.array(pair.cosines) if has_identity else None,
     )
 
 
@@ -255,14 +365,24 @@ def _read(
 def _ask(
     options: EditOptions,
     conditions: Conditions,
-    times_s: Float[np.ndarray, " points"],
+    who: Whose,
     first: float,
+    times_s: Float[np.ndarray, " points"],
 ) -> Float[np.ndarray, "points 7"]:
-    """How much of each emotion was asked of the first choice of faces that a row counts for."""
+    """How much of each emotion was asked of a face, over time.
+
+    Args:
+        options: What was to be done.
+        conditions: What each row asks for.
+        who: A choice of the plan, or the number of one of all faces.
+        first: When the clip begins, seconds.
+        times_s: When, seconds.
+    """
     asked = np.zeros((len(times_s), len(Emotion)))
     plan = options.plan
+    choices = [choice for choice in plan.choices if choice in (who, "all")]
     for place, time_s in enumerate(times_s):
-        active = next((rows for choice in plan.choices if (rows := plan.at(choice, time_s))), ())
+        active = next((rows for choice in choices if (rows := plan.at(choice, time_s))), ())
         for one in active:
             row, track = plan.rows[one.index], conditions[one.index]
             if track is not None:
