@@ -20,6 +20,7 @@ Examples:
 
 
 def studio(
+    context: typer.Context,
     source: Annotated[
         Path | None,
         typer.Argument(metavar="[SOURCE]", help="A clip to begin with.", show_default=False),
@@ -43,16 +44,20 @@ def studio(
     page is closed by Ctrl-C: download it before. Needs the extra studio.
     """
     check_memory_limit()
+    from cdrl_cli.cli.settings import config_file, read_presets
     from cdrl_cli.media import check_input
+    from cdrl_cli.presets import PRESETS, find_preset
     from cdrl_cli.studio.interface import serve_studio
 
     if source is not None:
         check_input(source)
+    own = read_presets(config_file(context))
     serve_studio(
         source,
         weight_set=weight_set,
         device=device,
         port=port,
         open_browser=browser,
+        presets={name: find_preset(name, own) for name in dict.fromkeys([*PRESETS, *own])},
         ready=lambda address: say(f"spfem studio at {address} (Ctrl-C ends it)"),
     )

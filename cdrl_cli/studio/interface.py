@@ -1,39 +1,35 @@
-"""How the page looks, and what its controls do (Gradio)."""
+"""How the page looks (Gradio)."""
 
-import html
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import SpfemError, UsageError
-from cdrl_cli.notation import clock
-from cdrl_cli.studio.session import (
-    AS_REFERENCE,
-    Change,
-    Made,
-    Session,
-    Settings,
-    Wish,
-    add_change,
-    describe_error,
-    read_wish,
-)
+from cdrl_cli.errors import UsageError
+from cdrl_cli.generator.adjust import CONTROLS
+from cdrl_cli.notation import CORNERS
+from cdrl_cli.presets import PRESETS, EmotionPreset
+from cdrl_cli.studio.controls import WHOSE, Controls
+from cdrl_cli.studio.session import AS_REFERENCE, NO_EMOTION, Session
 from cdrl_cli.weight_set import WeightSet
 
 ADDRESS: Final = "127.0.0.1"
 """The only one that the page is served at: nobody else on the network can see it."""
 
 VIDEOS: Final = [".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mts"]
-REFERENCES: Final = [*VIDEOS, ".jpg", ".jpeg", ".png", ".webp", ".heic"]
+PHOTOS: Final = [".jpg", ".jpeg", ".png", ".webp", ".heic"]
+REFERENCES: Final = [*VIDEOS, *PHOTOS]
 
 _STYLE: Final = """
 footer { display: none !important; }
 .gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
+#looking { position: sticky; top: 12px; align-self: flex-start; }
+#faces { align-items: end; }
+@media (max-width: 767px) { #looking { order: -1; position: static; } }
 #command textarea { font-family: ui-monospace, monospace; font-size: .85rem; }
 #report iframe { width: 100%; height: 80vh; border: 0; border-radius: 8px; }
 """
@@ -46,6 +42,7 @@ def serve_studio(
     device: str = "auto",
     port: int | None = None,
     open_browser: bool = True,
+    presets: Mapping[str, EmotionPreset] = PRESETS,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the page on this machine until Ctrl-C; what was dropped and made goes with it.
@@ -56,6 +53,7 @@ def serve_studio(
         device: What the networks run on, as ``spfem edit --device`` takes it.
         port: Where; None takes a free one.
         open_browser: Whether to show it in the user's browser.
+        presets: Ways to edit, by their names.
         ready: Is given the address.
 
     Raises:
@@ -69,7 +67,7 @@ def serve_studio(
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_OFFLINE": "1",
         }
-        page = build_page(Session(Path(folder), weight_set, device), source)
+        page = build_page(Session(Path(folder), weight_set, device), source, presets)
         gradio = _gradio()
         try:
             _, address, _ = page.launch(
@@ -105,19 +103,24 @@ def serve_studio(
             page.close(verbose=False)
 
 
-def build_page(session: Session, source: Path | None = None) -> Any:
+def build_page(
+    session: Session,
+    source: Path | None = None,
+    presets: Mapping[str, EmotionPreset] = PRESETS,
+) -> Any:
     """The page of a session.
 
     Args:
         session: Does the work.
         source: Clip that it begins with.
+        presets: Ways to edit, by their names.
 
     Raises:
         UsageError: If the extra ``studio`` is not installed.
     """
     gr = _gradio()
     Thread(target=session.models, name="models", daemon=True).start()
-    controls = _Controls(session, gr)
+    controls = Controls(session, gr, presets)
     with gr.Blocks(title="spfem studio", analytics_enabled=False) as page:
         gr.Markdown(
             "## spfem studio\nEverything stays on this machine. Edit a face only with its owner's "
@@ -125,215 +128,171 @@ def build_page(session: Session, source: Path | None = None) -> Any:
         )
         changes = gr.State(())
         with gr.Row():
+            clip = _file(gr, "Clip", VIDEOS, "clip", source)
+            reference = _file(gr, "Reference (optional)", REFERENCES, "reference")
+        with gr.Row():
             with gr.Column(scale=2, min_width=320):
-                clip = gr.File(
-                    None if source is None else str(source),
-                    label="Clip",
-                    file_types=VIDEOS,
-                    height=160,
-                    elem_id="clip",
+                what = _What(gr, presets)
+                whose = _Whose(gr)
+                over_time = _OverTime(gr)
+                disclose = gr.Dropdown(
+                    [("none", ""), *((one.replace("-", " "), one) for one in CORNERS)],
+                    value="",
+                    label="Label “AI-edited” on every frame",
+                    elem_id="disclose",
                 )
-                reference = gr.File(
-                    label="Reference (optional)",
-                    file_types=REFERENCES,
-                    height=160,
-                    elem_id="reference",
-                )
-                emotion = gr.Radio(
-                    [*(str(one) for one in Emotion), AS_REFERENCE],
-                    value="happy",
-                    label="Emotion",
-                    elem_id="emotion",
-                )
-                words = gr.Textbox(label="Or in words", placeholder="quietly furious", max_lines=1)
-                intensity = gr.Slider(
-                    0, 2, value=1, step=0.05, label="Intensity", elem_id="intensity"
-                )
-                with gr.Row():
-                    face = gr.Dropdown(
-                        [("the largest", "largest"), ("everybody", "all")],
-                        value="largest",
-                        label="Whose face",
-                    )
-                    look = gr.Button("Find the faces", size="sm")
-                with gr.Accordion("Over time", open=False):
-                    gr.Markdown(
-                        "Let the emotion and intensity above hold from the shown moment on."
-                    )
-                    with gr.Row():
-                        add = gr.Button("From here on", size="sm")
-                        clear = gr.Button("Start over", size="sm")
-                    table = gr.Dataframe(
-                        headers=["from", "emotion", "intensity"],
-                        interactive=False,
-                        label="Changes",
-                    )
-            with gr.Column(scale=3, min_width=340):
-                shown = gr.ImageSlider(
-                    label="Before and after",
-                    type="numpy",
-                    format="png",
-                    elem_id="shown",
-                    max_height=620,
-                    interactive=False,
-                )
-                at = gr.Slider(0, 1, value=0, step=0.01, label="Moment, seconds", elem_id="time")
-                said = gr.Markdown(elem_id="said")
-                with gr.Row():
-                    make = gr.Button("Render", variant="primary", elem_id="render")
-                    stop = gr.Button("Cancel", elem_id="cancel")
-                progress = gr.HTML(elem_id="progress")
-                files = gr.File(
-                    label="Download", file_count="multiple", visible=False, elem_id="made"
-                )
-                command = gr.Textbox(
-                    label="The same on the command line",
-                    lines=2,
-                    max_lines=12,
-                    interactive=False,
-                    buttons=["copy"],
-                    elem_id="command",
-                )
+            with gr.Column(scale=3, min_width=340, elem_id="looking"):
+                look = _Looking(gr)
         report = gr.HTML(elem_id="report")
 
-        settings = [emotion, words, reference, intensity, face, changes]
-        moment = [clip, *settings, at]
-        view = [shown, said, command]
-        fresh = {"fn": controls.show, "inputs": moment, "outputs": view, "show_progress": "minimal"}
-        clip.change(controls.open, clip, [at, face, changes, table]).then(**fresh)
+        settings = [
+            *(what.emotion, what.words, reference, what.intensity),
+            *(whose.face, whose.photo, what.neutralise, what.sided, disclose, changes),
+            *what.amounts,
+        ]
+        fresh = {
+            "fn": controls.show,
+            "inputs": [clip, look.at, *settings],
+            "outputs": [look.shown, look.said, look.command],
+            "show_progress": "minimal",
+        }
+        opened = {
+            "fn": controls.open,
+            "inputs": clip,
+            "outputs": [look.at, whose.face, changes, over_time.table],
+        }
+        clip.change(**opened).then(**fresh)
+        sliders = [look.at, what.intensity, *what.amounts]
         for control, event in (
-            (at, "release"),
-            (intensity, "release"),
-            (emotion, "input"),
-            (words, "submit"),
-            (face, "input"),
-            (reference, "change"),
+            *((one, "release") for one in sliders),
+            *((one, "input") for one in (what.emotion, whose.face, what.neutralise, disclose)),
+            *((one, "submit") for one in (what.words, what.sided)),
+            *((one, "change") for one in (reference, whose.photo)),
         ):
             getattr(control, event)(**fresh, trigger_mode="always_last")
-        look.click(controls.find_faces, clip, face)
-        add.click(controls.add, [*settings, at], [changes, table]).then(**fresh)
-        clear.click(lambda: ((), []), None, [changes, table]).then(**fresh)
-        make.click(controls.render, [clip, *settings], [progress, files, report])
-        stop.click(session.cancel, None, None, queue=False)
+        what.preset.input(
+            controls.use_preset,
+            [what.preset, what.emotion, what.words, what.intensity],
+            [what.emotion, what.words, what.intensity, what.neutralise, what.sided, *what.amounts],
+        ).then(**fresh)
+        whose.find.click(controls.find_faces, clip, whose.face)
+        kept = [changes, over_time.table]
+        over_time.add.click(controls.add, [look.at, *settings], kept).then(**fresh)
+        over_time.clear.click(lambda: ((), []), None, kept).then(**fresh)
+        made = [look.progress, look.files, report]
+        look.make.click(controls.render, [clip, *settings], made)
+        look.stop.click(session.cancel, None, None, queue=False)
         if source is not None:
-            page.load(controls.open, clip, [at, face, changes, table]).then(**fresh)
+            page.load(**opened).then(**fresh)
     return page
 
 
-class _Controls:
-    """What the controls of a page do.
+class _What:
+    """The controls of what is shown."""
 
-    Args:
-        session: Does the work.
-        gr: Gradio.
-    """
-
-    def __init__(self, session: Session, gr: Any) -> None:
-        self._session = session
-        self._gr = gr
-
-    def open(self, clip: str | None) -> tuple[Any, Any, tuple[()], list[Any]]:
-        """Fit the controls to a new clip."""
-        length = 1.0
-        if clip is not None:
-            with self._told():
-                length = self._session.duration(Path(clip)) or 1.0
-        last = round(max(length - 0.1, 0.01), 2)
-        choices = [("the largest", "largest"), ("everybody", "all")]
-        return (
-            self._gr.Slider(maximum=last, value=round(min(last, length / 3), 2)),
-            self._gr.Dropdown(choices=choices, value="largest"),
-            (),
-            [],
+    def __init__(self, gr: Any, presets: Mapping[str, EmotionPreset]) -> None:
+        self.emotion = gr.Radio(
+            [*(str(one) for one in Emotion), AS_REFERENCE, NO_EMOTION],
+            value="happy",
+            label="Emotion",
+            elem_id="emotion",
         )
-
-    def show(self, clip: str | None, *values: Any) -> tuple[Any, str, str]:
-        """The moment before and after, what there is to say of it, and the command."""
-        *settings, time_s = values
-        if clip is None:
-            return None, "Drop a clip to begin.", ""
-        with self._told():
-            wish = read_wish(Settings(*settings))
-            before, after, said = self._session.preview(Path(clip), wish, float(time_s))
-            return (before, after), said, wish.command(Path(clip))
-        raise AssertionError  # pragma: no cover - _told raises
-
-    def find_faces(self, clip: str | None) -> Any:
-        """Number the faces of the clip."""
-        choices = [("the largest", "largest"), ("everybody", "all")]
-        if clip is not None:
-            with self._told():
-                choices += [
-                    (f"face {one.number}, from {clock(one.first)}", str(one.number))
-                    for one in self._session.faces(Path(clip))
-                ]
-        return self._gr.Dropdown(choices=choices)
-
-    def add(self, *values: Any) -> tuple[tuple[Change, ...], list[list[str]]]:
-        """Let what is set hold from the shown moment on."""
-        *settings, time_s = values
-        with self._told():
-            wish: Wish = add_change(read_wish(Settings(*settings)), float(time_s))
-            wish.options()
-            return wish.changes, [_row(one) for one in wish.changes]
-        raise AssertionError  # pragma: no cover - _told raises
-
-    def render(self, clip: str | None, *settings: Any) -> Iterator[tuple[Any, Any, Any]]:
-        """Make the edit and its report, and say how far it has come."""
-        gr = self._gr
-        if clip is None:
-            yield "Drop a clip first.", gr.skip(), gr.skip()
-            return
-        last = -1
-        with self._told():
-            yield _bar("starting", 0.0), gr.File(visible=False), ""
-            for one in self._session.render(Path(clip), read_wish(Settings(*settings))):
-                if isinstance(one, Made):
-                    result = one.result
-                    done = (
-                        f"Edited {result.edited_frames} of {result.frames} frames in "
-                        f"{result.elapsed_s:.1f} s."
-                    )
-                    page = html.escape(one.report.read_text("utf-8"), quote=True)
-                    made = gr.File(value=[str(one.output), str(one.report)], visible=True)
-                    frame = (
-                        f'<iframe title="Report" sandbox="allow-scripts" srcdoc="{page}"></iframe>'
-                    )
-                    yield done, made, frame
-                    return
-                percent = round(100 * one.done)
-                if percent != last:
-                    last = percent
-                    yield _bar(one.stage, one.done), gr.skip(), gr.skip()
-        yield "Cancelled; nothing was kept.", gr.skip(), gr.skip()
-
-    def _told(self) -> Any:
-        return _Told(self._gr)
+        self.words = gr.Textbox(label="Or in words", placeholder="quietly furious", max_lines=1)
+        self.intensity = gr.Slider(0, 2, value=1, step=0.05, label="Intensity", elem_id="intensity")
+        self.preset = gr.Radio(
+            list(presets), label="Presets", info="set the controls at once", elem_id="preset"
+        )
+        with gr.Accordion("Fine controls", open=False, elem_id="fine"):
+            self.neutralise = gr.Checkbox(
+                label="Take away first what the face shows itself", elem_id="neutralise"
+            )
+            self.amounts = [_control(gr, name) for name in CONTROLS]
+            self.sided = gr.Textbox(
+                label="One side alone",
+                placeholder="smile-left=.4,brows-right=-.2",
+                max_lines=1,
+                elem_id="sided",
+            )
 
 
-class _Told:
-    """Shows the errors that a user can meet in the page, in one line each."""
+class _Whose:
+    """The controls of whose face is edited."""
 
     def __init__(self, gr: Any) -> None:
-        self._gr = gr
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, SpfemError):
-            raise self._gr.Error(describe_error(error), duration=None) from error
+        with gr.Accordion("Whose face", open=False, elem_id="whose"):
+            with gr.Row(elem_id="faces"):
+                self.face = gr.Dropdown(WHOSE, value="largest", label="In this clip")
+                self.find = gr.Button("Find the faces", size="sm")
+            self.photo = _file(gr, "Or the person in a photo, through cuts", PHOTOS, "photo")
 
 
-def _row(change: Change) -> list[str]:
-    shown = [change.emotion or "", "" if change.reference is None else change.reference.name]
-    return [clock(change.start), " as ".join(one for one in shown if one), f"{change.intensity:g}"]
+class _OverTime:
+    """The controls of what changes over time."""
+
+    def __init__(self, gr: Any) -> None:
+        with gr.Accordion("Over time", open=False, elem_id="over-time"):
+            gr.Markdown(
+                "Let all that is set above hold from the shown moment on, for the faces that are "
+                "chosen: several people may show several emotions."
+            )
+            with gr.Row():
+                self.add = gr.Button("From here on", size="sm")
+                self.clear = gr.Button("Start over", size="sm")
+            self.table = gr.Dataframe(
+                headers=["from", "whose", "shows"], interactive=False, wrap=True, show_label=False
+            )
 
 
-def _bar(stage: str, done: float) -> str:
-    return (
-        f'<label>{html.escape(stage)} <progress max="1" value="{done:.2f}" style="width:60%">'
-        f"</progress> {done:.0%}</label>"
+class _Looking:
+    """What is looked at, and made."""
+
+    def __init__(self, gr: Any) -> None:
+        self.shown = gr.ImageSlider(
+            label="Before and after",
+            type="numpy",
+            format="png",
+            elem_id="shown",
+            max_height=620,
+            interactive=False,
+        )
+        self.at = gr.Slider(0, 1, value=0, step=0.01, label="Moment, seconds", elem_id="time")
+        self.said = gr.Markdown(elem_id="said")
+        with gr.Row():
+            self.make = gr.Button("Render", variant="primary", elem_id="render")
+            self.stop = gr.Button("Cancel", elem_id="cancel")
+        self.progress = gr.HTML(elem_id="progress")
+        self.files = gr.File(label="Download", file_count="multiple", visible=False, elem_id="made")
+        self.command = gr.Textbox(
+            label="The same on the command line",
+            lines=2,
+            max_lines=12,
+            interactive=False,
+            buttons=["copy"],
+            elem_id="command",
+        )
+
+
+def _file(gr: Any, label: str, kinds: list[str], name: str, value: Path | None = None) -> Any:
+    """Where a file is dropped."""
+    return gr.File(
+        None if value is None else str(value),
+        label=label,
+        file_types=kinds,
+        height=130,
+        elem_id=name,
+    )
+
+
+def _control(gr: Any, name: str) -> Any:
+    """The slider of a fine control."""
+    return gr.Slider(
+        -1,
+        1,
+        value=0,
+        step=0.05,
+        label=name,
+        info=CONTROLS[name].meaning,
+        elem_id=f"adjust-{name}",
     )
 
 
