@@ -26,6 +26,7 @@ from cdrl_cli.face.tracking import WARM_UP_S, TrackedFace, TrackedFrame, is_cut
 from cdrl_cli.face_editor import NOTHING_ASKED, FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
+from cdrl_cli.notation import clock
 
 MEETING_S: Final = 2
 """Seconds from the beginning of an edit within which it is to meet the face first."""
@@ -114,7 +115,7 @@ def check_edited(source: Path, moments: Sequence[Moment]) -> None:
     """
     reasons = [reason for moment in moments for reason in moment.untouched]
     if all(reasons) and any(reason != NOTHING_ASKED for reason in reasons):
-        where = ", ".join(f"{float(moment.time):g} s" for moment in moments)
+        where = ", ".join(clock(moment.time) for moment in moments)
         raise NoFaceError(
             f"{source}: no face can be edited at {where} ({reasons[0]})",
             hint=f"spfem probe {source} shows when one can; --at TIME shows that moment",
@@ -275,7 +276,11 @@ class _Preview:
         return self._edits[0].video_stream
 
     def _no_frame(self, time: Fraction) -> UsageError:
-        return UsageError(f"{self._source}: there is no frame at {float(time):g} s or later")
+        length = probe_video(self._source, stream=self._stream).duration
+        return UsageError(
+            f"{self._source}: there is no frame at {clock(time)} or later",
+            hint=None if length is None else f"the clip is {clock(length)} long",
+        )
 
 
 @dataclass(frozen=True, slots=True)

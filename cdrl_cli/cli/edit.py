@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,6 +22,7 @@ from cdrl_cli.cli.options import (
     Disclose,
     DiscloseAt,
     EmotionPresetName,
+    End,
     FaceName,
     Intensity,
     Json,
@@ -34,17 +34,25 @@ from cdrl_cli.cli.options import (
     ReportFile,
     ScheduleFile,
     Source,
+    Start,
     TargetEmotion,
     VideoStream,
     Weights,
     Who,
     read_signing,
-    read_time,
 )
 from cdrl_cli.cli.pipes import STANDARD, read_reference, read_source, write_output
 from cdrl_cli.cli.plan import say_leftovers, say_room, show_plan
 from cdrl_cli.cli.progress import show_progress
-from cdrl_cli.cli.settings import config_file, read_presets, was_given
+from cdrl_cli.cli.reference_options import (
+    FollowReference,
+    Normalize,
+    ReferenceEnd,
+    ReferenceFace,
+    ReferenceNeutral,
+    ReferenceStart,
+)
+from cdrl_cli.cli.settings import find_chosen_preset, was_given
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.notation import parse_face
@@ -52,7 +60,6 @@ from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from cdrl_cli.editing import EditResult
-    from cdrl_cli.presets import EmotionPreset
 
 WORTH_NAMING = 0.1
 """Less likely emotions are not worth a word."""
@@ -114,55 +121,12 @@ def edit(
             show_default=False,
         ),
     ] = None,
-    follow_reference: Annotated[
-        bool,
-        typer.Option(
-            "--follow-ref",
-            help="Vary the emotion as --ref does, played alongside; its end is held.",
-        ),
-    ] = False,
-    reference_neutral: Annotated[
-        Path | None,
-        typer.Option(
-            "--ref-neutral",
-            metavar="FILE",
-            help="Clip or image of the same person as --ref, neutral. Default: estimated.",
-            show_default=False,
-        ),
-    ] = None,
-    reference_face: Annotated[
-        int,
-        typer.Option(
-            "--ref-face", min=1, metavar="N", help="Whose face in --ref: 1 is the largest."
-        ),
-    ] = 1,
-    reference_start: Annotated[
-        Fraction | None,
-        typer.Option(
-            "--ref-start",
-            parser=read_time,
-            metavar="TIME",
-            help="Read --ref from here on.",
-            show_default=False,
-        ),
-    ] = None,
-    reference_end: Annotated[
-        Fraction | None,
-        typer.Option(
-            "--ref-end",
-            parser=read_time,
-            metavar="TIME",
-            help="Read --ref up to here.",
-            show_default=False,
-        ),
-    ] = None,
-    normalize: Annotated[
-        bool,
-        typer.Option(
-            "--normalize",
-            help="Bring --ref to the typical strength of its emotion, however weak it is.",
-        ),
-    ] = False,
+    follow_reference: FollowReference = False,
+    reference_neutral: ReferenceNeutral = None,
+    reference_face: ReferenceFace = 1,
+    reference_start: ReferenceStart = None,
+    reference_end: ReferenceEnd = None,
+    normalize: Normalize = False,
     intensity: Intensity = 1.0,
     preset_emotion: EmotionPresetName = None,
     target_emotion: TargetEmotion = None,
@@ -171,19 +135,8 @@ def edit(
     schedule: ScheduleFile = None,
     face: FaceName = "largest",
     who: Who = None,
-    start: Annotated[
-        Fraction | None,
-        typer.Option(
-            parser=read_time,
-            metavar="TIME",
-            help="Edit from here on: seconds or HH:MM:SS.mmm.",
-            show_default=False,
-        ),
-    ] = None,
-    end: Annotated[
-        Fraction | None,
-        typer.Option(parser=read_time, metavar="TIME", help="Edit up to here.", show_default=False),
-    ] = None,
+    start: Start = None,
+    end: End = None,
     video_stream: VideoStream = None,
     codec: Codec = None,
     crf: Crf = None,
@@ -249,7 +202,7 @@ def edit(
     from cdrl_cli.report.beside import Beside
     from cdrl_cli.schedule import read_schedule
 
-    chosen = _find_preset(context, preset_emotion)
+    chosen = find_chosen_preset(context, preset_emotion)
     is_named = emotion is not None or reference is not None or schedule is not None
     emotion = emotion if is_named else chosen.emotion
     shown_by: dict[str, Any] = {
@@ -345,16 +298,6 @@ def _say_result(result: "EditResult", asked_by: str | None) -> None:
         say(f"{asked_by} reads as {_name_likeliest(result.reading)}")
     for one in result.beside:
         say(f"beside it: {one}")
-
-
-def _find_preset(context: typer.Context, name: str | None) -> "EmotionPreset":
-    """What a name stands for, without the intensity where the command line says one."""
-    from cdrl_cli.presets import EmotionPreset, find_preset
-
-    if name is None:
-        return EmotionPreset()
-    found = find_preset(name, read_presets(config_file(context)))
-    return replace(found, intensity=None) if was_given(context, "intensity") else found
 
 
 def _name_likeliest(reading: Mapping[Emotion, float]) -> str:

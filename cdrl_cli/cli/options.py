@@ -71,6 +71,24 @@ Source = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="The video, or -.", show_default=False)
 ]
 
+Start = Annotated[
+    Fraction | None,
+    typer.Option(
+        "--start",
+        parser=read_time,
+        metavar="TIME",
+        help="Edit from here on: seconds or HH:MM:SS.mmm.",
+        show_default=False,
+    ),
+]
+
+End = Annotated[
+    Fraction | None,
+    typer.Option(
+        "--end", parser=read_time, metavar="TIME", help="Edit up to here.", show_default=False
+    ),
+]
+
 VideoStream = Annotated[
     int | None,
     typer.Option(

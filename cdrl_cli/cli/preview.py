@@ -4,25 +4,40 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cdrl_cli.cli.console import print_json, say
 from cdrl_cli.cli.options import (
+    Adjust,
     DeviceName,
+    EmotionPresetName,
+    End,
     FaceName,
     Json,
+    Neutralise,
     Overwrite,
     Quiet,
     ScheduleFile,
     Source,
+    Start,
     VideoStream,
     Weights,
+    Who,
     read_time,
 )
 from cdrl_cli.cli.pipes import STANDARD, read_reference, read_source, write_output
 from cdrl_cli.cli.progress import count_progress
+from cdrl_cli.cli.reference_options import (
+    FollowReference,
+    Normalize,
+    ReferenceEnd,
+    ReferenceFace,
+    ReferenceNeutral,
+    ReferenceStart,
+)
+from cdrl_cli.cli.settings import find_chosen_preset
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.notation import parse_face
@@ -30,6 +45,7 @@ from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from cdrl_cli.edit_options import EditOptions
+    from cdrl_cli.presets import EmotionPreset
 
 EXAMPLES = """\
 \b
@@ -39,6 +55,7 @@ Examples:
   spfem preview talk.mp4 -e angry --intensity 0.5 --intensity 1 --intensity 1.5 --at 0:12
   spfem preview talk.mp4 --ref joy.mp4 --at 12.4 --crop frame --side 960
   spfem preview talk.mp4 --schedule scenes.csv --moments 6
+  spfem preview talk.mp4 -e happy --adjust smile=+.3 --neutralise --who jane.jpg
 
 --json prints one object: output, edits, moments; of each moment its time and, for each edit, why it
 is unchanged (null where it is edited).
@@ -46,6 +63,7 @@ is unchanged (null where it is edited).
 
 
 def preview(
+    context: typer.Context,
     source: Source,
     *,
     output: Annotated[
@@ -81,7 +99,18 @@ def preview(
         list[float] | None,
         typer.Option(min=0.0, max=2.0, help="More than one: a column for each.", show_default="1"),
     ] = None,
+    follow_reference: FollowReference = False,
+    reference_neutral: ReferenceNeutral = None,
+    reference_face: ReferenceFace = 1,
+    reference_start: ReferenceStart = None,
+    reference_end: ReferenceEnd = None,
+    normalize: Normalize = False,
+    preset_emotion: EmotionPresetName = None,
+    adjust: Adjust = None,
+    neutralise: Neutralise = False,
     schedule: ScheduleFile = None,
+    start: Start = None,
+    end: End = None,
     at: Annotated[
         list[Fraction] | None,
         typer.Option(
@@ -95,6 +124,7 @@ def preview(
         int, typer.Option(min=1, max=100, help="How many to choose where --at names none.")
     ] = 3,
     face: FaceName = "largest",
+    who: Who = None,
     crop: Annotated[
         Literal["face", "frame"], typer.Option(help="Show the head, or the whole frame.")
     ] = "face",
@@ -125,6 +155,7 @@ def preview(
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.contact_sheet import draw_sheet, encode_sheet
     from cdrl_cli.edit_options import EditOptions
+    from cdrl_cli.generator.adjust import Adjustment
     from cdrl_cli.media.output import check_document, write_document
     from cdrl_cli.preview import check_edited, preview_edits
     from cdrl_cli.schedule import read_schedule
@@ -135,25 +166,44 @@ def preview(
         writable = stack.enter_context(write_output(target, ".png"))
         if target != STANDARD:
             check_document(target, ".png", inputs=[readable], overwrite=overwrite)
+        neutral = stack.enter_context(read_reference(reference_neutral))
+        chosen = find_chosen_preset(context, preset_emotion)
+        shown_by: dict[str, Any] = {
+            "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
+            "neutralise": neutralise or chosen.neutralise,
+            "face": faces,
+        }
+        of_edit: dict[str, Any] = {
+            "who": who,
+            "start": start,
+            "end": end,
+            "video_stream": video_stream,
+        }
+        of_reference: dict[str, Any] = {
+            "follow_reference": follow_reference,
+            "reference_neutral": neutral,
+            "reference_face": reference_face,
+            "reference_start": reference_start,
+            "reference_end": reference_end,
+            "normalize": normalize,
+        }
         if schedule is not None:
             if emotion or reference or intensity:
                 raise UsageError(
                     "the schedule says what is shown: no --emotion, --ref, --intensity"
                 )
-            edits = [
-                EditOptions(schedule=read_schedule(schedule, face=faces), video_stream=video_stream)
-            ]
+            rows = read_schedule(schedule, **shown_by)
+            edits = [EditOptions(schedule=rows, **of_edit, **of_reference)]
             names = [schedule.name]
         else:
-            pairs = list(
-                _edits(
-                    emotion or ([] if reference else [one for one in Emotion if one != "neutral"]),
-                    [one for one in shown if one is not None],
-                    intensity or [1.0],
-                    EditOptions(emotion="happy", face=faces, video_stream=video_stream),
-                )
+            pairs = _columns(
+                _emotions(emotion, shown, chosen, shown_by),
+                [one for one in shown if one is not None],
+                intensity or [1.0 if chosen.intensity is None else chosen.intensity],
+                shown_by | of_edit,
+                of_reference,
             )
-            names, edits = [name for name, _ in pairs], [one for _, one in pairs]
+            names, edits = map(list, zip(*pairs, strict=True))
         found = []
         with count_progress("looking", quiet=quiet) as report:
             for moment in preview_edits(
@@ -170,7 +220,7 @@ def preview(
         picture = encode_sheet(draw_sheet(found, names, crop=crop, side_px=side))
         write_document(writable, picture, overwrite=overwrite or target == STANDARD)
     if not quiet:
-        say(f"{len(found)} moments, {len(names)} edits: {target}")
+        say(f"{_count(len(found), 'moment')}, {_count(len(names), 'edit')}: {target}")
     if json:
         print_json(
             {
@@ -183,17 +233,44 @@ def preview(
         typer.launch(str(target.absolute()))
 
 
-def _edits(
-    emotions: list[str], references: list[Path], intensities: list[float], like: "EditOptions"
+def _emotions(
+    named: list[str] | None,
+    references: "list[Path | None]",
+    preset: "EmotionPreset",
+    shown_by: dict[str, Any],
+) -> list[str | None]:
+    """The emotions that have columns; None for one that only adjusts."""
+    if named or references:
+        return list(named or ())
+    if preset.emotion is not None:
+        return [preset.emotion]
+    if shown_by["adjust"] or shown_by["neutralise"]:
+        return [None]
+    return [one for one in Emotion if one is not Emotion.NEUTRAL]
+
+
+def _columns(
+    emotions: list[str | None],
+    references: list[Path],
+    intensities: list[float],
+    common: dict[str, Any],
+    of_reference: dict[str, Any],
 ) -> "Iterator[tuple[str, EditOptions]]":
     """Each emotion and each reference at each intensity, with what it is called."""
-    from dataclasses import replace
+    from cdrl_cli.edit_options import EditOptions
 
-    shown: list[tuple[str, EditOptions]] = [
-        (words, replace(like, emotion=words)) for words in emotions
+    # Without a reference, what is said of one is refused with the first emotion.
+    unused = {} if references else of_reference
+    only = str(common["adjust"]) or "neutralised"
+    shown: list[tuple[str, dict[str, Any]]] = [
+        (words or only, {"emotion": words, **unused}) for words in emotions
     ]
-    shown += [(one.name, replace(like, emotion=None, reference=one)) for one in references]
-    for name, options in shown:
+    shown += [(one.name, {"reference": one, **of_reference}) for one in references]
+    for name, asked in shown:
         for intensity in intensities:
             called = name if len(intensities) == 1 and intensity == 1 else f"{name} {intensity:g}"
-            yield called, replace(options, intensity=intensity)
+            yield called, EditOptions(intensity=intensity, **asked, **common)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

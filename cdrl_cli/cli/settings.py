@@ -3,12 +3,16 @@
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cdrl_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from cdrl_cli.presets import EmotionPreset
 
 PRESETS = "presets"
 """Table of the configuration that holds no options, but presets."""
@@ -71,6 +75,20 @@ def read_presets(path: Path | None) -> dict[str, dict[str, Any]]:
     if not isinstance(presets, dict):
         raise UsageError(f"{file}: {PRESETS} is no table", hint=f"[{PRESETS}.mine]")
     return presets
+
+
+def find_chosen_preset(context: typer.Context, name: str | None) -> "EmotionPreset":
+    """What a name stands for, without the intensity where the command line says one.
+
+    Raises:
+        UsageError: If there is no such preset, or it cannot be read.
+    """
+    from cdrl_cli.presets import EmotionPreset, find_preset
+
+    if name is None:
+        return EmotionPreset()
+    found = find_preset(name, read_presets(config_file(context)))
+    return replace(found, intensity=None) if was_given(context, "intensity") else found
 
 
 def config_file(context: typer.Context) -> Path | None:
