@@ -1,6 +1,6 @@
 # CI calls these names and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo gallery fmt lint type test test-train faults fate coverage e2e bench golden docs wheels packaging optional-weights check
+.PHONY: help setup demo gallery fmt lint type test test-train faults resume-kills fate coverage e2e bench golden docs wheels packaging optional-weights check
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -67,6 +67,9 @@ test-train: $(TRAIN_STAMP) ## the paper's parts at full size, in an environment 
 
 faults: $(STAMP) ## everything that may go wrong, long form: kills, full disks, damaged files, a lost Ray node
 	$(BIN)/pytest tests/faults tests/batch -s
+
+resume-kills: $(STAMP) ## kill one edit with --resume 20 times (KILLS=), at random moments; it must come out as if never killed
+	SPFEM_KILLS=$(or $(KILLS),20) $(BIN)/pytest tests/faults/test_resume.py -s
 
 fate: $(STAMP) ## the whole matrix of containers, codecs and operations; UPDATE=1 keeps what comes out, shows the difference
 	$(if $(UPDATE),$(BIN)/python tests/fate/regenerate.py,SPFEM_FATE=all $(BIN)/pytest tests/fate)
