@@ -37,7 +37,6 @@ DEFAULT_FADE: Final = Fraction(str(RAMP_S))
 MAX_FADE: Final = 60
 """Longest such time that a row may ask for, seconds."""
 
-
 Whose = FaceChoice | Path
 """The faces that a row means: by size or number, or by a photo of the person."""
 
@@ -356,11 +355,8 @@ def read_schedule(path: Path, **defaults: Any) -> Schedule:
 def refuse_both_strengths(given: Collection[str]) -> None:
     """Refuse a strength that is both said and to be found.
 
-    Args:
-        given: Names of what is given.
-
     Raises:
-        UsageError: If an intensity and a target are.
+        UsageError: If an intensity and a target are among the names of what is given.
     """
     if "intensity" in given and "target_emotion" in given:
         raise UsageError(
@@ -383,7 +379,9 @@ def _row(record: Record, folder: Path, defaults: Mapping[str, Any]) -> ScheduleR
 
 
 def _start_s(row: ScheduleRow) -> float:
-    return float("-inf") if row.start is None else float(row.start)
+    # From 0 on is from the beginning on: there is nothing that it could come in from.
+    from_first = row.start is None or (row.start == 0 and row.fade is None)
+    return float("-inf") if from_first else float(row.start or 0)
 
 
 def _end_s(row: ScheduleRow) -> float:

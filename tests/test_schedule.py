@@ -30,6 +30,7 @@ def test_without_a_range_the_edit_is_there_throughout(time_s):
 
 @given(SECONDS, st.floats(-1, 61), st.floats(0, 1))
 def test_the_edit_is_ramped_in_after_the_start(start, time_s, later_s):
+    start += Fraction(1, 100)
     now, later = (weight(t, start=start) for t in (time_s, time_s + later_s))
     assert 0 <= now <= later <= 1
     if time_s <= start:
@@ -42,7 +43,14 @@ def test_the_edit_is_ramped_in_after_the_start(start, time_s, later_s):
 @given(SECONDS, st.floats(-1, 61))
 def test_out_is_the_mirror_image_of_in(end, before_s):
     out = weight(float(end) - before_s, end=end)
-    assert out == pytest.approx(weight(before_s, start=Fraction(0)), abs=1e-6)
+    assert out == pytest.approx(weight(1 + before_s, start=Fraction(1)), abs=1e-6)
+
+
+def test_what_is_shown_from_the_beginning_comes_in_from_nothing_only_if_asked():
+    assert weight(0.0, start=Fraction(0)) == 1
+    plan = Schedule((ScheduleRow(emotion="sad", start=Fraction(0), fade=Fraction(1)),))
+    assert plan.at("largest", 0.0) == ()
+    assert plan.at("largest", 0.5)[0].weight == 0.5
 
 
 def test_a_range_too_short_for_its_ramps_stays_below_full():
