@@ -219,7 +219,7 @@ def _choose_face(reading: Reading) -> str:
         return ""
     buttons = "".join(
         f'<button type=button data-face={place} aria-pressed="{str(not place).lower()}">'
-        f"{html.escape(face.name)}</button>"
+        f'<img alt="" src="{_jpeg(face.picture)}">{html.escape(face.name)}</button>'
         for place, face in enumerate(reading.faces)
     )
     return f'<div class=choices id=faces role=group aria-label="Whose face">{buttons}</div>'
@@ -322,8 +322,11 @@ def _picture(file: Path) -> str:
         picture: UInt8[np.ndarray, "height width 3"] | None = (
             None if frame is None else frame.picture(REFERENCE_SIDE)
         )
-    if picture is None:
-        return "data:,"
+    return "data:," if picture is None else _jpeg(picture)
+
+
+def _jpeg(picture: UInt8[np.ndarray, "height width 3"]) -> str:
+    """A picture as a data URI."""
     _, jpeg = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
 

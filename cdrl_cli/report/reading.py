@@ -1,34 +1,32 @@
 """What is read from a source and its edit, frame by frame in step: the numbers of a report."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
-from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.comparison import in_step, no_edit_of
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions
 from cdrl_cli.editing import Progress, ProgressCallable, read_conditions
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, WeightsError
-from cdrl_cli.face.identity import IdentityEncoder
+from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.person import PersonSelector
 from cdrl_cli.face.selection import FaceSelector
-from cdrl_cli.face.stream import FaceCollector, FaceStream, FaceTrack, Sighting, open_faces
-from cdrl_cli.face.tracking import DETECTION_SIDE_PX, TrackedFace, TrackedFrame
+from cdrl_cli.face.stream import FaceTrack, open_faces
+from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
 from cdrl_cli.face_editor import FaceEditor, make_selectors, read_people
-from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.media.stacked import StackedWriter
 from cdrl_cli.metrics import mouth
 from cdrl_cli.prefetch import prefetch
 from cdrl_cli.reference import condition_of_face, estimate_rest
+from cdrl_cli.report.face_pair import FacePair, IdentityLooker, find_partner
 from cdrl_cli.schedule import Schedule, Whose
 
 WINDOW_S: Final = 1.0
@@ -42,9 +40,6 @@ MOST_POINTS: Final = 400
 
 MOST_FACES: Final = 4
 """Faces that are read, at most: those that are seen longest."""
-
-LOOK_STEP_S: Final = 0.2
-"""Least time between two frames whose pixels are looked at, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +60,8 @@ class ReadFace:
 
     name: str
     """Whose face: ``face 2``, ``the largest face``, or the name of a photo."""
+    picture: UInt8[np.ndarray, "side side 3"]
+    """It, in the source, sRGB."""
     times_s: Float[np.ndarray, " points"]
     """Where the curves of emotions have their points, seconds."""
     source: Float[np.ndarray, "points 7"]
@@ -154,8 +151,8 @@ def read_edit(
             people=people,
         )
         cast = _Cast(assumed.plan, editor, make_selectors(assumed.plan, people, models, before))
-        pairs_seen: dict[Whose, _Pair] = {}
-        looker = _IdentityLooker()
+        pairs_seen: dict[Whose, FacePair] = {}
+        looker = IdentityLooker()
         reasons: list[tuple[float, str | None]] = []
         followed = in_step(
             before.tracked(),
@@ -171,9 +168,9 @@ def read_edit(
                 if clip is not None:
                     clip.add(old.frame, new.frame)
                 for who, face in cast.of(old):
-                    partner = _partner(face, new)
+                    partner = find_partner(face, new)
                     if partner is not None:
-                        pair = pairs_seen.setdefault(who, _Pair.open(before, after))
+                        pair = pairs_seen.setdefault(who, FacePair.open(before, after))
                         pair.add(old.frame, face, new.frame, partner, looker)
                 if progress:
                     progress(Progress(count, before.video.info.frame_count, old.frame.time))
@@ -234,74 +231,6 @@ class _Cast:
                 yield (face.number if choice == "all" else choice), face
 
 
-@dataclass(slots=True)
-class _Pair:
-    """One face, before and after."""
-
-    sides: tuple[FaceCollector, FaceCollector]
-    frames: int = 0
-    look_times_s: list[float] = field(default_factory=list)
-    cosines: list[float] = field(default_factory=list)
-
-    @classmethod
-    def open(cls, before: FaceStream, after: FaceStream) -> "_Pair":
-        """One of two open clips."""
-        one, other = (FaceCollector(side, crop_step_s=LOOK_STEP_S) for side in (before, after))
-        return cls((one, other))
-
-    def add(
-        self,
-        before: VideoFrame,
-        old: TrackedFace,
-        after: VideoFrame,
-        new: TrackedFace,
-        looker: "_IdentityLooker",
-    ) -> None:
-        """Keep the next frame that shows it on both sides."""
-        self.frames += 1
-        self.sides[0].add(Sighting(before, old.face))
-        self.sides[1].add(Sighting(after, new.face))
-        now_s = float(before.time)
-        if looker.is_there and now_s >= (self.look_times_s or [-LOOK_STEP_S])[-1] + LOOK_STEP_S:
-            self.look_times_s.append(now_s)
-            self.cosines.append(looker.compare(before, old, after, new))
-
-
-def _partner(face: TrackedFace, frame: TrackedFrame) -> TrackedFace | None:
-    """The same face in the other file: the one in its place; None if there is none."""
-    nearest = min(frame.faces, key=lambda other: face.face.distance_px(other.face), default=None)
-    if nearest is None or face.face.distance_px(nearest.face) > face.face.width_px / 2:
-        return None
-    return nearest
-
-
-class _IdentityLooker:
-    """Compares who is seen, now and then; does nothing without the optional weights."""
-
-    def __init__(self) -> None:
-        try:
-            self._encoder: IdentityEncoder | None = IdentityEncoder(find_weights("identity"))
-        except WeightsError:
-            self._encoder = None
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it can tell."""
-        return self._encoder is not None
-
-    def compare(
-        self, before: VideoFrame, old: TrackedFace, after: VideoFrame, new: TrackedFace
-    ) -> float:
-        """Cosine of a face in two frames."""
-        assert self._encoder is not None
-        vectors = []
-        for frame, face in ((before, old), (after, new)):
-            picture = frame.picture(DETECTION_SIDE_PX)
-            scale = picture.shape[0] / frame.height
-            vectors.append(self._encoder.embed(picture, face.face.landmarks_xyz * scale))
-        return float(vectors[0] @ vectors[1])
-
-
 def _rank(who: Whose) -> tuple[int, str]:
     """Numbers in their order, then people by their photos, then the largest face."""
     if isinstance(who, int):
@@ -317,7 +246,7 @@ def _name(who: Whose) -> str:
 
 def _conclude(
     name: str,
-    pair: _Pair,
+    pair: FacePair,
     models: Models,
     *,
     ask: Callable[[Float[np.ndarray, " points"]], Float[np.ndarray, "points 7"]] | None,
@@ -339,6 +268,7 @@ def _conclude(
     closed_below = mouth.closed_threshold(lips[0])
     return ReadFace(
         name=name,
+        picture=before.close_ups[len(before.close_ups) // 2],
         times_s=times_s,
         source=source,
         output=output,
