@@ -115,3 +115,13 @@ def test_what_the_source_says_of_itself_is_kept(source, tmp_path, suffix):
 def test_damaged_xmp_is_not_kept(packet):
     assert not is_readable(packet)
     assert make_packet("a", "b", packet) == make_packet("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "packet", "why"),
+    [(".mkv", OF_A_CAMERA, "cannot hold it"), (".mp4", "no <xml", "is damaged")],
+)
+def test_a_warning_says_what_could_not_be_kept(source, tmp_path, suffix, packet, why):
+    edited = edit_clip(source, tmp_path / f"out{suffix}", provenance=Provenance(WHAT, packet))
+    (line,) = [line for line in edited.warnings if "XMP" in line]
+    assert why in line
