@@ -60,6 +60,35 @@ def test_from_a_dropped_clip_to_the_downloaded_result(studio, clips, tmp_path):
     assert [line for line in watch.errors if "Method not implemented" not in line] == []
 
 
+def test_all_that_an_edit_takes_is_in_the_page_and_in_its_command(studio, clips):
+    with start_browser() as browser, open_page(browser, studio) as (page, _):
+        page.wait_for_selector("#clip input[type=file]", state="attached")
+        page.set_input_files("#clip input[type=file]", clips / "single_face.mp4")
+        page.wait_for_selector("#shown img", timeout=60_000)
+        page.get_by_label("subtle", exact=True).click()
+        for name in ("fine", "whose", "over-time"):
+            page.locator(f"#{name} button").first.click()
+        page.get_by_label("number input for smile").fill("0.3")
+        page.get_by_label("number input for smile").press("Tab")
+        page.get_by_label("One side alone").fill("brows-left=.2")
+        page.get_by_label("One side alone").press("Enter")
+        page.get_by_label("Take away first what the face shows itself").check()
+        says_in_command(page, "--intensity 0.6 --adjust smile=+0.3,brows-left=+0.2 --neutralise")
+        page.get_by_label("Label “AI-edited” on every frame").click()
+        page.get_by_role("option", name="top left").click()
+        says_in_command(page, "--disclose --disclose-at top-left")
+        page.get_by_role("button", name="From here on").click()
+        says_in_command(page, "start,end,face,emotion,intensity,adjust,neutralise")
+
+
+def says_in_command(page, words):
+    page.wait_for_function(
+        "words => document.querySelector('#command textarea').value.includes(words)",
+        arg=words,
+        timeout=60_000,
+    )
+
+
 def test_an_error_is_shown_in_one_line_and_an_edit_can_be_cancelled(studio, clips):
     with start_browser() as browser, open_page(browser, studio) as (page, _):
         page.wait_for_selector("#clip input[type=file]", state="attached")
