@@ -37,6 +37,10 @@ class EditedRow:
     """Frames in which it changed at least one face."""
     who: Path | None = None
     """Photo of the person who was meant; None where ``face`` says whose."""
+    adjust: str = ""
+    """Fine controls, as the command line takes them; empty for none."""
+    neutralise: bool = False
+    """Whether what the face shows itself was taken away first."""
     target_emotion: float | None = None
     """Likelihood that was asked for, 0..1; None where an intensity was."""
     measured: float | None = None

@@ -28,6 +28,7 @@ from cdrl_cli.media.splicing import Splice
 from cdrl_cli.media.timeline import Timeline, read_timeline
 from cdrl_cli.media.untouched import find_splice
 from cdrl_cli.media.xmp import read_xmp
+from cdrl_cli.notation import Corner
 from cdrl_cli.prefetch import prefetch, work_ahead
 from cdrl_cli.reference import Reference, read_named_emotion, read_reference
 from cdrl_cli.resuming import NO_SEGMENTS, Met, SegmentedEdit, remove_leftovers
@@ -94,6 +95,8 @@ class EditResult:
     """Frames of the output that lie outside of the edit and were not encoded anew."""
     beside: tuple[Path, ...] = ()
     """What was written beside the output, where that was asked for: a comparison, a report."""
+    disclose: Corner | None = None
+    """Corner where a label says on every frame that it is AI-edited; None without one."""
 
 
 ProgressCallable = Callable[[Progress], None]
@@ -216,6 +219,7 @@ def edit_video(
         warnings=warnings,
         schedule=tuple(map(_with_target, editor.rows, measured)),
         copied_frames=splice.copied if splice else 0,
+        disclose=options.disclose,
     )
 
 

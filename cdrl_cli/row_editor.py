@@ -77,6 +77,8 @@ class RowEditor:
             strength=mean_strength((track,)),
             edited_frames=self.edited_frames,
             who=row.who,
+            adjust=str(row.adjust),
+            neutralise=row.neutralise,
         )
 
     def ask(

@@ -2,8 +2,10 @@
 
 import json
 import sys
+from pathlib import Path
 from unicodedata import category
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -59,6 +61,16 @@ def report(error: SpfemError) -> None:
         say(detail, label="error", style="bold red")
     if error.hint:
         say(error.hint, label="hint", style="dim")
+
+
+def show_file(file: Path) -> None:
+    """Show a file in the program that the user has for such files; say so where there is none."""
+    if typer.launch(str(file.absolute())) != 0:
+        say(
+            f"no program to show it was found: open {file} yourself",
+            label="warning",
+            style="yellow",
+        )
 
 
 def print_json(value: object) -> None:

@@ -88,10 +88,10 @@ Examples:
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
 strength, reference_neutral, device, duration_s, elapsed_s, warnings, schedule, copied_frames,
-beside; or {"error": {"code", "message", "hint"}}. With --dry-run: source, output, start, end,
-duration_s, frames, frames_in_range, encoded_frames, copied_frames, tried_frames, edited_frames,
-faces, segments, segments_done, elapsed_s, output_bytes, disk_bytes, disk_free_bytes, warnings,
-targets.
+beside, disclose; or {"error": {"code", "message", "hint"}}. With --dry-run: source, output, start,
+end, duration_s, frames, frames_in_range, encoded_frames, copied_frames, tried_frames,
+edited_frames, faces, segments, segments_done, elapsed_s, output_bytes, disk_bytes,
+disk_free_bytes, warnings, targets.
 """
 
 

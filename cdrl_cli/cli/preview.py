@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.console import print_json, say, show_file
 from cdrl_cli.cli.options import (
     Adjust,
     DeviceName,
@@ -230,7 +230,7 @@ def preview(
             }
         )
     if open_:
-        typer.launch(str(target.absolute()))
+        show_file(target)
 
 
 def _emotions(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.console import print_json, say, show_file
 from cdrl_cli.cli.options import (
     Adjust,
     DeviceName,
@@ -139,7 +139,7 @@ def report(
     if json:
         print_json(_summary(written))
     if open_:
-        typer.launch(str(page.absolute()))
+        show_file(page)
 
 
 def _summary(written: "Report") -> dict[str, object]:

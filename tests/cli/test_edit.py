@@ -180,6 +180,7 @@ def test_json_is_exactly_one_object_on_stdout(edits, capsys):
         "frames": 3,
         "copied_frames": 0,
         "beside": [],
+        "disclose": None,
         "edited_frames": 2,
         "lost_frames": 1,
         "faces": 1,
