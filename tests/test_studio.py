@@ -59,10 +59,10 @@ def test_the_command_line_says_the_same():
 
 
 def test_changes_over_time_are_a_schedule():
-    wish = add_change(Wish(Look("sad")), 4.0)
-    wish = add_change(replace(wish, look=Look("happy", intensity=0.5)), 1.5)
-    wish = add_change(replace(wish, look=Look("angry")), 4.0)
-    wish = add_change(replace(wish, look=Look("fear", adjust=FROWN, face=2)), 2.0)
+    wish = add_change(Wish(Look("sad")), 4.2)
+    wish = add_change(replace(wish, look=Look("happy", intensity=0.5)), 1.7)
+    wish = add_change(replace(wish, look=Look("angry")), 4.2)
+    wish = add_change(replace(wish, look=Look("fear", adjust=FROWN, face=2)), 2.2)
     rows = wish.options().plan.rows
     assert [(row.start, row.end, row.face, row.emotion) for row in rows] == [
         (Fraction(3, 2), 4, "largest", "happy"),

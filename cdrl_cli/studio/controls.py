@@ -1,7 +1,7 @@
 """What the controls of the page do."""
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ class Controls:
         self._gr = gr
         self._presets = presets
 
-    def open(self, clip: str | None) -> tuple[Any, Any, tuple[()], list[Any]]:
+    def open(self, clip: str | None) -> tuple[Any, Any, tuple[()], str]:
         """Fit the controls to a new clip."""
         length = 1.0
         if clip is not None:
@@ -50,7 +50,7 @@ class Controls:
             self._gr.Slider(maximum=last, value=round(min(last, length / 3), 2)),
             self._gr.Dropdown(choices=WHOSE, value="largest"),
             (),
-            [],
+            "",
         )
 
     def use_preset(
@@ -86,12 +86,12 @@ class Controls:
                 ]
         return self._gr.Dropdown(choices=choices)
 
-    def add(self, time_s: float, *settings: Any) -> tuple[tuple[Change, ...], list[list[str]]]:
+    def add(self, time_s: float, *settings: Any) -> tuple[tuple[Change, ...], str]:
         """Let what is set hold from the shown moment on."""
         with self._told():
             wish: Wish = add_change(read_wish(read_settings(settings)), float(time_s))
             wish.options()
-            return wish.changes, [_row(one) for one in wish.changes]
+            return wish.changes, _table(wish.changes)
         raise AssertionError  # pragma: no cover - _told raises
 
     def render(self, clip: str | None, *settings: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -141,8 +141,18 @@ class _Told:
             raise self._gr.Error(describe_error(error), duration=None) from error
 
 
-def _row(change: Change) -> list[str]:
-    """A line of the table of changes."""
+def _table(changes: Sequence[Change]) -> str:
+    """What is shown from which moment on, as HTML."""
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(one))}</tr>"
+        for one in changes
+    )
+    head = "<tr><th>from</th><th>whose</th><th>shows</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows else ""
+
+
+def _cells(change: Change) -> list[str]:
+    """A line of that table."""
     look = change.look
     names = {"largest": "the largest", "all": "everybody"}
     whose = names.get(str(look.face), f"face {look.face}")

@@ -29,6 +29,11 @@ footer { display: none !important; }
 .gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
 #looking { position: sticky; top: 12px; align-self: flex-start; }
 #faces { align-items: end; }
+#changes table { width: 100%; border-collapse: collapse; font-size: .9rem; }
+#changes th, #changes td { text-align: left; padding: 4px 12px 4px 0; border: 0; }
+#changes tr { border-bottom: 1px solid var(--border-color-primary); vertical-align: top; }
+#changes th, #changes td:not(:last-child) { white-space: nowrap; }
+#changes td:last-child { width: 100%; overflow-wrap: anywhere; }
 @media (max-width: 767px) { #looking { order: -1; position: static; } }
 #command textarea { font-family: ui-monospace, monospace; font-size: .85rem; }
 #report iframe { width: 100%; height: 80vh; border: 0; border-radius: 8px; }
@@ -178,7 +183,7 @@ def build_page(
         whose.find.click(controls.find_faces, clip, whose.face)
         kept = [changes, over_time.table]
         over_time.add.click(controls.add, [look.at, *settings], kept).then(**fresh)
-        over_time.clear.click(lambda: ((), []), None, kept).then(**fresh)
+        over_time.clear.click(lambda: ((), ""), None, kept).then(**fresh)
         made = [look.progress, look.files, report]
         look.make.click(controls.render, [clip, *settings], made)
         look.stop.click(session.cancel, None, None, queue=False)
@@ -238,9 +243,7 @@ class _OverTime:
             with gr.Row():
                 self.add = gr.Button("From here on", size="sm")
                 self.clear = gr.Button("Start over", size="sm")
-            self.table = gr.Dataframe(
-                headers=["from", "whose", "shows"], interactive=False, wrap=True, show_label=False
-            )
+            self.table = gr.HTML(elem_id="changes")
 
 
 class _Looking:
@@ -279,6 +282,7 @@ def _file(gr: Any, label: str, kinds: list[str], name: str, value: Path | None =
         label=label,
         file_types=kinds,
         height=130,
+        min_width=260,
         elem_id=name,
     )
 

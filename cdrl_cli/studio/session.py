@@ -25,7 +25,7 @@ from cdrl_cli.media import probe_video
 from cdrl_cli.notation import CORNERS, Corner, clock
 from cdrl_cli.preview import preview_edits
 from cdrl_cli.report import write_report
-from cdrl_cli.schedule import Schedule, ScheduleRow
+from cdrl_cli.schedule import DEFAULT_FADE, Schedule, ScheduleRow
 from cdrl_cli.weight_set import WeightSet
 
 PREVIEW_SIDE: Final = 960
@@ -315,7 +315,12 @@ class Settings(NamedTuple):
 def read_settings(values: Sequence[Any]) -> Settings:
     """The values of the page's controls: those of fine controls come last."""
     named = len(Settings._fields) - 1
-    return Settings._make([*values[:named], tuple(values[named:])])
+    # A field for text that was never touched holds nothing.
+    given = [
+        "" if value is None and usual == "" else value
+        for value, usual in zip(values[:named], Settings(), strict=False)
+    ]
+    return Settings._make([*given, tuple(values[named:])])
 
 
 def read_wish(set_to: Settings) -> Wish:
@@ -373,13 +378,11 @@ def split_controls(adjust: Adjustment) -> tuple[list[float], str]:
 
 
 def add_change(wish: Wish, time: float) -> Wish:
-    """Let what a page is set to hold from a moment on; before the first one nothing changes."""
-    change = Change(Fraction(time).limit_denominator(1000), wish.look)
-    kept = [
-        one
-        for one in wish.changes
-        if (one.start, _whose(one.look)) != (change.start, _whose(wish.look))
-    ]
+    """Let what a page is set to hold from a moment on, at which it has come in already."""
+    start = max(Fraction(time).limit_denominator(1000) - DEFAULT_FADE, Fraction(0))
+    change = Change(start, wish.look)
+    now = (start, _whose(wish.look))
+    kept = [one for one in wish.changes if (one.start, _whose(one.look)) != now]
     return replace(wish, changes=tuple(sorted([*kept, change], key=lambda one: one.start)))
 
 
