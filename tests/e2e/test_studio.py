@@ -78,7 +78,7 @@ def test_all_that_an_edit_takes_is_in_the_page_and_in_its_command(studio, clips)
         page.get_by_role("option", name="top left").click()
         says_in_command(page, "--disclose --disclose-at top-left")
         page.get_by_role("button", name="From here on").click()
-        says_in_command(page, "start,end,face,emotion,intensity,adjust,neutralise")
+        says_in_command(page, "start,face,emotion,intensity,adjust,neutralise")
 
 
 def says_in_command(page, words):
@@ -94,7 +94,7 @@ def test_an_error_is_shown_in_one_line_and_an_edit_can_be_cancelled(studio, clip
         page.wait_for_selector("#clip input[type=file]", state="attached")
         page.get_by_label("as the reference", exact=True).click()
         page.set_input_files("#clip input[type=file]", clips / "single_face.mp4")
-        page.get_by_text("choose an emotion, or drop a reference").first.wait_for(timeout=60_000)
+        page.get_by_text("choose an emotion, drop a reference").first.wait_for(timeout=60_000)
         page.get_by_label("happy", exact=True).click()
         page.wait_for_selector("#shown img", timeout=60_000)
         page.locator("#render").click()
