@@ -29,6 +29,7 @@ OUTSIDE = (
 README = "README.md"
 """The README is no page of the site: its part is played by ``docs/index.md``."""
 
+_CELL = re.compile(r"<td>.*?</td>", re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)#\s]+)")
 
 
@@ -54,3 +55,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, **_: ob
         return posixpath.relpath(site, posixpath.dirname(here) or ".")
 
     return _LINK.sub(rewrite, markdown)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Show a bar in the code of a table's cell as forges do: without the backslash before it."""
+    return _CELL.sub(lambda cell: cell[0].replace(r"\|", "|"), html)

@@ -167,3 +167,12 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tm
         assert not re.search(loads, page.read_text(encoding="utf-8")), page
     for style in (tmp_path / "site").rglob("*.css"):
         assert not re.search(r"url\([\"']?(?:https?:)?//", style.read_text(encoding="utf-8")), style
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="of the extra [docs]")
+def test_a_bar_in_a_table_is_shown_by_the_site_as_by_a_forge():
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    html = r"<p>a\|b</p><td><code>side\|wipe</code></td>"
+    assert hooks.on_page_content(html) == r"<p>a\|b</p><td><code>side|wipe</code></td>"
