@@ -154,6 +154,10 @@ def _places(
         )
     if info.duration is not None:
         end = min(end, info.duration)
+    if start >= end:
+        raise UsageError(
+            f"{info.path}: the edit begins at {clock(start)}, and the clip ends at {clock(end)}"
+        )
     share = (end - start) / moments
     return [[start + (one + place) * share for place in PLACES] for one in range(moments)]
 

@@ -155,13 +155,15 @@ def count_progress(verb: str, *, quiet: bool) -> Iterator[Callable[[int, int], N
     if quiet:
         yield None
         return
+    console = stderr_console()
     with ProgressBar(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=stderr_console(),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,  # else it leaves an empty line
     ) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
