@@ -34,7 +34,14 @@ def read_xmp(path: Path) -> str | None:
     """
     try:
         with av.open(
-            str(path.absolute()), options={"export_xmp": "1"}, metadata_errors="surrogateescape"
+            str(path.absolute()),
+            # As every input is opened: nothing that a file names is fetched for it.
+            container_options={
+                "export_xmp": "1",
+                "pattern_type": "none",
+                "protocol_whitelist": "file",
+            },
+            metadata_errors="surrogateescape",
         ) as container:
             return container.metadata.get("xmp")
     except (av.error.FFmpegError, OSError, ValueError):
