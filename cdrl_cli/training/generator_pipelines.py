@@ -7,6 +7,7 @@ made of; what they share stands in :mod:`cdrl_cli.training.pipelines`.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 from cdrl_cli.checkpoints.files import open_motion
 from cdrl_cli.checkpoints.load import find_weights
@@ -234,6 +235,7 @@ def make_skin(
         changes: Of the recipe.
         stages: Shows progress.
     """
+    began = perf_counter()
     recipe = read_config(config, SkinConfig, changes=changes)
     open_device(options.device)
     weight_set = recipe.data.weight_set
@@ -255,4 +257,8 @@ def make_skin(
         )
     if open_processes().is_first:
         write_skin(output, result.model, facts=result.facts)
-    return Made(output, f"step {result.best_step} of {result.steps}, {len(pairs.share)} pairs")
+    minutes = (perf_counter() - began) / 60
+    return Made(
+        output,
+        f"step {result.best_step} of {result.steps}, {len(pairs.share)} pairs, {minutes:.0f} min",
+    )

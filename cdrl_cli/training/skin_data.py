@@ -1,5 +1,6 @@
 """Photographs of acted emotions, prepared for the network of light and creases."""
 
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -90,7 +91,7 @@ def read_skin_data(
         for photo in find_photos(root, data.stills)
         if data.weight_set in (WeightSet.RESEARCH, photo.licence_class)
     ]
-    kept = cache / f"faces-{data.weight_set}.npz"
+    kept = cache / f"faces-{data.weight_set}-{_key(photos):08x}.npz"
     if not kept.exists():
         faces = gather_faces(photos, models, progress=progress)
         save_arrays(
@@ -130,6 +131,13 @@ def read_skin_data(
     return SkinData(
         pairs=_rows(pairs, ~asked), share=share[~asked], proof=_rows(pairs, asked & plain)
     )
+
+
+def _key(photos: Sequence[Photo]) -> int:
+    """Of these files as they are: what was kept of others is not taken for theirs."""
+    states = ((one.path.resolve(), one.path.stat()) for one in photos)
+    facts = [(str(path), state.st_size, state.st_mtime_ns) for path, state in states]
+    return zlib.crc32(repr(facts).encode())
 
 
 def find_photos(root: Path, stills: Sequence[str]) -> list[Photo]:
