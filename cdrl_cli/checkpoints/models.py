@@ -24,6 +24,7 @@ from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.face.landmarks import Landmarker, LandmarkNetworks
+from cdrl_cli.generator.action_units import move_unseen
 from cdrl_cli.generator.fitting import ChangeFitter
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.motion import (
@@ -171,7 +172,7 @@ def load_models(
     numbers = load_file(find_weights(weight_set.entry("core")))
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
-    basis = ExpressionBasis(numbers["basis"])
+    basis = ExpressionBasis(move_unseen(numbers["basis"], numbers["canonical_xyz"]))
     warp = WarpRenderer(basis, mesh, numbers["canonical_xyz"])
     # Opening a network takes most of its time outside of Python.
     with ThreadPoolExecutor(usable_cores()) as pool:

@@ -37,8 +37,8 @@ class Control:
 
 
 # A full amount moves no landmark much farther than an emotion that is acted strongly does: a tenth
-# of the distance between the outer corners of the eyes. Cheeks and nose move little by themselves
-# (the landmarker hardly sees them), so what goes with them is moved too.
+# of the distance between the outer corners of the eyes. Eyes narrow as cheeks rise, and the upper
+# lip and the brows go with a wrinkled nose.
 CONTROLS: Final[Mapping[str, Control]] = MappingProxyType(
     {
         "smile": Control(

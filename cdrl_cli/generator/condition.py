@@ -5,6 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+NAMED_GAINS = np.array([1.0, 1.0, 1.25, 1.0, 1.0, 1.2, 1.0])
+"""So many times the motion editor's way of acting each emotion is taken where a name asks, in the
+order of :class:`~cdrl_cli.emotion.Emotion`: it acts fear and sadness half as strongly as the
+others. Chosen by two published emotion nets, not the judge, on people kept out of training."""
+
+NO_NAME_FROM = 0.1
+"""Value of :attr:`Condition.observed` from which a reference asks, not a name; in a track between
+the two, the gains end on the way there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -31,8 +40,15 @@ class Condition:
 
     @property
     def amount(self) -> float:
-        """1 where it is an emotion rather than none; falls to 0 with the likelihood of any."""
-        return min(1.0, 2.0 * float(self.likelihood.sum()))
+        """How much of the editor's acting is shown: falls to 0 with the likelihood of any emotion.
+
+        1 where it is an emotion rather than none; where a name asks, times :data:`NAMED_GAINS`.
+        """
+        whole = float(self.likelihood.sum())
+        amount = min(1.0, 2.0 * whole)
+        named = max(0.0, 1.0 - self.observed / NO_NAME_FROM)
+        gain = float(self.likelihood @ NAMED_GAINS) / whole if whole > 0 else 1.0
+        return amount * (1.0 + named * (gain - 1.0))
 
 
 @dataclass(frozen=True, slots=True)

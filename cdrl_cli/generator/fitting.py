@@ -21,13 +21,14 @@ from jaxtyping import Float
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES
 from cdrl_cli.face.coefficients import CoefficientReader
+from cdrl_cli.generator.action_units import UNSEEN_CHANNELS
 from cdrl_cli.generator.condition import Condition
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.renderer import ExpressionBasis
 from cdrl_cli.nn.processors import usable_cores
 
-EDITED = np.flatnonzero(SHARES > 0)
-"""Indices of the channels that an edit may move."""
+EDITED = np.setdiff1d(np.flatnonzero(SHARES > 0), UNSEEN_CHANNELS)
+"""Indices of the channels that an edit may move and the landmarker's reading answers."""
 
 STAY_CLOSE = 0.1
 r"""Weight :math:`\lambda` of staying close to what would be asked of an average face."""

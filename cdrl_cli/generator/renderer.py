@@ -43,6 +43,11 @@ EYE_REACH = (0.30, 0.24)
 """Middle of the left eye on the canonical face, and half-axes of the ellipse that holds its lids
 and what moves with them; head space."""
 
+MOUTH_Y = 0.77
+MOUTH_REACH = (0.36, 0.20)
+"""Middle of the mouth on the canonical face, and half-axes of the ellipse around both lips inside
+of which they move by the mesh alone; head space."""
+
 _LEVELS = (np.arange(256) / 127.5 - 1).astype(np.float32)
 """What the network is told of each level of a colour."""
 
@@ -181,7 +186,7 @@ class LearnedRenderer:
                 "condition": condition.astype(np.float32)[None],
             },
         )
-        spared = spare_eyes(movement.position, eyes)
+        spared = spare_eyes(movement.position, eyes) * spare_mouth(movement.position)
         flow = movement.flow + _whole(cv2.merge(list(finer[0] * spared)))
         if isinstance(self._skin, Skin):
             masks = self._skin.masks.at(movement.position)
@@ -228,6 +233,22 @@ def spare_eyes(
             inside = np.clip(2 * (1 - np.hypot(x, y)), 0, 1)
             spared *= 1 - np.float32(1 - opened) * inside
     return spared
+
+
+def spare_mouth(
+    position: Float32[np.ndarray, "side side 3"],
+) -> Float32[np.ndarray, "side side"]:
+    """How much of the finer flow stays: none on the lips, which it would part where they touch.
+
+    The mesh keeps the opening between the lips (:mod:`cdrl_cli.generator.lips`); the finer flow,
+    zero where they meet, drew them apart from around there.
+
+    Args:
+        position: Where on the canonical face each pixel lies, head space.
+    """
+    x = position[..., 0] / MOUTH_REACH[0]
+    y = (position[..., 1] - MOUTH_Y) / MOUTH_REACH[1]
+    return np.clip(x * x + y * y - 1, 0, 1)
 
 
 def warp_crop(

@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.generator.condition import Condition, ConditionTrack
+from cdrl_cli.generator.condition import (
+    NAMED_GAINS,
+    NO_NAME_FROM,
+    Condition,
+    ConditionTrack,
+)
 
 TIMES = st.floats(-1, 5)
 
@@ -36,8 +41,17 @@ def test_the_strength_is_the_length_of_the_change(amount):
 
 
 def test_what_is_unlikely_to_be_an_emotion_is_less_of_one():
-    amounts = [condition(likely=likely).amount for likely in (0.0, 0.1, 0.3, 0.5, 1.0)]
+    amounts = [
+        condition(emotion=Emotion.HAPPY, likely=likely).amount for likely in (0.0, 0.1, 0.3, 0.5, 1)
+    ]
     np.testing.assert_allclose(amounts, [0, 0.2, 0.6, 1, 1])
+
+
+def test_names_of_weakly_acted_emotions_are_acted_more_and_references_are_not():
+    gain = NAMED_GAINS[Emotion.SAD.class_index]
+    assert condition().amount == pytest.approx(gain)
+    assert condition(observed=NO_NAME_FROM / 2).amount == pytest.approx((1 + gain) / 2)
+    assert condition(observed=NO_NAME_FROM).amount == 1
 
 
 def test_a_name_is_not_something_that_was_observed():

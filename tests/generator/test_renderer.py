@@ -17,6 +17,7 @@ from cdrl_cli.generator.renderer import (
     LearnedRenderer,
     WarpRenderer,
     spare_eyes,
+    spare_mouth,
 )
 from cdrl_cli.generator.skin import (
     SEEN_SIZE,
@@ -250,15 +251,28 @@ def learned(network, folds=SMOOTH):
 def test_the_network_adds_to_the_warp():
     crop = crop_of(pose(scale=60, at=(150, 150)))
     target = random_expression(3)
-    core, full = renderer()(crop, target), learned(FakeNetwork(1.5, 0.1))(crop, target, CALM)
+    network = FakeNetwork(1.5, 0.1)
+    core, full = renderer()(crop, target), learned(network)(crop, target, CALM)
     np.testing.assert_array_equal(full.mask, core.mask)
     # It answers at half the side: what it says of the mask's edge reaches a pixel over it.
     deep = cv2.erode(core.mask, np.ones((5, 5))) == 1
-    np.testing.assert_allclose((full.flow - core.flow)[deep], 1.5, atol=1e-5)
+    spared = spare_mouth(network.told["picture"][0, 6:].transpose(1, 2, 0))
+    free = deep & (cv2.erode(cv2.resize(spared, (256, 256)), np.ones((5, 5))) == 1)
+    np.testing.assert_allclose((full.flow - core.flow)[free], 1.5, atol=1e-5)
+    assert free.any()
+    assert free.sum() < deep.sum()
     np.testing.assert_allclose(full.colour[deep], 0.1, atol=1e-6)
     off = cv2.dilate(core.mask, np.ones((5, 5))) == 0
     assert not full.flow[off].any()
     assert not full.colour[off].any()
+
+
+def test_the_network_moves_neither_lip_and_all_around():
+    position = np.zeros((128, 128, 3), np.float32)
+    position.reshape(-1, 3)[:478] = toy_head().canonical_xyz
+    spared = spare_mouth(position).ravel()
+    assert not spared[PAIRS].any()
+    assert (spared[[101, 330, 9, 152]] == 1).all()
 
 
 def test_a_silent_network_is_the_core():
