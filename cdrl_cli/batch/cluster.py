@@ -1,12 +1,6 @@
-"""Rows as tasks of a Ray cluster: Ray finds the machines, and tries again when one is lost.
+"""Rows as tasks of a Ray cluster."""
 
-Every machine must have this package, and see the files under the same names: nothing is copied.
-"""
-
-import logging
-import os
-import sys
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -14,20 +8,14 @@ from typing import Any
 from cdrl_cli.batch.manifest import BatchRow
 from cdrl_cli.batch.results import RowError
 from cdrl_cli.batch.worker import Outcome, RowProgress, Worker
-from cdrl_cli.errors import SpfemError, UsageError
-
-MAX_RETRIES = 3
-"""Machines that may be lost over one row."""
-
-MAX_PENDING = 1000
-"""Rows handed to Ray at a time; it is made for many, and the next ones lose nothing by waiting."""
+from cdrl_cli.ray_session import MAX_PENDING, MAX_RETRIES, RaySession
 
 
 class RayPool:
     """Edits rows on a Ray cluster; a context manager.
 
     Args:
-        address: What :func:`ray.init` takes: ``auto``, ``HOST:PORT``, ``ray://HOST:PORT``.
+        address: Of the cluster (:class:`~cdrl_cli.ray_session.RaySession`).
         gpus_per_task: Of Ray's resources, for each row; may be a fraction.
 
     Raises:
@@ -36,40 +24,24 @@ class RayPool:
     """
 
     def __init__(self, address: str, *, gpus_per_task: float = 0.0) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
-        try:
-            import ray
-        except ImportError as error:
-            raise UsageError(
-                "--ray needs Ray, which is not installed", hint="pip install 'spfem[ray]'"
-            ) from error
-        self._ray = ray
-        self._address = address
-        self._task = ray.remote(num_cpus=1, num_gpus=gpus_per_task, max_retries=MAX_RETRIES)(
-            _edit_row_again
-        )
+        self._session = RaySession(address)
+        self._gpus_per_task = gpus_per_task
+        self._ray: Any = None
+        self._task: Any = None
         self._rows: dict[Any, BatchRow] = {}
-        self._stack = ExitStack()
 
     def __enter__(self) -> "RayPool":
-        try:
-            # Ray tells of lost machines on stdout, which is not ours to give.
-            self._stack.enter_context(redirect_stdout(sys.stderr))
-            self._ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            self._stack.close()
-            raise SpfemError(
-                f"no Ray cluster at {self._address} ({error})",
-                hint="start one with: ray start --head",
-            ) from error
+        self._ray = self._session.__enter__()
+        self._task = self._ray.remote(
+            num_cpus=1, num_gpus=self._gpus_per_task, max_retries=MAX_RETRIES
+        )(_edit_row_again)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         for task in self._rows:
             with suppress(Exception):  # it may be done, or its machine gone
                 self._ray.cancel(task, force=True)
-        self._ray.shutdown()
-        self._stack.close()
+        self._session.__exit__(*error)
 
     @property
     def is_full(self) -> bool:

@@ -72,15 +72,30 @@ def prepare(
         str, typer.Option(metavar="I/N", help="This machine's part of the clips, of N: 2/8.")
     ] = "1/1",
     jobs: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Prepare on a Ray cluster that shares this file system: auto, HOST:PORT.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Find faces, coefficients and sound of all training clips once, and keep them.
 
     A run that was cut goes on where it stopped.
     """
-    from cdrl_cli.training.pipelines import prepare_all
+    from cdrl_cli.training.preparing import prepare_all
 
-    made = prepare_all(data, cache, shard=parse_shard(shard), jobs=jobs, stages=show_stages(quiet))
+    made = prepare_all(
+        data,
+        cache,
+        shard=parse_shard(shard),
+        jobs=jobs,
+        ray=ray,
+        stages=show_stages(quiet),
+    )
     say_made(made, quiet=quiet)
 
 

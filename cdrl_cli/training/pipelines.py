@@ -7,23 +7,17 @@ network: prepared clips, the geometric core, published networks. Those that lear
 :mod:`cdrl_cli.training.representation_pipelines` and :mod:`cdrl_cli.training.generator_pipelines`.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache as cache_once
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from cdrl_cli.checkpoints.load import find_weights
-from cdrl_cli.checkpoints.models import Models, load_models
-from cdrl_cli.data.clips import Clip
-from cdrl_cli.errors import UsageError
+from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.preparation import prepare_clips
 from cdrl_cli.training.core import ClipLandmarks, save_core
 from cdrl_cli.training.published import convert_published
-from cdrl_cli.training.split import find_clips, read_training_clips
+from cdrl_cli.training.split import read_training_clips
 from cdrl_cli.weight_set import WeightSet
 
 Progress = Callable[[int, int], None]
@@ -78,65 +72,6 @@ def make_core(
     mesh = find_weights("face-landmarker")
     numbers = save_core(output, landmarks, mesh, weight_set=weight_set)
     return Made(output, f"{len(landmarks)} clips, R2 {numbers.explained:.3f}")
-
-
-def prepare_all(
-    data: Path,
-    cache: Path,
-    *,
-    shard: tuple[int, int] = (1, 1),
-    jobs: int = 1,
-    stages: Stages = no_stages,
-) -> Made:
-    """Prepare the clips and stills of a folder, to be kept in the cache.
-
-    Args:
-        data: Folder with ``index.csv``.
-        cache: A clip that is there already is not prepared again.
-        shard: Which part of the clips, from 1, and of how many: each machine takes one.
-        jobs: Processes on this machine, each with networks of its own.
-        stages: Shows progress.
-
-    Raises:
-        UsageError: If there is no such shard, or no process at all.
-        UnreadableInputError: If a clip cannot be decoded.
-    """
-    number, count = shard
-    if not 1 <= number <= count or jobs < 1:
-        raise UsageError(f"no shard {number} of {count} by {jobs} processes")
-    clips = find_clips(data)[number - 1 :: count]
-    with stages("preparing clips") as progress:
-        if jobs == 1:
-            prepared = prepare_clips(clips, load_models(core=True), cache, progress=progress)
-            found = sum(1 for _ in prepared)
-        else:
-            found = _prepare_side_by_side(clips, cache, jobs, progress)
-    return Made(cache, f"{found} of {len(clips)} clips show a face")
-
-
-def _prepare_side_by_side(
-    clips: Sequence[Clip], cache: Path, jobs: int, progress: Progress | None
-) -> int:
-    """How many of some clips show a face, prepared by so many processes."""
-    cache.mkdir(parents=True, exist_ok=True)
-    found = 0
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
-        shown = workers.map(partial(_prepare_one, cache=cache), clips, chunksize=4)
-        for done, one in enumerate(shown, start=1):
-            found += one
-            if progress:
-                progress(done, len(clips))
-    return found
-
-
-def _prepare_one(clip: Clip, *, cache: Path) -> bool:
-    return any(True for _ in prepare_clips([clip], _core_models(), cache))
-
-
-@cache_once
-def _core_models() -> Models:
-    """Loaded once a process."""
-    return load_models(core=True)
 
 
 def make_published(folder: Path) -> Made:
