@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cdrl_cli.cli.console import print_json, say
+from cdrl_cli.cli.console import print_json, say, to_json
 from cdrl_cli.cli.options import Json, Quiet, Weights
 from cdrl_cli.cli.progress import count_progress
 from cdrl_cli.errors import UsageError
@@ -35,7 +35,7 @@ def benchmark(
         typer.Option(
             "--output",
             "-o",
-            help="Folder for benchmark.md and the edited clips.",
+            help="Folder for benchmark.md, benchmark.json and the edited clips.",
             show_default=False,
         ),
     ],
@@ -55,7 +55,8 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="MEASURE=FILE",
-            help="The network of FAD or CSIM, ONNX; else SFace, under another name. Repeatable.",
+            help="The network of FAD or CSIM, ONNX, else SFace measures, under another name; or "
+            "of LSE, syncnet_v2.model, else it is not measured. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -65,11 +66,12 @@ def benchmark(
 ) -> None:
     """Run the paper's protocol on a data set, and write the page that others can make again.
 
-    Floor (no edit) and ceiling (other real takes) stand in every table; the paper's rows beside it,
-    marked as published. Needs the optional parts judge and identity.
+    Floor (no edit), the codec alone and ceiling (other real takes) stand in every table; the
+    paper's rows beside it, marked as published. Needs the optional parts judge and identity.
     """
     from cdrl_cli.checkpoints.models import load_models
-    from cdrl_cli.evaluation.paper_protocol import draw_protocol, measure_protocol
+    from cdrl_cli.evaluation.paper_protocol import measure_protocol
+    from cdrl_cli.evaluation.protocol_page import draw_protocol
 
     rows = {"shipped": load_models(weight_set)}
     for name, folder in (_split(words, "row") for words in row or ()):
@@ -88,8 +90,9 @@ def benchmark(
     command = shlex.join(["spfem", *sys.argv[1:]])
     page = "\n".join(draw_protocol(measured, identity=identity, command=command))
     (output / "benchmark.md").write_text(page + "\n", "utf-8")
+    (output / "benchmark.json").write_text(to_json(measured) + "\n", "utf-8")
     if not quiet:
-        say(f"{output}: benchmark.md")
+        say(f"{output}: benchmark.md, benchmark.json")
     if json:
         print_json(measured)
     else:

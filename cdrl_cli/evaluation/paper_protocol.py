@@ -1,16 +1,18 @@
-"""The paper's experiment on data that others have too: its pairs, measures and rows beside ours.
+"""The paper's experiment on data that others have too: its pairs, its measures and ours.
 
 Neutral clips of actors who were held out are edited to each emotion, by a reference of the same
-actor or of another, and compared with the actor's real take of the sentence. FAD and CSIM are what
-their authors' networks make them: they bear these names only where the user supplies the network,
-else they are ours, by SFace, and are named so. Lip sync (LSE-D, LSE-C) is not measured.
+actor or of another, and compared with the actor's real take of the sentence. FAD, CSIM and LSE are
+what their authors' networks make them: they bear these names only where the user supplies the
+network. For FAD and CSIM there are measures of our own, by SFace, which are named so; for LSE there
+are none. What does not depend on a user's network is measured always.
+
+CSIM in the paper is of expressions, not of identity; which it is, here, the user's network says.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,64 +23,38 @@ from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.data.clips import Clip
 from cdrl_cli.data.datasets.paper_split import EditPair, Identity, pair_edits
 from cdrl_cli.data.index import read_index
+from cdrl_cli.editing import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.evaluation import measures
-from cdrl_cli.evaluation.footage import Footage, Reader, in_common
+from cdrl_cli.evaluation.footage import Footage, Reader
 from cdrl_cli.evaluation.judges import load_judge
 from cdrl_cli.evaluation.plan import Task
+from cdrl_cli.evaluation.protocol_rows import (
+    CEILING,
+    ENCODED,
+    FLOOR,
+    LIP_SYNC,
+    OWN,
+    THEVAL,
+    ProtocolRow,
+    Shown,
+    compare_clips,
+    summarise_row,
+)
 from cdrl_cli.evaluation.rows import edit_options, make_edit, slug
+from cdrl_cli.evaluation.syncnet import LipSync, SyncNet, measure_sync, read_syncnet
 from cdrl_cli.face.identity import IdentityEncoder
-from cdrl_cli.metrics import mouth
-from cdrl_cli.metrics.frechet import frechet_distance
 from cdrl_cli.nn.networks import open_network
 
-FLOOR, CEILING = "no edit", "real clips"
-"""Rows of every table: the sources as they are, and the actor's other real takes of the emotion."""
+FACE_NETWORKS = ("FAD", "CSIM")
+"""Measures of faces whose networks users may supply."""
 
-NETWORKS = ("FAD", "CSIM")
-"""Measures whose networks users may supply."""
+NETWORKS = (*FACE_NETWORKS, "LSE")
+"""All measures whose networks users may supply."""
 
-PUBLISHED: Mapping[Identity, Mapping[str, tuple[float, float, float]]] = {
-    "same": {
-        "NED": (2.108, 9.454, 0.831),
-        "NED + CERL": (1.161, 9.399, 0.911),
-        "NED + CCRL": (1.025, 9.384, 0.896),
-        "NED + CDRL": (1.025, 9.377, 0.914),
-    },
-    "cross": {
-        "NED": (4.448, 9.906, 0.773),
-        "NED + CERL": (4.401, 9.432, 0.776),
-        "NED + CCRL": (4.374, 9.393, 0.774),
-        "NED + CDRL": (4.344, 9.351, 0.792),
-    },
-}
-"""FAD, LSE-D and CSIM on MEAD as the paper prints them (IJCV 133, 2025): mean over seven emotions,
-one run, networks that are not to be had."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One clip of a row, and what it is compared with."""
-
-    emotion: Emotion
-    probabilities: Float32[np.ndarray, "judged 7"]
-    features: dict[str, Float32[np.ndarray, "frames dim"]]
-    """By measure: of the clip."""
-    real: dict[str, Float32[np.ndarray, "frames dim"]]
-    """By measure: of the actor's real take."""
-    lips: float
-    """Correlation of the lips' opening with the source's; NaN where there is none to compare."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolRow:
-    """A line of the table."""
-
-    name: str
-    clips: int
-    values: dict[str, float]
-    """By measure; the mean over emotions."""
+NEUTRAL_CLIPS = 2
+"""So many neutral clips of a reference's person, at most, say how that person looks at rest."""
 
 
 class FaceNetwork:
@@ -114,41 +90,45 @@ class ProtocolBench:
     Args:
         folder: For edited clips, and what is read of real ones.
         networks: Of users, by the measure that they are for.
+        clips: Of the index: their neutral ones say how people look at rest.
 
     Raises:
-        WeightsError: If ``judge`` or ``identity`` have not been downloaded.
+        WeightsError: If ``judge`` or ``identity`` have not been downloaded, or a user's SyncNet is
+            none.
         UsageError: If a network takes no pictures.
     """
 
-    def __init__(self, folder: Path, networks: Mapping[str, Path]) -> None:
+    def __init__(
+        self, folder: Path, networks: Mapping[str, Path], clips: Sequence[Clip] = ()
+    ) -> None:
         if unknown := set(networks) - set(NETWORKS):
             raise UsageError(
                 f"no measure '{min(unknown)}' takes a network",
                 hint=f"one of: {', '.join(NETWORKS)}",
             )
         self._folder = folder
-        self._networks = {name: FaceNetwork(path) for name, path in networks.items()}
-        self.names = tuple(name if name in networks else f"{name}-SFace" for name in NETWORKS)
+        faces = [name for name in FACE_NETWORKS if name in networks]
+        self._networks = {name: FaceNetwork(networks[name]) for name in faces}
+        self.names = tuple(name if name in faces else f"{name}-SFace" for name in FACE_NETWORKS)
+        self._syncnet: SyncNet | None = None
+        if "LSE" in networks:
+            self._syncnet = read_syncnet(networks["LSE"])
         identity = IdentityEncoder(find_weights("identity"))
-        self._reader = Reader(load_models(core=True), load_judge(), identity)
+        self._models = load_models(core=True)
+        self._reader = Reader(self._models, load_judge(), identity)
+        self._calm: dict[str, list[Clip]] = defaultdict(list)
+        for clip in clips:
+            if clip.emotion is Emotion.NEUTRAL:
+                self._calm[clip.identity].append(clip)
+        self._heard: dict[Path, LipSync | None] = {}
 
     def measure(self, name: str, models: Models | None, pairs: Sequence[EditPair]) -> ProtocolRow:
         """A row of edits; None edits nothing."""
-        shown = []
-        for pair in pairs:
-            assert pair.target is not None
-            assert pair.reference.emotion is not None
-            source = self._look(pair.source)
-            output = source
-            if models is not None:
-                task = Task(
-                    pair.source, pair.reference.emotion, "reference", pair.reference, pair.target
-                )
-                options = edit_options(task, intensity=1.0)
-                path = self._folder / slug(name) / f"{task.name}{task.source.path.suffix}"
-                output = self._reader.read(make_edit(task, models, options, path).path)
-            shown.append(self._compare(pair.reference.emotion, output, source, pair.target))
-        return _row(name, shown, self.names)
+        return self._measure(name, pairs, partial(self._edit, name, models))
+
+    def measure_encoded(self, pairs: Sequence[EditPair]) -> ProtocolRow:
+        """The sources, encoded as edits are, with no edit: what a codec alone does to measures."""
+        return self._measure(ENCODED, pairs, self._encode)
 
     def measure_real(self, clips: Sequence[Clip], pairs: Sequence[EditPair]) -> ProtocolRow:
         """The ceiling: in place of an edit, another real take of the actor with the emotion."""
@@ -164,20 +144,93 @@ class ProtocolBench:
                 and clip != pair.target
             ]
             if others:
-                shown.append(self._compare(emotion, self._look(others[0]), None, pair.target))
-        return _row(CEILING, shown, self.names)
+                look = self._look(others[0])
+                shown.append(self._compare(pair, others[0].path, look, None, others[0].audio))
+        return summarise_row(CEILING, shown, self.names, self._lip_sync)
+
+    @property
+    def _lip_sync(self) -> tuple[str, ...]:
+        return LIP_SYNC if self._syncnet is not None else ()
+
+    def _measure(
+        self, name: str, pairs: Sequence[EditPair], make: Callable[[EditPair], Path]
+    ) -> ProtocolRow:
+        shown = []
+        read: dict[Path, Footage] = {}
+        for pair in pairs:
+            source = self._look(pair.source)
+            path = make(pair)
+            if path == pair.source.path:
+                read[path] = source
+            elif path not in read:
+                read[path] = self._reader.read(path)
+            shown.append(self._compare(pair, path, read[path], source, pair.source.audio))
+        return summarise_row(name, shown, self.names, self._lip_sync)
+
+    def _edit(self, name: str, models: Models | None, pair: EditPair) -> Path:
+        if models is None:
+            return pair.source.path
+        assert pair.reference.emotion is not None
+        task = Task(pair.source, pair.reference.emotion, "reference", pair.reference, pair.target)
+        return self._make(name, task, models, edit_options(task, intensity=1.0))
+
+    def _encode(self, pair: EditPair) -> Path:
+        task = Task(pair.source, Emotion.NEUTRAL, "label", pair.source, None)
+        options = EditOptions(emotion=Emotion.NEUTRAL.value, intensity=0.0)
+        return self._make(ENCODED, task, self._models, options)
+
+    def _make(self, name: str, task: Task, models: Models, options: EditOptions) -> Path:
+        path = self._folder / slug(name) / f"{task.name}{task.source.path.suffix}"
+        return make_edit(task, models, options, path).path
 
     def _compare(
-        self, emotion: Emotion, output: Footage, source: Footage | None, target: Clip
+        self,
+        pair: EditPair,
+        path: Path,
+        output: Footage,
+        source: Footage | None,
+        sound: Path | None,
     ) -> Shown:
-        real = self._look(target)
-        lips = float("nan")
+        emotion = pair.reference.emotion
+        assert pair.target is not None
+        assert emotion is not None
+        real = self._look(pair.target)
+        judged = measures.judged_emotion(output.probabilities) is emotion
+        values = dict.fromkeys(OWN, float("nan"))
+        values["emotion"] = float(judged)
+        values["frames"] = measures.frame_accuracy(output.probabilities, emotion)
         if source is not None:
-            both = in_common(source, output)
-            lips = mouth.correlation(*(mouth.lip_aperture(x.landmarks_xyz) for x in both))
+            values |= compare_clips(source, output, real, emotion, self._models.head)
+            values["manner"] = self._manner(pair.reference, source, output)
+        values |= {name: of(output.landmarks_xyz) for name, of in THEVAL.items()}
+        if self._syncnet is not None:
+            heard = self._hear(path, sound or path, output)
+            distance, confidence = (
+                (float("nan"),) * 2 if heard is None else (heard.distance, heard.confidence)
+            )
+            values |= dict(zip(LIP_SYNC, (distance, confidence), strict=True))
         return Shown(
-            emotion, output.probabilities, self._features(output), self._features(real), lips
+            emotion,
+            values,
+            self._features(output),
+            self._features(real),
+            {name: of(real.landmarks_xyz) for name, of in THEVAL.items()},
         )
+
+    def _manner(self, reference: Clip, source: Footage, output: Footage) -> float:
+        calm = self._calm[reference.identity][:NEUTRAL_CLIPS]
+        if not calm:
+            return float("nan")
+        neutral = np.mean([self._look(clip).expression.mean(axis=0) for clip in calm], axis=0)
+        wanted = measures.reference_change(self._look(reference).expression, neutral)
+        shown = measures.emotion_change(output.expression, source.expression.mean(axis=0))
+        return measures.manner(shown, wanted)
+
+    def _hear(self, path: Path, sound: Path, footage: Footage) -> LipSync | None:
+        if path not in self._heard:
+            assert self._syncnet is not None
+            self._heard[path] = measure_sync(self._syncnet, path, sound, footage)
+        return self._heard[path]
 
     def _features(self, footage: Footage) -> dict[str, Float32[np.ndarray, "frames dim"]]:
         return {
@@ -203,7 +256,7 @@ def measure_protocol(
     networks: Mapping[str, Path],
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ProtocolRow]:
-    """Floor, every generator, ceiling.
+    """Floor, the codec alone, every generator, ceiling.
 
     Args:
         rows: Generators by name.
@@ -223,83 +276,16 @@ def measure_protocol(
         raise UsageError("no edit of the protocol has a real take of the same sentence")
     chosen = np.unique(np.linspace(0, len(every) - 1, min(edits, len(every))).round().astype(int))
     pairs = [every[i] for i in chosen]
-    bench = ProtocolBench(folder, networks)
-    measured = [bench.measure(FLOOR, None, pairs)]
-    for done, (name, models) in enumerate(rows.items(), start=1):
+    bench = ProtocolBench(folder, networks, clips)
+    steps = [
+        partial(bench.measure, FLOOR, None, pairs),
+        partial(bench.measure_encoded, pairs),
+        *(partial(bench.measure, name, models, pairs) for name, models in rows.items()),
+        partial(bench.measure_real, clips, pairs),
+    ]
+    measured = []
+    for done, step in enumerate(steps, start=1):
+        measured.append(step())
         if progress:
-            progress(done, len(rows) + 2)
-        measured.append(bench.measure(name, models, pairs))
-    measured.append(bench.measure_real(clips, pairs))
+            progress(done, len(steps))
     return measured
-
-
-def draw_protocol(
-    rows: Sequence[ProtocolRow], *, identity: Identity, command: str
-) -> Iterator[str]:
-    """The page, which says how it can be made again.
-
-    Args:
-        rows: Of :func:`measure_protocol`.
-        identity: Whose the references were.
-        command: What was typed.
-    """
-    names = list(rows[0].values)
-    yield f"# The paper's protocol, {identity} identity"
-    yield ""
-    yield f"Made by `{command}`."
-    yield ""
-    yield f"| row | clips | {' | '.join(names)} |"
-    yield f"|---|---:|{'---:|' * len(names)}"
-    for row in rows:
-        yield f"| {row.name} | {row.clips} | {' | '.join(map(_number, row.values.values()))} |"
-    yield ""
-    yield "FAD: lower is nearer to real takes. CSIM, emotion, lips: higher is better. A name that"
-    yield "ends in -SFace is a measure of our own, not the paper's."
-    yield ""
-    yield "Published (MEAD, seven emotions, single runs, other networks and clips: not comparable"
-    yield "with the table above):"
-    yield ""
-    yield "| row | FAD | LSE-D | CSIM |"
-    yield "|---|---:|---:|---:|"
-    for name, values in PUBLISHED[identity].items():
-        yield f"| {name} | {values[0]:.3f} | {values[1]:.3f} | {values[2]:.3f} |"
-
-
-def _row(name: str, shown: Sequence[Shown], names: Sequence[str]) -> ProtocolRow:
-    by_emotion: dict[Emotion, list[Shown]] = defaultdict(list)
-    for one in shown:
-        by_emotion[one.emotion].append(one)
-    if not shown:
-        return ProtocolRow(name, 0, dict.fromkeys([*names, "emotion", "lips"], float("nan")))
-    fad, csim = names
-    values = {
-        fad: _mean(_frechet(ones, fad) for ones in by_emotion.values()),
-        csim: _mean(np.mean([_alike(one, csim) for one in ones]) for ones in by_emotion.values()),
-        "emotion": _mean(
-            np.mean([measures.judged_emotion(one.probabilities) is one.emotion for one in ones])
-            for ones in by_emotion.values()
-        ),
-        "lips": _mean(np.mean([one.lips for one in ones]) for ones in by_emotion.values()),
-    }
-    return ProtocolRow(name, len(shown), values)
-
-
-def _frechet(shown: Sequence[Shown], name: str) -> float:
-    """Between all frames of the clips and all frames of their real takes."""
-    one = np.concatenate([each.features[name] for each in shown]).astype(float)
-    other = np.concatenate([each.real[name] for each in shown]).astype(float)
-    return frechet_distance(one, other)
-
-
-def _alike(shown: Shown, name: str) -> float:
-    """Cosine of the mean features of clip and real take."""
-    one, other = (x[name].mean(axis=0) for x in (shown.features, shown.real))
-    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
-
-
-def _mean(values: Iterable[Any]) -> float:
-    return float(np.mean([float(one) for one in values]))
-
-
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.3f}"
