@@ -163,6 +163,9 @@ class Trainer:
     resumed equals one that was not cut, bit for bit, on the same machine: weights, optimisers,
     averages, every source of randomness, and the log.
 
+    Several processes share the steps of a task that has parts; of one that has none the first
+    takes all, and the others wait and read its checkpoint.
+
     Args:
         run: Folder of the checkpoint (``last.pt``) and the log (``log.jsonl``).
         task: What is trained.
@@ -191,7 +194,8 @@ class Trainer:
         self.step = 0
         """Steps done."""
         self._task, self._schedule, self._facts = task, schedule, facts
-        self._processes = processes or open_processes()
+        self._everybody = processes or open_processes()
+        self._processes = self._everybody if task.has_parts else self._everybody.alone()
         self._processes.own_parts(schedule.parts)
         if schedule.parts > 1 and not task.has_parts:
             raise UsageError("this recipe is not learned in parts", hint="schedule.parts=1")
@@ -215,6 +219,16 @@ class Trainer:
         Raises:
             UsageError: If a loss is no number any more.
         """
+        if self._processes is not self._everybody and not self._everybody.is_first:
+            self._everybody.wait()
+            self.step = restore_checkpoint(self._checkpoint, self._facts, self._parts())
+            return self._end()
+        self._train(until)
+        if self._processes is not self._everybody:
+            self._everybody.wait()
+        return self._end()
+
+    def _train(self, until: int | None) -> None:
         torch.set_num_threads(self._schedule.threads)
         with self._random:
             if not self.step:
@@ -230,6 +244,8 @@ class Trainer:
                 if self._progress:
                     self._progress(self.step, self._schedule.steps)
             self._save()
+
+    def _end(self) -> Outcome:
         if self._is_over and self._standing.best_step:
             self._task.product.load_state_dict(self._best.state_dict())
             self._task.product.eval()

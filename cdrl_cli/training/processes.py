@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ from cdrl_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+LONGEST_WAIT = timedelta(days=7)
+"""For the other processes, before a run is given up: the first one may prepare all clips meanwhile,
+and torch would wait for ten minutes."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class Processes:
     def is_first(self) -> bool:
         """Whether it is the one that validates, logs and saves."""
         return self.index == 0
+
+    def alone(self) -> "Processes":
+        """This one by itself, with its number: for what cannot be shared."""
+        return Processes(index=self.index, local_index=self.local_index)
 
     def own_parts(self, parts: int) -> range:
         """The parts of a step's batch that this process computes.
@@ -114,13 +123,14 @@ def open_processes() -> Processes:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes()
     try:
-        from accelerate import Accelerator
+        from accelerate import Accelerator, InitProcessGroupKwargs
     except ImportError as error:
         raise UsageError(
             "several processes need accelerate, which is not installed",
             hint="pip install 'spfem[train]' -c constraints-train.txt",
         ) from error
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    patient = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[patient])
     return Processes(
         accelerator.num_processes,
         accelerator.process_index,

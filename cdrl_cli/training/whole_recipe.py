@@ -24,7 +24,7 @@ from cdrl_cli.training.config import DataConfig, read_config
 from cdrl_cli.training.generator_pipelines import make_generator, make_motion
 from cdrl_cli.training.picture_supervision import ContentForm, PictureSupervision
 from cdrl_cli.training.pipelines import Made, RunOptions, Stages, no_stages
-from cdrl_cli.training.processes import open_processes
+from cdrl_cli.training.processes import Processes, open_processes
 from cdrl_cli.training.recipes import CcrlConfig, CerlConfig, GeneratorConfig, MotionTrainingConfig
 from cdrl_cli.training.representation_pipelines import make_ccrl, make_cerl
 
@@ -86,7 +86,7 @@ class WholeRun:
 
     Raises:
         UnreadableInputError: If a data set is not there.
-        UsageError: If the split of its people cannot be.
+        UsageError: If the split of its people cannot be, or the processes cannot share a stage.
         WeightsError: If a prior is missing.
     """
 
@@ -99,6 +99,7 @@ class WholeRun:
         device: str = "cpu",
         stages: Stages = no_stages,
     ) -> None:
+        check_parts(recipe, open_processes())
         self.recipe, self.run = recipe, run
         self._device, self._stages = device, stages
         # A prior that is missing is told before hours of preparation.
@@ -310,6 +311,21 @@ def choose_edit(clips: Sequence[Clip]) -> EditPair:
     """
     people = {clip.identity for clip in clips if Role.HELD_OUT in clip.roles}
     return pair_edits(clips, "cross" if len(people) > 1 else "same")[0]
+
+
+def check_parts(recipe: WholeConfig, processes: Processes) -> None:
+    """Whether some processes can share all stages: told before the first of them, not days later.
+
+    Raises:
+        UsageError: If they cannot.
+    """
+    for name in ("ccrl", "cerl", "motion", "generator"):
+        parts = getattr(recipe, name).schedule.parts
+        try:
+            processes.own_parts(parts)
+        except UsageError as error:
+            hint = f"--set {name}.schedule.parts={processes.count}, or a multiple of it"
+            raise UsageError(f"{name}: {error}", hint=hint) from error
 
 
 def is_generator(folder: Path) -> bool:

@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from cdrl_cli.errors import UsageError
+from cdrl_cli.training.config import read_config
 from cdrl_cli.training.log import read_log
+from cdrl_cli.training.processes import Processes
+from cdrl_cli.training.whole_recipe import WholeConfig, check_parts
 
+MEAD = Path(__file__).parents[2] / "configs/paper/mead.toml"
 PROGRAM = Path(__file__).with_name("toy_run.py")
 
 
@@ -75,3 +80,21 @@ def test_parts_that_cannot_be_shared_are_refused_by_all(tmp_path):
     done = launch(tmp_path, processes=2, parts=3, check=False)
     assert done.returncode != 0
     assert "3 parts of a batch cannot be shared by 2 processes" in done.stderr
+
+
+def test_what_has_no_parts_is_learned_by_the_first_and_read_by_the_others(tmp_path):
+    launch(tmp_path / "one", processes=1, parts=1)
+    launch(tmp_path / "two", processes=2, parts=1)
+    alone = weights(tmp_path / "one")
+    for index in (0, 1):
+        shared = weights(tmp_path / "two", index)
+        assert all(torch.equal(value, shared[name]) for name, value in alone.items())
+
+
+def test_a_recipe_that_its_processes_cannot_share_is_refused_before_its_first_stage():
+    recipe = read_config(MEAD, WholeConfig)
+    for count in (1, 2, 4, 8):
+        check_parts(recipe, Processes(count))
+    with pytest.raises(UsageError, match="ccrl: 8 parts of a batch cannot be shared by 3") as error:
+        check_parts(recipe, Processes(3))
+    assert "--set ccrl.schedule.parts=3" in error.value.hint

@@ -20,7 +20,7 @@ class PartedTask(ToyTask):
 def main() -> None:
     folder, parts = Path(sys.argv[1]), int(sys.argv[2])
     until = int(sys.argv[3]) if len(sys.argv) > 3 else None
-    task = PartedTask(scores=by_weight)
+    task = (PartedTask if parts > 1 else ToyTask)(scores=by_weight)
     schedule = ScheduleConfig(steps=20, validate_every=5, save_every_s=0.0, parts=parts)
     resume = (folder / "last.pt").exists()
     Trainer(folder, task, schedule, FACTS, resume=resume).fit(until=until)

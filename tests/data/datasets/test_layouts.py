@@ -109,6 +109,25 @@ def test_a_sentence_of_mead_is_one_in_two_emotions_only_where_that_is_known(tmp_
     clips = read_tree(find_layout("mead"), listed).clips
     said = [clip.emotion for clip in clips if clip.sentence == "MEAD_dogs"]
     assert said == [Emotion.ANGRY, Emotion.SAD]
+    own = tmp_path / "own"
+    touch(own, *map(str, mead_paths(people=["M003", "M009"], sentences=5)))
+    rows = [
+        "emotion,number,sentence,person",
+        "angry,4,dogs,",
+        "angry,5,dogs,M003",
+        "angry,4,cats,M003",
+    ]
+    (own / "sentences.csv").write_text("\n".join(rows))
+    said = {
+        (clip.identity, clip.sentence): clip.path.stem
+        for clip in read_tree(find_layout("mead"), own).clips
+        if clip.sentence in ("MEAD_dogs", "MEAD_cats")
+    }
+    assert said == {
+        ("MEAD_M003", "MEAD_dogs"): "005",
+        ("MEAD_M003", "MEAD_cats"): "004",
+        ("MEAD_M009", "MEAD_dogs"): "004",
+    }
 
 
 def test_what_is_wrong_is_one_line(tmp_path):
