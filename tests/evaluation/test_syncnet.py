@@ -35,5 +35,5 @@ def test_the_towers_take_what_they_were_trained_on():
     # The names of syncnet_v2.model.
     names = network.state_dict()
     assert names["netcnnlip.0.weight"].shape == (96, 3, 5, 7, 7)
-    assert names["netcnnaud.21.weight"].shape == (512, 256, 5, 4)
+    assert names["netcnnaud.18.weight"].shape == (512, 256, 5, 4)
     assert names["netfclip.3.weight"].shape == (1024, 512)
