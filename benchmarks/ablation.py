@@ -22,7 +22,7 @@ from jaxtyping import Float
 from cdrl_cli.checkpoints.models import load_models, open_sentence_encoder
 from cdrl_cli.checkpoints.trained import ContentModels, load_content, load_emotion, open_prior
 from cdrl_cli.data.datasets.london import read_london
-from cdrl_cli.data.index import read_index
+from cdrl_cli.data.index import Role, read_index
 from cdrl_cli.data.motions import MotionTake, align_takes, read_motion_takes
 from cdrl_cli.data.pairs import pair_takes
 from cdrl_cli.data.performances import find_neutrals, read_performances
@@ -154,7 +154,11 @@ def measure_once(folder: Path, changes: Sequence[str], seed: int, learn: Learn) 
 
 def ccrl_rows(takes: Sequence[Take]) -> Learn:
     """Content encoders: do they find the speech, and the same words in another emotion?"""
-    asked = [take for take in takes if take.clip.identity in LEFT_OUT]
+    asked = [
+        take
+        for take in takes
+        if take.clip.identity in LEFT_OUT and Role.REFRAMED not in take.clip.roles
+    ]
     pairs = pair_takes(asked)
 
     def learn(
