@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
-from cdrl_cli.geometry.warp import chain, fetch, invert, resample, source_map, turn_flow
+from cdrl_cli.geometry.warp import chain, fetch, invert, resample, turn_flow
 from cdrl_cli.media.frames import Plane, VideoFrame
 from cdrl_cli.media.orientation import Box
 from cdrl_cli.media.planes import block_means
@@ -77,7 +77,8 @@ def _strips(box: Box) -> Iterator[Box]:
         yield left, max(row, top), right, min(row + rows, bottom)
 
 
-_Places = tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]
+_Layers = Float32[np.ndarray, "256 256 4"]
+"""What is read for each sample together."""
 
 
 class _Repaint:
@@ -99,9 +100,8 @@ class _Repaint:
         self._coarse: tuple[Any, Any, Any] | None = None
         # Of each kind of plane, by its step or its weights: a frame comes in strips.
         self._crop_from_step: dict[tuple[int, int], Float[np.ndarray, "2 3"]] = {}
-        self._turned: dict[tuple[int, int], _Places] = {}
+        self._layers_of: dict[tuple[int, int], _Layers] = {}
         self._gain_of: dict[tuple[float, float, float], Any] = {}
-        self._added_of: dict[tuple[float, float, float], Any] = {}
         if shade is None:
             return
         self._gains = [_growth(shade.logarithm, share) for share in shade.tint]
@@ -117,16 +117,20 @@ class _Repaint:
     def __call__(self, planes: Sequence[Plane]) -> list[Shaped[np.ndarray, "rows columns"]]:
         """New samples for the parts of a frame's planes."""
         luma, *chromas = planes
-        mask = resample(self._rendering.mask, self._crop_from(luma), luma.part_xyxy)
+        read = self._read([luma])
+        mask = read[2]
         if not mask.any():
             return [plane.samples[_slices(plane)] for plane in planes]
-        parts = [_blend(luma, self._paint(luma, self._sources(luma)), mask)]
+        parts = [_blend(luma, self._paint(luma, read[0], read[1], read[3]), mask)]
         if chromas:
             # They lie alike, so they share where they come from. Each of their samples shows as
             # much of the change as the pixels that it serves do on average.
-            sources = self._sources(chromas[0])
+            x, y, *added = self._read(chromas)
             weight = block_means(mask, *chromas[0].step_xy)
-            parts += [_blend(chroma, self._paint(chroma, sources), weight) for chroma in chromas]
+            parts += [
+                _blend(chroma, self._paint(chroma, x, y, one), weight)
+                for chroma, one in zip(chromas, added, strict=True)
+            ]
         return parts
 
     def _crop_from(self, plane: Plane) -> Float[np.ndarray, "2 3"]:
@@ -136,28 +140,50 @@ class _Repaint:
             self._crop_from_step[plane.step_xy] = matrix
         return self._crop_from_step[plane.step_xy]
 
-    def _sources(self, plane: Plane) -> _Places:
-        """Where the samples of a plane's part come from."""
-        crop_from_plane = self._crop_from(plane)
-        if plane.step_xy not in self._turned:
-            self._turned[plane.step_xy] = turn_flow(self._rendering.flow, crop_from_plane)
-        return source_map(self._turned[plane.step_xy], crop_from_plane, plane.part_xyxy)
+    def _read(self, planes: Sequence[Plane]) -> Sequence[Float32[np.ndarray, "rows columns"]]:
+        """What lies on the crop, for each sample of the parts of planes that lie alike.
 
-    def _paint(self, plane: Plane, sources: _Places) -> Shaped[np.ndarray, "rows columns"]:
+        Args:
+            planes: The luma, or the two chromas.
+
+        Returns:
+            Where each sample comes from, x and y; of the luma how much of the change it shows;
+            what is added to each of the planes.
+        """
+        first = planes[0]
+        crop_from_plane = self._crop_from(first)
+        if first.step_xy not in self._layers_of:
+            flow = turn_flow(self._rendering.flow, crop_from_plane)
+            mask = [self._rendering.mask] if len(planes) == 1 else []
+            added = [self._find_added(plane) for plane in planes]
+            self._layers_of[first.step_xy] = cv2.merge([*flow, *mask, *added])
+        # Four layers at once take little longer than one.
+        x, y, *rest = cv2.split(
+            resample(self._layers_of[first.step_xy], crop_from_plane, first.part_xyxy)
+        )
+        left, top, right, bottom = first.part_xyxy
+        x += np.arange(left, right, dtype=np.float32)
+        y += np.arange(top, bottom, dtype=np.float32)[:, None]
+        return x, y, *rest
+
+    def _paint(
+        self,
+        plane: Plane,
+        x: Float32[np.ndarray, "rows columns"],
+        y: Float32[np.ndarray, "rows columns"],
+        added: Float32[np.ndarray, "rows columns"],
+    ) -> Shaped[np.ndarray, "rows columns"]:
         """The samples of a plane's part; floats where light or colour changes."""
-        samples = fetch(plane.samples, *sources)
-        crop_from_plane = self._crop_from(plane)
-        shade, added = self._rendering.shade, self._added(plane)
+        samples = fetch(plane.samples, x, y)
+        shade = self._rendering.shade
         if shade is not None:
-            from_plane = chain(shade.from_crop, crop_from_plane)
+            from_plane = chain(shade.from_crop, self._crop_from(plane))
             # Where the gain is 0 the sample keeps its bits.
             grown = np.subtract(samples, plane.black, dtype=np.float32)
             grown *= resample(self._gain(plane), from_plane, plane.part_xyxy)
             samples = cv2.add(samples, grown, dtype=cv2.CV_32F)
-        if added is not None:
-            from_plane = chain(_grid_from_crop(self._side), crop_from_plane)
-            found = resample(added, from_plane, plane.part_xyxy)
-            samples = cv2.add(samples, found, dtype=cv2.CV_32F)
+        if self._adds:
+            samples = cv2.add(samples, added, dtype=cv2.CV_32F)
         return samples
 
     def _gain(self, plane: Plane) -> Float32[np.ndarray, "side side"]:
@@ -166,22 +192,23 @@ class _Repaint:
             self._gain_of[plane.weights] = _mean(plane, self._gains)
         return self._gain_of[plane.weights]
 
-    def _added(self, plane: Plane) -> Float32[np.ndarray, "side side"] | None:
-        """What is added to the samples, over the whole crop; None where nothing is."""
-        if plane.weights not in self._added_of:
-            self._added_of[plane.weights] = self._find_added(plane)
-        return self._added_of[plane.weights]
+    @property
+    def _adds(self) -> bool:
+        """Whether anything is added to the samples."""
+        return self._rendering.colour is not None or self._coarse is not None
 
-    def _find_added(self, plane: Plane) -> Float32[np.ndarray, "side side"] | None:
+    def _find_added(self, plane: Plane) -> Float32[np.ndarray, "256 256"]:
+        """What is added to the samples, over the whole crop."""
         weights = np.array([plane.weights], np.float32)
         colour = self._rendering.colour
-        added = None if colour is None else cv2.transform(colour, weights)
+        added = np.zeros((self._side, self._side), np.float32)
+        if colour is not None:
+            added += cv2.transform(colour, weights)
         if self._coarse is not None:
             colours, grown, gains = self._coarse
             plain, changed = cv2.transform(colours, weights), cv2.transform(grown, weights)
-            rest = changed - _mean(plane, gains) * plain
-            added = rest if added is None else added + rest
-        return added
+            added += changed - _mean(plane, gains) * plain
+        return cv2.resize(added, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
 
 
 def _growth(

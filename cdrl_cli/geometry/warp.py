@@ -26,26 +26,6 @@ def turn_flow(
     return x, y
 
 
-def source_map(
-    turned: tuple[Float32[np.ndarray, "size size"], Float32[np.ndarray, "size size"]],
-    crop_from_frame: Float[np.ndarray, "2 3"],
-    box_xyxy: tuple[int, int, int, int],
-) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
-    """Where the pixels of a box of the frame come from: x, and y, pixels of the frame.
-
-    Args:
-        turned: What :func:`turn_flow` answers; taken as 0 outside the crop.
-        crop_from_frame: As it was told.
-        box_xyxy: Box of the frame, exclusive at right and bottom.
-    """
-    left, top, right, bottom = box_xyxy
-    # One by one: half the time of both.
-    x, y = (resample(one, crop_from_frame, box_xyxy) for one in turned)
-    x += np.arange(left, right, dtype=np.float32)
-    y += np.arange(top, bottom, dtype=np.float32)[:, None]
-    return x, y
-
-
 def resample(
     values: Float32[np.ndarray, "size size *channels"],
     crop_from_frame: Float[np.ndarray, "2 3"],
