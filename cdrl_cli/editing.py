@@ -140,7 +140,7 @@ def edit_video(
         tracked: Iterator[TrackedFrame] | None = None
         if options.plan.span == (None, None) and not options.resume:
             # The first faces are followed while the reference is read.
-            tracked = threads.enter_context(prefetch(_follow_faces(stream, options, None)))
+            tracked = threads.enter_context(prefetch(_follow_faces(stream, options, None), depth=2))
         conditions = read_conditions(options, models)
         people = read_people(options, models)
         options, measured = meet_targets(source, options, models, conditions, people)
@@ -185,7 +185,7 @@ def edit_video(
                 # One thread follows faces, one says what they show, some render, this one encodes.
                 if tracked is None:
                     followed = _follow_faces(stream, options, splice)
-                    tracked = threads.enter_context(prefetch(followed))
+                    tracked = threads.enter_context(prefetch(followed, depth=2))
                 begun = map(editor.begin, tracked)
                 for frame in threads.enter_context(work_ahead(begun, workers=models.renderers)):
                     writer.write(frame)

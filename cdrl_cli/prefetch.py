@@ -73,7 +73,7 @@ def prefetch(items: Iterable[Item], *, depth: int = 4) -> Iterator[Iterator[Item
 
 @contextmanager
 def work_ahead(
-    tasks: Iterable[Callable[[], Item]], *, workers: int, depth: int = 4
+    tasks: Iterable[Callable[[], Item]], *, workers: int, depth: int = 3
 ) -> Iterator[Iterator[Item]]:
     """Let several threads do what does not depend on each other; the results come in order.
 

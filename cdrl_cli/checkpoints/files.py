@@ -120,7 +120,7 @@ def open_nets(path: Path) -> ExpressionNets:
         WeightsError: If it is no such file.
     """
     with reading(path, "pair of expression nets"):
-        session = open_network(path, threads=1)
+        session = open_network(path, threads=1, keep_memory=False)
         _refuse_other(session, {"colour", "grey"})
         return ExpressionNets(session)
 

@@ -54,6 +54,9 @@ ROUNDS = 3
 STEP = 0.1
 """Length of the movements whose answer is measured, coefficients."""
 
+READ_AT_ONCE = 6
+"""Most faces that a thread reads at once: of more the memory grows, and the time for each stays."""
+
 
 @dataclass(frozen=True, slots=True)
 class FittedChange:
@@ -142,8 +145,8 @@ class ChangeFitter:
         """How the landmarker would read the face under each request, lips kept."""
         seen = crop.landmarks_xyz
         moved = [seen + keep_aperture(seen, np.tensordot(one, moves, axes=1)) for one in requests]
-        parts = np.array_split(np.stack(moved), min(usable_cores(), len(moved)))
-        with ThreadPoolExecutor(len(parts)) as pool:
+        parts = np.array_split(np.stack(moved), -(-len(moved) // READ_AT_ONCE))
+        with ThreadPoolExecutor(usable_cores()) as pool:
             return np.concatenate(list(pool.map(self._read, parts)))
 
 

@@ -50,9 +50,11 @@ class ExpressionNets:
             )
             for one in pictures
         ]
-        given = {
-            "colour": np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)) / np.float32(255),
-            "grey": np.stack(grey)[:, None] / np.float32(255),
-        }
-        (judged,) = self._network.run(None, given)
-        return np.asarray(judged.mean(axis=0), float)
+        colour = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)) / np.float32(255)
+        shades = np.stack(grey)[:, None] / np.float32(255)
+        # One at a time: what the nets make of many looks together is large in memory.
+        judged = [
+            self._network.run(None, {"colour": one[None], "grey": other[None]})[0]
+            for one, other in zip(colour, shades, strict=True)
+        ]
+        return np.asarray(np.concatenate(judged).mean(axis=0), float)
