@@ -100,7 +100,7 @@ class _Repaint:
         self._coarse: tuple[Any, Any, Any] | None = None
         # Of each kind of plane, by its step or its weights: a frame comes in strips.
         self._crop_from_step: dict[tuple[int, int], Float[np.ndarray, "2 3"]] = {}
-        self._layers_of: dict[tuple[int, int], _Layers] = {}
+        self._layers_of: dict[tuple[tuple[int, int], int], _Layers] = {}
         self._gain_of: dict[tuple[float, float, float], Any] = {}
         if shade is None:
             return
@@ -152,15 +152,14 @@ class _Repaint:
         """
         first = planes[0]
         crop_from_plane = self._crop_from(first)
-        if first.step_xy not in self._layers_of:
+        kind = first.step_xy, len(planes)  # of 4:4:4, luma and chromas have the same step
+        if kind not in self._layers_of:
             flow = turn_flow(self._rendering.flow, crop_from_plane)
             mask = [self._rendering.mask] if len(planes) == 1 else []
             added = [self._find_added(plane) for plane in planes]
-            self._layers_of[first.step_xy] = cv2.merge([*flow, *mask, *added])
+            self._layers_of[kind] = cv2.merge([*flow, *mask, *added])
         # Four layers at once take little longer than one.
-        x, y, *rest = cv2.split(
-            resample(self._layers_of[first.step_xy], crop_from_plane, first.part_xyxy)
-        )
+        x, y, *rest = cv2.split(resample(self._layers_of[kind], crop_from_plane, first.part_xyxy))
         left, top, right, bottom = first.part_xyxy
         x += np.arange(left, right, dtype=np.float32)
         y += np.arange(top, bottom, dtype=np.float32)[:, None]

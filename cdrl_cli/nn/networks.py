@@ -1,5 +1,6 @@
 """ONNX networks, opened on a device."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,25 @@ def open_network(
     options = import_quietly().SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = keep_memory
+    if keep_memory and device.kind == "cpu":
+        _share_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
     return open_session(path, options, device)
+
+
+@cache
+def _share_memory() -> None:
+    """Let the networks on the processor use one pool of memory, once for the process.
+
+    It grows by what is asked for. A pool for each network doubles its size whenever it is short.
+    """
+    runtime: Any = import_quietly()
+    runtime.create_and_register_allocator(
+        runtime.OrtMemoryInfo(
+            "Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT
+        ),
+        # No bound; as much as requested; first size and unused rest as it likes.
+        runtime.OrtArenaCfg(0, 1, -1, -1),
+    )
