@@ -213,7 +213,7 @@ class _Measure:
         """Frames of a reading of a stretch, some time apart."""
         editor = self._editor(stream, 1.0)
         step_s = max(SAMPLE_STEP_S, float(span) / SAMPLES)
-        due_s = float(start) + min(step_s / 2, SAMPLE_STEP_S)
+        due_s = float(start) + min(step_s / 2, SAMPLE_STEP_S, float(span) / 2)
         taken = 0
         for tracked in frames:
             time_s = float(tracked.frame.time)
