@@ -24,7 +24,6 @@ from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.face.landmarks import Landmarker, LandmarkNetworks
-from cdrl_cli.generator.action_units import move_unseen
 from cdrl_cli.generator.fitting import ChangeFitter
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.motion import (
@@ -39,6 +38,7 @@ from cdrl_cli.generator.renderer import (
     WarpRenderer,
 )
 from cdrl_cli.generator.skin import Skin, SkinMasks
+from cdrl_cli.generator.unseen_movements import move_unseen
 from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.nn.devices import CPU, Device, find_device
 from cdrl_cli.nn.networks import open_network

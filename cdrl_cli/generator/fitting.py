@@ -21,10 +21,10 @@ from jaxtyping import Float
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES
 from cdrl_cli.face.coefficients import CoefficientReader
-from cdrl_cli.generator.action_units import UNSEEN_CHANNELS
 from cdrl_cli.generator.condition import Condition
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.renderer import ExpressionBasis
+from cdrl_cli.generator.unseen_movements import UNSEEN_CHANNELS
 from cdrl_cli.nn.processors import usable_cores
 
 EDITED = np.setdiff1d(np.flatnonzero(SHARES > 0), UNSEEN_CHANNELS)

@@ -11,7 +11,13 @@ from cdrl_cli.cli import train, train_all
 LOOPS = ("ccrl", "cerl", "motion", "renderer")
 PIPELINES = {
     f"cdrl_cli.training.{module}"
-    for module in ("pipelines", "representation_pipelines", "generator_pipelines", "whole_recipe")
+    for module in (
+        "pipelines",
+        "preparing",
+        "representation_pipelines",
+        "generator_pipelines",
+        "whole_recipe",
+    )
 }
 
 

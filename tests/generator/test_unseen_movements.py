@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from cdrl_cli.face.blendshapes import COUNTERPARTS, EXPRESSION_NAMES
-from cdrl_cli.generator.action_units import UNSEEN_CHANNELS, move_unseen
 from cdrl_cli.generator.lips import PAIRS
+from cdrl_cli.generator.unseen_movements import UNSEEN_CHANNELS, move_unseen
 
 LEFT_CHEEK, RIGHT_CHEEK, LEFT_WING, ROOT_OF_NOSE = 330, 101, 278, 285
 TENTH = 0.1
