@@ -33,7 +33,7 @@ def test_a_clip_of_unknown_length_wants_times(short):
 
 
 def test_a_moment_beyond_the_end_is_refused(short, models):
-    with pytest.raises(UsageError, match="no frame at 0:09.000 or later"):
+    with pytest.raises(UsageError, match=r"no frame at 0:09\.000 or later"):
         list(preview_edits(short, [HAPPY], models, times=[F(9)]))
 
 
@@ -52,7 +52,7 @@ def test_each_edit_is_shown_beside_the_source(short, models):
 def test_what_shows_no_edit_is_refused():
     frame = ArrayFrame(noise(64, 96))
     moment = Moment(frame, (frame,), ("no face",), None)
-    with pytest.raises(NoFaceError, match="no face can be edited at 0:00.000"):
+    with pytest.raises(NoFaceError, match=r"no face can be edited at 0:00\.000"):
         check_edited(Path("talk.mp4"), [moment])
     check_edited(Path("talk.mp4"), [replace(moment, untouched=("nothing is asked for",))])
 
