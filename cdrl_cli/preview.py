@@ -256,7 +256,7 @@ class _Preview:
                 if tracked.frame.time > begin + MEETING_S:
                     break
                 for editor in curious:
-                    editor.edit(tracked)
+                    editor.begin(tracked)  # nothing is rendered
                 if all(editor.numbers_edited for editor in curious):
                     return _Meeting(editors, tracked)
         return _Meeting(editors, None)

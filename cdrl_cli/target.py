@@ -192,10 +192,10 @@ class _Measure:
             ends = [None if length is None else first + length, self.row.end]
             end = min((one for one in ends if one is not None), default=None)
             # Numbers count a clip's faces from its beginning.
-            is_read = end is None or isinstance(self.row.face, int)
-            if end is None or is_read or end - start <= READ_THROUGH_S:
+            is_numbered = isinstance(self.row.face, int)
+            if end is None or is_numbered or end - start <= READ_THROUGH_S:
                 span = READ_THROUGH_S if end is None else end - start
-                from_start = None if isinstance(self.row.face, int) else self.row.start
+                from_start = None if is_numbered else self.row.start
                 tracked = stream.tracked(start=from_start, end=self.row.end)
                 yield from self._read_through(stream, tracked, start, span)
                 return
@@ -245,7 +245,7 @@ class _Measure:
     def _edited(
         self, stream: FaceStream, editor: FaceEditor, tracked: TrackedFrame
     ) -> _Sample | None:
-        editor.edit(tracked)
+        editor.begin(tracked)  # nothing is rendered
         if not editor.last_edited:
             return None
         return _Sample(stream, editor, tracked, editor.last_edited[0].face)
