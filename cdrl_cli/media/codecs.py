@@ -17,8 +17,7 @@ def encoder_fault(encoder: Encoder) -> str | None:
     silence_library(encoder)
     if encoder.library not in av.codecs_available:
         return "this FFmpeg is built without it"
-    with av.logging.Capture():  # what FFmpeg says of drivers, we say better
-        return _fault(encoder)
+    return _fault(encoder)
 
 
 def _fault(encoder: Encoder) -> str | None:

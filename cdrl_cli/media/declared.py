@@ -40,6 +40,9 @@ class Declared:
     """There is a picture for each eye."""
     has_alpha: bool = False
     """Transparency lies beside the pictures, for players that know it."""
+    chroma_siting: tuple[int, int] = (0, 0)
+    """Where Matroska says that chroma samples lie, across and down: 1 is at luma samples, 2 half
+    way between two; 0 where it is not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +308,7 @@ _SEGMENT, _CLUSTER, _TRACKS, _ENTRY = 0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE
 _TYPE, _VIDEO, _ENCODINGS, _ENCODING, _ENCRYPTION = 0x83, 0xE0, 0x6D80, 0x6240, 0x5035
 _CROPS: Final = (0x54CC, 0x54BB, 0x54DD, 0x54AA)
 """Left, top, right, bottom."""
+_COLOUR, _SITINGS = 0x55B0, (0x55B7, 0x55B8)
 _ALPHA, _STEREO, _PROJECTION, _PROJECTION_TYPE = 0x53C0, 0x53B8, 0x7670, 0x7671
 _MAPPING, _MAPPING_TYPE, _MAPPING_DATA = 0x41E4, 0x41E7, 0x41ED
 _DOLBY: Final = tuple(int.from_bytes(kind, "big") for kind in (b"dvcC", b"dvvC", b"dvwC"))
@@ -346,6 +350,8 @@ def _read_track(entry: bytes) -> Declared:
     video = next(iter(_children(entry, _VIDEO)), b"")
     left, top, right, bottom = (_number(video, kind) for kind in _CROPS)
     projection = next(iter(_children(video, _PROJECTION)), b"")
+    colour = next(iter(_children(video, _COLOUR)), b"")
+    across, down = (_number(colour, kind) for kind in _SITINGS)
     profile = None
     for mapping in _children(entry, _MAPPING):
         if _number(mapping, _MAPPING_TYPE) in _DOLBY:
@@ -357,6 +363,7 @@ def _read_track(entry: bytes) -> Declared:
         is_spherical=_number(projection, _PROJECTION_TYPE) > 0,
         is_stereo=_number(video, _STEREO) > 0,
         has_alpha=_number(video, _ALPHA) > 0,
+        chroma_siting=(across, down),
     )
 
 

@@ -1,6 +1,6 @@
 """What a file is: chooses the video among the streams, and states its facts."""
 
-import re
+import io
 import struct
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Final, cast
 
 import av
-import av.logging
-from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
@@ -19,9 +17,9 @@ from av.video.stream import VideoStream
 
 from cdrl_cli.errors import UnreadableInputError, UsageError
 from cdrl_cli.media import color
-from cdrl_cli.media.declared import Declarations, Declared, read_declarations
+from cdrl_cli.media.declared import Declarations, Declared, declarations_in, read_declarations
 from cdrl_cli.media.frames import HdrMetadata, StreamInfo, VideoInfo
-from cdrl_cli.media.input import encrypted, open_container, undecodable
+from cdrl_cli.media.input import encrypted, undecodable
 from cdrl_cli.media.orientation import Orientation
 from cdrl_cli.media.planes import is_floating
 
@@ -144,7 +142,7 @@ def describe_video(
         origin=origin,
         video_stream=stream.index,
         declared=declared_of(path, container, stream),
-        chroma_location=_chroma_location(path, stream.index),
+        chroma_location=_chroma_location(stream),
         frame_count=_frame_count(container, stream),
         codec=codec.codec.canonical_name,
         pixel_format=first.format.name,
@@ -163,42 +161,29 @@ def describe_video(
     )
 
 
-_H273_LOCATIONS: Final = ("left", "center", "topleft", "top", "bottomleft", "bottom")
-"""FFmpeg's names of H.264's and H.265's types of chroma sample locations, in their order."""
-_AV1_LOCATIONS: Final = (None, "left", "topleft")
-_LOCATION_LINE: Final = re.compile(
-    r"(chroma_sample_loc_type_top_field|chroma_sample_position)\s.*?= (\d+)"
-)
+_LOCATIONS: Final = {(1, 2): "left", (2, 2): "center", (1, 1): "topleft", (2, 1): "top"}
+"""FFmpeg's names of the places of chroma samples, by Matroska's."""
 
 
-def _chroma_location(path: Path, index: int) -> str | None:
+def _chroma_location(stream: VideoStream) -> str | None:
     """Where a stream's header says that chroma samples lie; None where it does not.
 
-    PyAV shows no such field. A bitstream filter of FFmpeg's writes every header's fields to its
-    log, which is caught here.
+    PyAV shows no such field, and FFmpeg's log must not be read while threads decode: PyAV may then
+    wait for itself. So the header of a Matroska file is written to memory, which says it. H.264 and
+    H.265 mean "left" where they say nothing, so "left" is not told from nothing there; Matroska has
+    no words for "bottom" and "bottomleft".
     """
-    with open_container(path) as container:
-        stream = container.streams[index]
-        context = stream.codec_context
-        if context is None or context.codec.canonical_name not in ("h264", "hevc", "av1"):
-            return None
-        level = av.logging.get_level()
-        av.logging.set_level(av.logging.INFO)
-        try:
-            with (
-                av.logging.Capture(local=False) as lines,
-                suppress(av.error.FFmpegError, ValueError),
-            ):
-                filtering = BitStreamFilterContext("trace_headers", stream)
-                if not context.extradata:
-                    filtering.filter(next(iter(container.demux(stream))))
-        finally:
-            av.logging.set_level(level)
-    found = _LOCATION_LINE.search("".join(line for _, _, line in lines))
-    if found is None:
+    codec = stream.codec_context.codec.canonical_name
+    if codec not in ("h264", "hevc", "av1"):
         return None
-    names = _AV1_LOCATIONS if found[1] == "chroma_sample_position" else _H273_LOCATIONS
-    return names[int(found[2])] if int(found[2]) < len(names) else None
+    header = io.BytesIO()
+    with suppress(av.FFmpegError, ValueError), av.open(header, "w", format="matroska") as matroska:
+        matroska.add_stream_from_template(stream, opaque=True)
+        matroska.start_encoding()
+    header.seek(0)
+    videos = declarations_in(header).videos
+    location = _LOCATIONS.get(videos[0].chroma_siting) if videos else None
+    return None if location == "left" and codec != "av1" else location
 
 
 def _transfer(code: int, first: av.VideoFrame) -> int:

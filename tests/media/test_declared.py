@@ -2,6 +2,9 @@
 
 import struct
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -175,6 +178,31 @@ class TestLosses:
         edited = edit_clip(source, tmp_path / f"b.{suffix}", codec=codec)
         assert probe_video(source).chroma_location == "topleft"
         assert probe_video(edited.output).chroma_location == "topleft"
+
+    def test_it_is_read_while_another_thread_decodes_a_damaged_file(self, tmp_path: Path) -> None:
+        options = {"preset": "ultrafast", "x264-params": "chromaloc=2"}
+        source = make_clip(tmp_path / "a.mp4", Clip(options=options, frames=12, audio=()))
+        damaged = bytearray(source.read_bytes())
+        damaged[len(damaged) // 2 : -2000 : 37] = bytes(
+            len(damaged[len(damaged) // 2 : -2000 : 37])
+        )
+        (tmp_path / "b.mp4").write_bytes(damaged)
+        is_done = threading.Event()
+
+        def decode_damaged() -> None:
+            while not is_done.is_set():
+                with suppress(av.FFmpegError), av.open(str(tmp_path / "b.mp4")) as container:
+                    container.streams.video[0].thread_type = "AUTO"
+                    for _ in container.decode(video=0):
+                        pass
+
+        with ThreadPoolExecutor(3) as threads:
+            decoding = threads.submit(decode_damaged)
+            probing = [threads.submit(probe_video, source) for _ in range(60)]
+            found = [each.result().chroma_location for each in probing]
+            is_done.set()
+            decoding.result()
+        assert set(found) == {"topleft"}
 
     def test_chroma_that_lies_nowhere_stays_unstated(self, tmp_path: Path) -> None:
         assert probe_video(make_clip(tmp_path / "a.mp4", PLAIN)).chroma_location is None
