@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,24 +18,14 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.person import PersonSelector
 from cdrl_cli.face.selection import FaceSelector
-from cdrl_cli.face.stream import FaceTrack, open_faces
+from cdrl_cli.face.stream import open_faces
 from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
 from cdrl_cli.face_editor import FaceEditor, make_selectors, read_people
 from cdrl_cli.media.stacked import StackedWriter
 from cdrl_cli.metrics import mouth
 from cdrl_cli.prefetch import prefetch
-from cdrl_cli.reference import condition_of_face, estimate_rest
 from cdrl_cli.report.face_pair import FacePair, IdentityLooker, find_partner
 from cdrl_cli.schedule import Schedule, Whose
-
-WINDOW_S: Final = 1.0
-"""Length of the window that one point of an emotion's curve is read from, seconds."""
-
-STEP_S: Final = 0.5
-"""Time between two points of the curves of emotions, seconds, where the clip is short."""
-
-MOST_POINTS: Final = 400
-"""Points of a curve, at most: in long clips they lie further apart."""
 
 MOST_FACES: Final = 4
 """Faces that are read, at most: those that are seen longest."""
@@ -63,7 +52,7 @@ class ReadFace:
     picture: UInt8[np.ndarray, "side side 3"]
     """It, in the source, sRGB."""
     times_s: Float[np.ndarray, " points"]
-    """Where the curves of emotions have their points, seconds."""
+    """Where the curves of emotions have their points, seconds: from the first frame to the end."""
     source: Float[np.ndarray, "points 7"]
     """How likely each emotion is in the source, 0..1, by our own reader; NaN without the face."""
     output: Float[np.ndarray, "points 7"]
@@ -153,6 +142,8 @@ def read_edit(
         cast = _Cast(assumed.plan, editor, make_selectors(assumed.plan, people, models, before))
         pairs_seen: dict[Whose, FacePair] = {}
         looker = IdentityLooker()
+        first_s = float(before.video.first_time)
+        last_s, count = first_s, 0
         reasons: list[tuple[float, str | None]] = []
         followed = in_step(
             before.tracked(),
@@ -164,33 +155,36 @@ def read_edit(
         # One thread for both: two landmarkers that start at once get in each other's way.
         with prefetch(followed) as pairs:
             for count, (old, new) in enumerate(pairs, start=1):
-                reasons.append((float(old.frame.time), editor.why_untouched(old)))
+                last_s = float(old.frame.time)
+                reason = editor.why_untouched(old)
+                if not reasons or reason != reasons[-1][1]:
+                    reasons.append((last_s, reason))
                 if clip is not None:
                     clip.add(old.frame, new.frame)
                 for who, face in cast.of(old):
                     partner = find_partner(face, new)
                     if partner is not None:
-                        pair = pairs_seen.setdefault(who, FacePair.open(before, after))
-                        pair.add(old.frame, face, new.frame, partner, looker)
+                        if who not in pairs_seen:
+                            pairs_seen[who] = FacePair(before, after, models, looker)
+                        pairs_seen[who].add(old.frame, face, new.frame, partner)
                 if progress:
                     progress(Progress(count, before.video.info.frame_count, old.frame.time))
     if not pairs_seen:
         raise NoFaceError(f"{source}: no frame shows a face both before and after the edit")
-    first_s, end_s = reasons[0][0], _end(reasons, before.video.info.frame_rate)
+    rate = before.video.info.frame_rate
+    end_s = last_s + (1 / float(rate) if rate else 0.0)
     kept = sorted(pairs_seen, key=lambda who: -pairs_seen[who].frames)[:MOST_FACES]
     return Reading(
         duration_s=end_s - first_s,
-        frames=len(reasons),
+        frames=count,
         faces=tuple(
             _conclude(
                 _name(who),
                 pairs_seen[who],
-                models,
                 ask=None
                 if options is None or conditions is None
                 else partial(_ask, options, conditions, who, first_s),
-                has_identity=looker.is_there,
-                span_s=(first_s, end_s),
+                end_s=end_s,
             )
             for who in sorted(kept, key=_rank)
         ),
@@ -247,49 +241,30 @@ def _name(who: Whose) -> str:
 def _conclude(
     name: str,
     pair: FacePair,
-    models: Models,
     *,
     ask: Callable[[Float[np.ndarray, " points"]], Float[np.ndarray, "points 7"]] | None,
-    has_identity: bool,
-    span_s: tuple[float, float],
+    end_s: float,
 ) -> ReadFace:
-    first_s, end_s = span_s
-    step_s = max(STEP_S, (end_s - first_s) / MOST_POINTS)
-    times_s = np.arange(first_s + step_s / 2, max(end_s, first_s + step_s), step_s)
-    before, after = (side.track() for side in pair.sides)
-    assert before is not None  # the pair has a frame
-    assert after is not None
-    rest = estimate_rest(before, models)
-    source, output = (
-        np.stack([_read(track, float(time_s), models, rest) for time_s in times_s])
-        for track in (before, after)
+    (times_s, source), (_, output) = (
+        side.curve.finish(end_s) for side in (pair.source, pair.output)
     )
-    lips = [mouth.lip_aperture(track.shapes) for track in (before, after)]
+    lips = [side.lips for side in (pair.source, pair.output)]
     closed_below = mouth.closed_threshold(lips[0])
     return ReadFace(
         name=name,
-        picture=before.close_ups[len(before.close_ups) // 2],
+        picture=pair.source.picture,
         times_s=times_s,
         source=source,
         output=output,
         asked=None if ask is None else ask(times_s),
-        lip_times_s=before.time_s,
+        lip_times_s=pair.times_s,
         source_lips=lips[0],
         output_lips=lips[1],
         lip_correlation=mouth.correlation(*lips),
         closures_kept=mouth.closure_f1(*(one < closed_below for one in lips)),
-        look_times_s=np.array(pair.look_times_s),
-        identity=np.array(pair.cosines) if has_identity else None,
+        look_times_s=pair.look_times_s,
+        identity=pair.identity,
     )
-
-
-def _read(
-    track: FaceTrack, middle_s: float, models: Models, rest: Float[np.ndarray, " 52"]
-) -> Float[np.ndarray, " 7"]:
-    window = track.around(middle_s, WINDOW_S)
-    if not len(window.time_s):
-        return np.full(len(Emotion), np.nan)
-    return condition_of_face(window, models, rest=rest).reading
 
 
 def _ask(
@@ -323,7 +298,7 @@ def _ask(
 
 
 def _stretches(reasons: Sequence[tuple[float, str | None]], end_s: float) -> Iterator[Untouched]:
-    """Successive frames that are left alone for one reason, as stretches."""
+    """Successive frames that are left alone for one reason, as stretches; some may be left out."""
     begun: tuple[float, str] | None = None
     for time_s, reason in (*reasons, (end_s, None)):
         if begun is not None and reason != begun[1]:
@@ -331,8 +306,3 @@ def _stretches(reasons: Sequence[tuple[float, str | None]], end_s: float) -> Ite
             begun = None
         if reason is not None and begun is None:
             begun = (time_s, reason)
-
-
-def _end(reasons: Sequence[tuple[float, str | None]], rate: Fraction | None) -> float:
-    """When the last frame ends, seconds."""
-    return reasons[-1][0] + (1 / float(rate) if rate else 0.0)
