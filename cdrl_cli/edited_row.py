@@ -46,6 +46,9 @@ class EditedRow:
     measured: float | None = None
     """Likelihood with which the emotion is read at the intensity found: on some frames of it,
     by our own reader."""
+    intensity_range: tuple[float, float] | None = None
+    """What would have been found for the target by either half of these frames alone, lower
+    first."""
 
 
 def average_reading(conditions: Conditions) -> dict[Emotion, float]:

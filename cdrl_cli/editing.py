@@ -199,7 +199,7 @@ def edit_video(
                 for row, done in zip(options.plan.rows, editor.rows, strict=True)
                 for line in _doubt(row, done.reading)
             )
-            missed = (line for found in measured for line in _missed(found))
+            missed = (line for found in measured if found for line in found.warnings)
             own = (*doubts, *missed, *notes, *editor.warnings)
             warnings = (*own, *met.warnings, *writer.warnings)
     remove_leftovers(output)
@@ -240,16 +240,12 @@ def check_edit(source: Path, output: Path, options: EditOptions) -> None:
 def _with_target(done: EditedRow, found: Measured | None) -> EditedRow:
     if found is None:
         return done
-    return replace(done, target_emotion=found.target, measured=found.reached)
-
-
-def _missed(found: Measured | None) -> Iterator[str]:
-    """A warning where a target was not met."""
-    if found is not None and found.reached < found.target:
-        yield (
-            f"{found.emotion} is read with {found.reached:.0%} at most, at intensity "
-            f"{found.intensity:g}; {found.target:.0%} was asked for"
-        )
+    return replace(
+        done,
+        target_emotion=found.target,
+        measured=found.reached,
+        intensity_range=found.intensity_range,
+    )
 
 
 def read_conditions(options: EditOptions, models: Models) -> Conditions:

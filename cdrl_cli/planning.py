@@ -326,7 +326,7 @@ def plan_edit(
         output_bytes=size,
         disk_bytes=size + (round(video * left / max(encoded, 1)) if parts else 0),
         disk_free_bytes=free_bytes(output),
-        warnings=notes,
+        warnings=(*notes, *(line for found in targets if found for line in found.warnings)),
         targets=targets,
     )
 

@@ -27,6 +27,7 @@ from cdrl_cli.face_editor import NOTHING_ASKED, FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.notation import clock
+from cdrl_cli.target import meet_targets
 
 MEETING_S: Final = 2
 """Seconds from the beginning of an edit within which it is to meet the face first."""
@@ -76,7 +77,8 @@ def preview_edits(
 
     Args:
         source: The clip.
-        edits: What to do, one or more ways; all of the same stream of pictures.
+        edits: What to do, one or more ways; all of the same stream of pictures. The intensity for
+            a ``target_emotion`` is found over all that is edited, as an edit finds it.
         models: Loaded before.
         times: The moments, seconds on the clip's clock: for each, the first frame shown then or
             later.
@@ -96,6 +98,10 @@ def preview_edits(
     if not edits:
         raise ValueError("there is no edit to show")
     tracks = _read_conditions(edits, models)
+    edits = [
+        meet_targets(source, each, models, track, read_people(each, models))[0]
+        for each, track in zip(edits, tracks, strict=True)
+    ]
     info = probe_video(source, stream=edits[0].video_stream)
     preview = _Preview(source, edits, tracks, models)
     if any(each.plan.names_numbers for each in edits):

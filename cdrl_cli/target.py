@@ -8,6 +8,7 @@ judge of another kind.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +26,18 @@ from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.generator.motion import MAX_INTENSITY
 from cdrl_cli.reference import gather_evidence
+from cdrl_cli.representation.evidence import Evidence, EvidenceMean
 from cdrl_cli.schedule import Schedule, ScheduleRow
 
-SAMPLES = 8
+SAMPLES = 12
 """Most frames that are edited and read, spread over all that a row edits."""
 
 SAMPLE_STEP_S = 0.4
 """Least time between two of them, seconds."""
 
-READ_THROUGH_S = 20
+READ_THROUGH_S = 27
 """Length of a stretch that is read from its beginning to its end, seconds; in a longer one each
-sample is sought."""
+sample is sought. Both take about as long: tracking looks at 2.25 s before a sample."""
 
 PATIENCE_S = 2
 """Time behind the place of a sample within which a frame that is edited is looked for, seconds."""
@@ -45,6 +47,10 @@ COARSE = (0.0, 0.5, 1.0, 1.5, MAX_INTENSITY)
 
 HALVINGS = 3
 """How often the step of them is halved around the target: to .06 of an intensity."""
+
+MIXED = 0.25
+"""Where either half of the samples would choose intensities that are further apart than this, the
+moods of the clip are mixed, and that is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,27 @@ class Measured:
     """Likelihood with which it is read at the intensity chosen, 0..1."""
     intensity: float
     """The least one that reaches the target; the best one where none does."""
+    intensity_range: tuple[float, float]
+    """What would have been chosen by either half of the samples alone, lower first: how much the
+    choice depends on the frames that were read. One that reached the target at no intensity that
+    was tried counts as the highest of these."""
+
+    @property
+    def warnings(self) -> Iterator[str]:
+        """What is to be said of it: that the target is out of reach, or the moods are mixed."""
+        if self.reached < self.target:
+            yield (
+                f"{self.emotion} is read with {self.reached:.0%} at most, at intensity "
+                f"{self.intensity:g}; {self.target:.0%} was asked for"
+            )
+            return
+        low, high = self.intensity_range
+        if high - low > MIXED:
+            yield (
+                f"the clip's moods are mixed: intensity {self.intensity:g} was found for "
+                f"{self.emotion}, and either half of the frames read would give {low:.2g} and "
+                f"{high:.2g}; --schedule gives each part its own"
+            )
 
 
 def meet_targets(
@@ -90,15 +117,25 @@ def meet_targets(
         else _measure(source, options, models, row=row, track=track, people=people)
         for row, track in zip(rows, conditions, strict=True)
     )
-    if not any(found):
-        return options, found
+    return with_intensities(
+        options, [None if one is None else one.intensity for one in found]
+    ), found
+
+
+def with_intensities(options: EditOptions, found: Sequence[float | None]) -> EditOptions:
+    """The same edit with the intensities that were found for its targets.
+
+    Args:
+        options: What to do.
+        found: For each row; None for one that has no target.
+    """
     chosen = tuple(
-        row if one is None else replace(row, intensity=one.intensity, target_emotion=None)
-        for row, one in zip(rows, found, strict=True)
+        row if one is None else replace(row, intensity=one, target_emotion=None)
+        for row, one in zip(options.plan.rows, found, strict=True)
     )
     if options.schedule is not None:
-        return replace(options, schedule=Schedule(chosen)), found
-    return replace(options, intensity=chosen[0].intensity, target_emotion=None), found
+        return replace(options, schedule=Schedule(chosen))
+    return replace(options, intensity=chosen[0].intensity, target_emotion=None)
 
 
 def _measure(
@@ -119,10 +156,11 @@ def _measure(
             f"{source}: no face to measure on where the edit is to be",
             hint="--intensity instead of --target-emotion says how strong it is to be",
         )
-    intensity, reached = find_intensity(
-        lambda intensity: measure.read(samples, intensity, emotion), row.target_emotion
-    )
-    return Measured(emotion, row.target_emotion, reached, intensity)
+    target = row.target_emotion
+    read = _Readings(measure, samples, emotion)
+    intensity, reached = find_intensity(read.of_all, target)
+    halves = sorted(_first_reaching(read.of_some(half), target) for half in (0, 1))
+    return Measured(emotion, target, reached, intensity, (halves[0], halves[1]))
 
 
 def find_intensity(read: Callable[[float], float], target: float) -> tuple[float, float]:
@@ -149,6 +187,62 @@ def find_intensity(read: Callable[[float], float], target: float) -> tuple[float
         tried[middle] = read(middle)
         low, high = (low, middle) if tried[middle] >= target else (middle, high)
     return high, tried[high]
+
+
+def _first_reaching(readings: Sequence[tuple[float, float]], target: float) -> float:
+    """The least intensity that reaches a target, by some readings and what lies between them.
+
+    Args:
+        readings: Intensities that rise, and the likelihood at each.
+        target: What to reach.
+
+    Returns:
+        The last intensity where none reaches it.
+    """
+    for (low, less), (high, more) in pairwise([(0.0, -np.inf), *readings]):
+        if more >= target:
+            share = 1.0 if less == -np.inf else (target - less) / (more - less)
+            return float(low + share * (high - low))
+    return readings[-1][0]
+
+
+class _Readings:
+    """What is read of samples, at one intensity after the other.
+
+    Args:
+        measure: Edits them.
+        samples: At least one.
+        emotion: What is read for.
+    """
+
+    def __init__(self, measure: "_Measure", samples: Sequence["_Sample"], emotion: Emotion) -> None:
+        self._measure = measure
+        self._samples = samples
+        self._emotion = emotion
+        self._seen: dict[float, list[Evidence | None]] = {}
+
+    def of_all(self, intensity: float) -> float:
+        """Likelihood of the emotion at an intensity, on all samples together, 0..1."""
+        if intensity not in self._seen:
+            self._seen[intensity] = list(self._measure.look(self._samples, intensity))
+        return self._read(self._seen[intensity])
+
+    def of_some(self, first: int) -> list[tuple[float, float]]:
+        """Each intensity tried, rising, and the likelihood on every other sample from one on."""
+        return [
+            (intensity, self._read(seen[min(first, len(seen) - 1) :: 2]))
+            for intensity, seen in sorted(self._seen.items())
+        ]
+
+    def _read(self, seen: Sequence[Evidence | None]) -> float:
+        mean = EvidenceMean()
+        for one in seen:
+            if one is not None:
+                mean.add(one)
+        if mean.value is None:
+            return 0.0
+        reading = self._measure.models.evidence.read(mean.value)
+        return float(reading[self._emotion.class_index])
 
 
 def _emotion_of(row: ScheduleRow, track: ConditionTrack) -> Emotion:
@@ -262,11 +356,9 @@ class _Measure:
             people=self.people,
         )
 
-    def read(self, samples: Sequence[_Sample], intensity: float, emotion: Emotion) -> float:
-        """Likelihood of an emotion on the samples at an intensity, all of them together."""
-        sightings = []
-        stream = samples[0].stream
-        aspect = float(stream.video.info.sample_aspect)
+    def look(self, samples: Sequence[_Sample], intensity: float) -> Iterator[Evidence | None]:
+        """What is seen of each sample at an intensity; None where no face is found then."""
+        aspect = float(samples[0].stream.video.info.sample_aspect)
         landmarker = self.models.open_landmarker()
         editors: dict[FaceEditor, FaceEditor] = {}
         for sample in samples:
@@ -276,10 +368,9 @@ class _Measure:
                 editor.know(sample.editor, {n: n for n in sample.editor.numbers_edited})
             frame = editors[sample.editor].edit(sample.tracked)
             faces = find_faces(frame.picture(DETECTION_SIDE_PX), frame, landmarker, aspect)
-            if faces:
-                sightings.append(Sighting(frame, min(faces, key=sample.face.distance_px)))
-        shown = collect_face(stream, sightings)
-        if shown is None:
-            return 0.0
-        reading = self.models.evidence.read(gather_evidence(shown, self.models))
-        return float(reading[emotion.class_index])
+            if not faces:
+                yield None
+                continue
+            shown = Sighting(frame, min(faces, key=sample.face.distance_px))
+            track = collect_face(sample.stream, [shown])
+            yield None if track is None else gather_evidence(track, self.models)

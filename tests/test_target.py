@@ -1,4 +1,6 @@
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +9,13 @@ from hypothesis import strategies as st
 
 from cdrl_cli import target as module
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import EditedRow
 from cdrl_cli.editing import read_conditions
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.planning import plan_edit
-from cdrl_cli.target import find_intensity
+from cdrl_cli.preview import preview_edits
+from cdrl_cli.report.asked import say_asked, settle
+from cdrl_cli.target import Measured, _first_reaching, find_intensity
 
 
 @given(st.floats(0.05, 0.9), st.floats(0.5, 4))
@@ -35,6 +41,24 @@ def test_what_is_there_already_needs_no_edit():
     assert find_intensity(lambda _: 0.8, 0.5) == (0.0, pytest.approx(0.8))
 
 
+@pytest.mark.parametrize(
+    ("target", "intensity"), [(0.1, 0.0), (0.2, 0.0), (0.3, 0.25), (0.5, 1.0), (0.9, 1.0)]
+)
+def test_half_of_the_samples_is_read_between_what_was_tried(target, intensity):
+    readings = [(0.0, 0.2), (0.5, 0.4), (1.0, 0.5)]
+    assert _first_reaching(readings, target) == pytest.approx(intensity)
+
+
+def test_mixed_moods_and_targets_out_of_reach_are_said():
+    found = Measured(Emotion.SAD, 0.5, 0.52, 1.0, (0.9, 1.1))
+    assert list(found.warnings) == []
+    (line,) = replace(found, intensity_range=(0.69, 1.8125)).warnings
+    assert "moods are mixed" in line
+    assert "0.69 and 1.8" in line
+    (line,) = replace(found, reached=0.4).warnings
+    assert "read with 40% at most" in line
+
+
 @pytest.mark.parametrize("read_through_s", [20, 0])
 def test_samples_lie_all_over_what_is_edited(models, clips, monkeypatch, read_through_s):
     monkeypatch.setattr(module, "SAMPLES", 3)
@@ -50,9 +74,23 @@ def test_samples_lie_all_over_what_is_edited(models, clips, monkeypatch, read_th
     assert 1.7 < times[2] < 2.4
 
 
-def test_a_plan_says_the_intensity_that_an_edit_would_choose(models, short, tmp_path):
+def test_plan_and_preview_show_the_intensity_that_an_edit_would_choose(models, short, tmp_path):
     options = EditOptions(emotion="happy", target_emotion=0.2)
     plan = plan_edit(short, tmp_path / "out.mp4", options, models=models)
     (found,) = plan.targets
     assert found.emotion == "happy"
     assert found.reached >= found.target == 0.2
+    low, high = found.intensity_range
+    assert 0 <= low <= high <= 2
+    said = EditOptions(emotion="happy", intensity=found.intensity)
+    (moment,) = preview_edits(short, [options, said], models, times=[Fraction(1, 5)])
+    np.testing.assert_array_equal(*(one.rgb() for one in moment.edited))
+
+
+def test_a_report_says_what_was_found_for_a_target(models):
+    options = EditOptions(emotion="happy", target_emotion=0.7)
+    done = EditedRow(None, None, "largest", "happy", 0.5625, {}, 1.0, 9, None, "", False, 0.7, 0.71)
+    asked, found = settle(Path("talk.mp4"), options, models, [done])
+    assert (asked.intensity, asked.target_emotion) == (0.5625, None)
+    words = "happy, at intensity 0.5625, found for 70% by measurement, which read 71%"
+    assert words in say_asked(asked, found)

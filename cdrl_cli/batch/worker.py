@@ -72,7 +72,7 @@ def edit_row(row: BatchRow, progress: ProgressCallable | None = None) -> Outcome
         result = editing.edit_video(
             row.source, row.output, row.options, progress=progress, models=models
         )
-        row.beside.write(row.source, row.output, models, row.options)
+        row.beside.write(row.source, row.output, models, row.options, result.schedule)
         result = replace(result, beside=row.beside.files)
     except SpfemError as error:
         failure = RowError.of(error)

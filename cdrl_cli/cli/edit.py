@@ -52,7 +52,7 @@ from cdrl_cli.cli.reference_options import (
     ReferenceNeutral,
     ReferenceStart,
 )
-from cdrl_cli.cli.settings import find_chosen_preset, was_given
+from cdrl_cli.cli.settings import find_chosen_preset, refuse_both_strengths
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.notation import parse_face
@@ -182,8 +182,7 @@ def edit(
     as SOURCE or OUTPUT is standard input or output.
     """
     faces = parse_face(face)
-    if target_emotion is not None and was_given(context, "intensity"):
-        raise UsageError("--intensity says how strong it is, and --target-emotion would find it")
+    refuse_both_strengths(context, target_emotion)
     if json and output == STANDARD:
         raise UsageError("with -o - stdout is the video: there is no room for --json")
 
@@ -263,6 +262,7 @@ def edit(
             writable,
             models,
             options,
+            result.schedule,
             show=lambda verb: show_progress(verb, quiet=quiet, mode=progress),
         )
     result = replace(result, output=output, beside=beside.files)
@@ -288,10 +288,12 @@ def _say_result(result: "EditResult", asked_by: str | None) -> None:
         f"edited {result.edited_frames} of {result.frames} frames {copied}"
         f"in {result.elapsed_s:.1f} s ({rate:.1f} fps): {result.output}"
     )
-    for row in result.schedule:
-        if row.target_emotion is not None:
+    for place, row in enumerate(result.schedule, start=1):
+        # Where the target is out of reach, a warning has said so.
+        if row.target_emotion is not None and (row.measured or 0) >= row.target_emotion:
+            which = f"row {place}, " if len(result.schedule) > 1 else ""
             say(
-                f"intensity {row.intensity:g}: read with {row.measured:.0%} "
+                f"{which}intensity {row.intensity:g}: read with {row.measured:.0%} "
                 f"by our own reader, {row.target_emotion:.0%} was asked for"
             )
     if asked_by:

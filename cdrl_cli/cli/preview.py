@@ -22,6 +22,7 @@ from cdrl_cli.cli.options import (
     ScheduleFile,
     Source,
     Start,
+    TargetEmotion,
     VideoStream,
     Weights,
     Who,
@@ -37,7 +38,7 @@ from cdrl_cli.cli.reference_options import (
     ReferenceNeutral,
     ReferenceStart,
 )
-from cdrl_cli.cli.settings import find_chosen_preset
+from cdrl_cli.cli.settings import find_chosen_preset, refuse_both_strengths
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.notation import parse_face
@@ -106,6 +107,7 @@ def preview(
     reference_end: ReferenceEnd = None,
     normalize: Normalize = False,
     preset_emotion: EmotionPresetName = None,
+    target_emotion: TargetEmotion = None,
     adjust: Adjust = None,
     neutralise: Neutralise = False,
     schedule: ScheduleFile = None,
@@ -147,6 +149,7 @@ def preview(
     the six emotions. The frames are those that edit would write.
     """
     faces = parse_face(face)
+    refuse_both_strengths(context, target_emotion)
     target = output or Path(f"{'stdin' if source == STANDARD else source.stem}.preview.png")
     if target == STANDARD and (json or open_):
         raise UsageError("with -o - stdout is the picture: there is no room for --json or --open")
@@ -175,6 +178,7 @@ def preview(
         }
         of_edit: dict[str, Any] = {
             "who": who,
+            "target_emotion": target_emotion,
             "start": start,
             "end": end,
             "video_stream": video_stream,
@@ -266,9 +270,11 @@ def _columns(
         (words or only, {"emotion": words, **unused}) for words in emotions
     ]
     shown += [(one.name, {"reference": one, **of_reference}) for one in references]
+    target = common["target_emotion"]
     for name, asked in shown:
         for intensity in intensities:
             called = name if len(intensities) == 1 and intensity == 1 else f"{name} {intensity:g}"
+            called = called if target is None else f"{name}, read {target:.0%}"
             yield called, EditOptions(intensity=intensity, **asked, **common)
 
 

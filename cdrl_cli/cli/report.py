@@ -1,5 +1,6 @@
 """``spfem report``."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from cdrl_cli.cli.console import print_json, say, show_file
 from cdrl_cli.cli.options import (
     Adjust,
     DeviceName,
+    EmotionPresetName,
     FaceName,
     Intensity,
     Json,
@@ -19,12 +21,23 @@ from cdrl_cli.cli.options import (
     Quiet,
     ScheduleFile,
     Source,
+    TargetEmotion,
+    VideoStream,
     Weights,
     Who,
     read_time,
 )
 from cdrl_cli.cli.progress import show_progress
-from cdrl_cli.errors import check_memory_limit
+from cdrl_cli.cli.reference_options import (
+    FollowReference,
+    Normalize,
+    ReferenceEnd,
+    ReferenceFace,
+    ReferenceNeutral,
+    ReferenceStart,
+)
+from cdrl_cli.cli.settings import find_chosen_preset, refuse_both_strengths
+from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.notation import parse_face
 from cdrl_cli.weight_set import WeightSet
 
@@ -46,6 +59,7 @@ identity. Those of the first face stand beside them, too.
 
 
 def report(
+    context: typer.Context,
     source: Source,
     edited: Annotated[
         Path, typer.Argument(metavar="EDITED", help="What edit made of it.", show_default=False)
@@ -70,7 +84,15 @@ def report(
         Path | None,
         typer.Option("--ref", "-r", metavar="FILE", help="What showed it.", show_default=False),
     ] = None,
+    follow_reference: FollowReference = False,
+    reference_neutral: ReferenceNeutral = None,
+    reference_face: ReferenceFace = 1,
+    reference_start: ReferenceStart = None,
+    reference_end: ReferenceEnd = None,
+    normalize: Normalize = False,
     intensity: Intensity = 1.0,
+    preset_emotion: EmotionPresetName = None,
+    target_emotion: TargetEmotion = None,
     start: Annotated[
         Fraction | None,
         typer.Option(parser=read_time, metavar="TIME", help="Where it began.", show_default=False),
@@ -84,6 +106,7 @@ def report(
     schedule: ScheduleFile = None,
     face: FaceName = "largest",
     who: Who = None,
+    video_stream: VideoStream = None,
     weight_set: Weights = WeightSet.PERMISSIVE,
     device: DeviceName = "auto",
     open_: Annotated[bool, typer.Option("--open", help="Show the page when it is done.")] = False,
@@ -96,8 +119,10 @@ def report(
 
     One HTML file that loads nothing from anywhere: emotion, lips, likeness and what passed through.
     Told what edit was told (--emotion, --ref, --schedule, --who and so on), it also says what was
-    asked for, of whom. spfem edit --report writes it along with the edit.
+    asked for, of whom; else it speaks of the largest face. spfem edit --report writes it along
+    with the edit.
     """
+    refuse_both_strengths(context, target_emotion)
     check_memory_limit()
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.edit_options import EditOptions
@@ -105,24 +130,36 @@ def report(
     from cdrl_cli.report import write_report
     from cdrl_cli.schedule import read_schedule
 
+    chosen = find_chosen_preset(context, preset_emotion)
+    is_named = emotion is not None or reference is not None or schedule is not None
     shown_by: dict[str, Any] = {
-        "intensity": intensity,
-        "adjust": Adjustment() if adjust is None else Adjustment.parse(adjust),
-        "neutralise": neutralise,
+        "intensity": intensity if chosen.intensity is None else chosen.intensity,
+        "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
+        "neutralise": neutralise or chosen.neutralise,
         "face": parse_face(face),
     }
     named: dict[str, Any] = {
-        "emotion": emotion,
+        "emotion": emotion if is_named else chosen.emotion,
         "reference": reference,
+        "follow_reference": follow_reference,
+        "reference_neutral": reference_neutral,
+        "reference_face": reference_face,
+        "reference_start": reference_start,
+        "reference_end": reference_end,
+        "normalize": normalize,
+        "target_emotion": target_emotion,
         "who": who,
         "start": start,
         "end": end,
+        "video_stream": video_stream,
     }
     options = None
     if schedule is not None:
         options = EditOptions(schedule=read_schedule(schedule, **shown_by), **named)
-    elif emotion or reference or adjust or neutralise:
+    elif named["emotion"] or reference or shown_by["adjust"] or shown_by["neutralise"]:
         options = EditOptions(**shown_by, **named)
+    else:
+        _refuse_half_told(face, named)
     page = output or edited.with_suffix(".html")
     with show_progress("reading", quiet=quiet, mode=progress) as shown:
         written = write_report(
@@ -140,6 +177,20 @@ def report(
         print_json(_summary(written))
     if open_:
         show_file(page)
+
+
+def _refuse_half_told(face: str, named: Mapping[str, Any]) -> None:
+    """Refuse what only makes sense beside what was asked for, which is not said."""
+    given = {"--face": face != "largest", "--target-emotion": named["target_emotion"] is not None}
+    given |= {
+        f"--{name.replace('_', '-')}": named[name] is not None
+        for name in ("who", "start", "end", "video_stream")
+    }
+    for option in (option for option, is_given in given.items() if is_given):
+        raise UsageError(
+            f"{option} says something of an edit, and not what was asked for",
+            hint="say it, too: --emotion, --ref, --adjust, --neutralise or --schedule",
+        )
 
 
 def _summary(written: "Report") -> dict[str, object]:

@@ -103,6 +103,16 @@ def was_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def refuse_both_strengths(context: typer.Context, target_emotion: float | None) -> None:
+    """Refuse a strength that is both said and to be found.
+
+    Raises:
+        UsageError: If the command line says an intensity beside a target.
+    """
+    if target_emotion is not None and was_given(context, "intensity"):
+        raise UsageError("--intensity says how strong it is, and --target-emotion would find it")
+
+
 def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text("utf-8"))

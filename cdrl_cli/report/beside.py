@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.comparison import write_comparison
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import EditedRow
 from cdrl_cli.editing import ProgressCallable
 from cdrl_cli.errors import PolicyError
 from cdrl_cli.media import check_output
@@ -67,6 +68,7 @@ class Beside:
         edited: Path,
         models: Models,
         options: EditOptions,
+        done: Sequence[EditedRow] = (),
         *,
         show: ShowProgress = lambda _: nullcontext(None),
     ) -> None:
@@ -77,6 +79,7 @@ class Beside:
             edited: The same clip after.
             models: Read faces.
             options: What was asked for.
+            done: What each row of it did: its intensity where that was found for a target.
             show: Shows how far each has come.
 
         Raises:
@@ -102,6 +105,7 @@ class Beside:
                     self.report,
                     models,
                     options=options,
+                    done=done,
                     overwrite=options.overwrite,
                     progress=tell,
                 )

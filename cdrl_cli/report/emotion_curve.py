@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.representation.evidence import Evidence, EvidenceModel
+from cdrl_cli.representation.evidence import Evidence, EvidenceMean, EvidenceModel
 
 WINDOW_S: Final = 1.0
 """Length of the window that one point of an emotion's curve is read from, seconds."""
@@ -19,37 +19,6 @@ MOST_POINTS: Final = 400
 """Points of a curve, about, at most: in long clips they lie further apart."""
 
 ROUNDING_S: Final = 1e-6
-
-
-class EvidenceMean:
-    """The mean of what is seen of a face in some frames; takes the room of one."""
-
-    def __init__(self) -> None:
-        self._frames = 0
-        self._looks = 0
-        self._expression = np.zeros(())
-        self._shape = np.zeros(())
-        self._judged = np.zeros(())
-
-    def add(self, seen: Evidence) -> None:
-        """Count another frame; its pixels count where they were looked at."""
-        self._frames += 1
-        self._expression = self._expression + seen.expression
-        self._shape = self._shape + seen.shape
-        if seen.judged is not None:
-            self._looks += 1
-            self._judged = self._judged + seen.judged
-
-    @property
-    def value(self) -> Evidence | None:
-        """The mean; None where nothing was counted."""
-        if not self._frames:
-            return None
-        return Evidence(
-            self._expression / self._frames,
-            self._shape / self._frames,
-            self._judged / self._looks if self._looks else None,
-        )
 
 
 class EmotionCurve:

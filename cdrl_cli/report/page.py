@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
@@ -17,14 +18,15 @@ from jaxtyping import Float, UInt8
 from cdrl_cli import __version__
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
+from cdrl_cli.edited_row import EditedRow
 from cdrl_cli.editing import ProgressCallable
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.output import check_document, write_document
 from cdrl_cli.media.stacked import LONGEST_S, StackedWriter
 from cdrl_cli.notation import clock
+from cdrl_cli.report.asked import say_asked, settle
 from cdrl_cli.report.reading import ReadFace, Reading, read_edit
-from cdrl_cli.schedule import ScheduleRow
 
 REFERENCE_SIDE: Final = 480
 """Longer side of the picture of a reference, pixels."""
@@ -61,6 +63,7 @@ def write_report(
     models: Models,
     *,
     options: EditOptions | None = None,
+    done: Sequence[EditedRow] = (),
     overwrite: bool = False,
     progress: ProgressCallable | None = None,
 ) -> Report:
@@ -73,6 +76,8 @@ def write_report(
         models: Read faces.
         options: What was asked for, if that is known: then the page says it, and why stretches
             were left alone.
+        done: What each row of them did, if the edit has just been made; else intensities are found
+            for targets once more, as the edit found them.
         overwrite: Whether an existing page may be replaced.
         progress: Called after every frame.
 
@@ -86,6 +91,7 @@ def write_report(
     """
     check_document(page, ".html", inputs=[source, output], overwrite=overwrite)
     info = probe_video(source, stream=None if options is None else options.video_stream)
+    options, found = settle(source, options, models, done)
     with tempfile.TemporaryDirectory(prefix="spfem-") as folder:
         file = Path(folder) / "both.mp4"
         begin = _begin(info.duration, options)
@@ -99,7 +105,7 @@ def write_report(
         {
             "title": html.escape(f"{source.name}: what the edit did"),
             "heading": html.escape(source.name),
-            "asked": _say_asked(options),
+            "asked": say_asked(options, found),
             "choices": _choose_face(reading),
             "facts": "".join(
                 _facts(face, reading, is_hidden=place > 0)
@@ -170,47 +176,6 @@ def _curves(face: ReadFace) -> dict[str, Any]:
 
 def _rounded(values: Any) -> list[float | None]:
     return [None if np.isnan(one) else round(float(one), 4) for one in values]
-
-
-def _say_asked(options: EditOptions | None) -> str:
-    """What was asked for: a sentence, or a list where there are rows."""
-    if options is None:
-        return "<p class=asked>What was asked for is not known here.</p>"
-    rows = options.plan.rows
-    said = [html.escape(_describe(row, with_face=len(options.plan.choices) > 1)) for row in rows]
-    if len(said) == 1:
-        return f"<p class=asked>{said[0]}</p>"
-    return f"<ul class=asked>{''.join(f'<li>{one}</li>' for one in said)}</ul>"
-
-
-def _describe(row: ScheduleRow, *, with_face: bool) -> str:
-    what = [row.emotion] if row.emotion else []
-    if row.reference is not None:
-        what.append(f"as {row.reference.name} shows it")
-    if row.target_emotion is not None:
-        what.append(f"to be read with {row.target_emotion:.0%}")
-    elif row.names_emotion:
-        what.append(f"at intensity {row.intensity:g}")
-    if row.adjust:
-        what.append(f"adjusted: {row.adjust}")
-    if row.neutralise:
-        what.append("own emotion taken away")
-    if row.start is not None or row.end is not None:
-        begin = "the beginning" if row.start is None else clock(row.start)
-        end = "the end" if row.end is None else clock(row.end)
-        what.append(f"from {begin} to {end}")
-    whose = _whose(row)
-    return f"{whose}: {', '.join(what)}" if with_face or whose != _LARGEST else ", ".join(what)
-
-
-_LARGEST: Final = "the largest face"
-
-
-def _whose(row: ScheduleRow) -> str:
-    if row.who is not None:
-        return row.who.stem
-    names = {"largest": _LARGEST, "all": "everybody"}
-    return names.get(str(row.face), f"face {row.face}")
 
 
 def _choose_face(reading: Reading) -> str:

@@ -42,6 +42,37 @@ class Evidence:
     :class:`~cdrl_cli.emotion.Emotion`; None where the pixels were not looked at."""
 
 
+class EvidenceMean:
+    """The mean of what is seen of a face in some frames; takes the room of one."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._looks = 0
+        self._expression = np.zeros(())
+        self._shape = np.zeros(())
+        self._judged = np.zeros(())
+
+    def add(self, seen: Evidence) -> None:
+        """Count another frame; its pixels count where they were looked at."""
+        self._frames += 1
+        self._expression = self._expression + seen.expression
+        self._shape = self._shape + seen.shape
+        if seen.judged is not None:
+            self._looks += 1
+            self._judged = self._judged + seen.judged
+
+    @property
+    def value(self) -> Evidence | None:
+        """The mean; None where nothing was counted."""
+        if not self._frames:
+            return None
+        return Evidence(
+            self._expression / self._frames,
+            self._shape / self._frames,
+            self._judged / self._looks if self._looks else None,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceModel:
     """Fitted numbers of both conclusions.
