@@ -5,7 +5,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
@@ -170,7 +170,8 @@ def open_record(path: Path, *, resume: bool) -> Iterator[Record]:
     """Open a results file to append to it; it is this process's alone until closed.
 
     Beside it lies a hidden file with the outputs that were begun. It goes away when a batch ends,
-    so one that is found tells what a killed batch was at.
+    so one that is found tells what a killed batch was at. A batch that fails before its first row
+    leaves neither.
 
     Args:
         path: The results file.
@@ -181,13 +182,23 @@ def open_record(path: Path, *, resume: bool) -> Iterator[Record]:
         OutputError: If it cannot be written.
     """
     check_record(path)
-    with _locked(path), ExitStack() as stack:
+    with _locked(path):
         past = Past.read(path) if resume else Past()
         begun = _begun_file(path)
-        file = stack.enter_context(_open(path, "ab"))
-        notes = stack.enter_context(_open(begun, "ab" if resume else "wb"))
-        yield Record(file, notes, past)
+        is_new = not path.exists()
+        try:
+            with _open(path, "ab") as file, _open(begun, "ab" if resume else "wb") as notes:
+                yield Record(file, notes, past)
+        except BaseException:
+            if is_new and _is_empty(path) and _is_empty(begun):
+                path.unlink(missing_ok=True)
+                begun.unlink(missing_ok=True)
+            raise
         begun.unlink(missing_ok=True)
+
+
+def _is_empty(path: Path) -> bool:
+    return not path.exists() or path.stat().st_size == 0
 
 
 def companions(results: Path) -> tuple[Path, ...]:

@@ -88,7 +88,7 @@ class RayCluster:
     """Where rows run instead of here."""
 
     address: str
-    """What :func:`ray.init` takes: ``auto``, ``HOST:PORT``, ``ray://HOST:PORT``."""
+    """What :func:`ray.init` takes: ``auto`` or ``HOST:PORT``."""
     gpus_per_task: float = 0.0
 
 

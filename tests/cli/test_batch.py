@@ -1,9 +1,14 @@
 import io
 import json
+import socket
 import sys
+import threading
+import types
+from contextlib import suppress
 
 import pytest
 
+from cdrl_cli import ray_session
 from cdrl_cli.batch import worker
 from cdrl_cli.cli.app import run
 
@@ -114,3 +119,44 @@ def test_ray_is_asked_for_and_missing(rows, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert run(["batch", "rows.csv", "--ray", "auto"]) == 2
     assert "pip install 'spfem[ray]'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    """Ray that would be asked in vain."""
+    monkeypatch.setitem(sys.modules, "ray", types.SimpleNamespace(init=pytest.fail))
+    monkeypatch.setattr(ray_session, "ANSWER_S", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (None, "[Errno 111] Connection refused"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers there is not Ray"),
+        (b"", "timed out"),
+    ],
+)
+def test_an_address_without_a_cluster_is_one_line_at_once(rows, no_ray, capsys, said, reason):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        answer = threading.Thread(target=_answer, args=(server, said))
+        if said is None:
+            server.close()
+        else:
+            answer.start()
+        assert run(["batch", "rows.csv", "--ray", f"127.0.0.1:{port}"]) == 1
+    if said is not None:
+        answer.join()
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"error: no Ray cluster at 127.0.0.1:{port} ({reason})"
+    assert "ray start --head" in hint
+    assert {one.name for one in rows.iterdir()} == {"rows.csv", "a.mp4", "b.mp4"}
+
+
+def _answer(server, said):
+    """Take one connection, say something, and stay until the other side has left."""
+    link, _ = server.accept()
+    with link, suppress(ConnectionResetError):
+        link.sendall(said)
+        while link.recv(1024):
+            pass
