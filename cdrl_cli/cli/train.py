@@ -1,5 +1,6 @@
 """``spfem train``: what the weights are made with."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -375,11 +376,16 @@ def skin(
 
 def show_stages(quiet: bool) -> "Stages":
     """Progress of each stage, unless nothing is to be shown."""
-    return partial(count_progress, quiet=quiet)
+    return partial(count_progress, quiet=quiet or not _speaks())
 
 
 def say_made(made: "Made", *, quiet: bool) -> None:
     """What was made, in one line, unless nothing is to be said."""
-    if not quiet:
+    if not quiet and _speaks():
         for line in made.summary.splitlines():
             say(f"{made.output}: {line}")
+
+
+def _speaks() -> bool:
+    """Of the processes that torchrun started, the first alone says what all of them do."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"

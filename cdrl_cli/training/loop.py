@@ -313,14 +313,14 @@ class Trainer:
         return torch.autocast(device, torch.bfloat16)
 
     def _write_row(self) -> None:
-        losses = self._losses.take()
+        losses = self._processes.mean_by_name(self._losses.take())
         if wrong := [name for name, value in losses.items() if not math.isfinite(value)]:
             raise UsageError(
                 f"after step {self.step} the loss {wrong[0]} is no number any more",
                 hint="lower schedule.learning_rate",
             )
         row: dict[str, Any] = {"step": self.step, "losses": losses}
-        if measures := self._measures.take():
+        if measures := self._processes.mean_by_name(self._measures.take()):
             row["measures"] = measures
         found = self._task.validate()
         if found is not None:

@@ -10,11 +10,12 @@ in turn, each by an optimiser of its own.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import torch
@@ -93,6 +94,16 @@ class Processes:
         if self.accelerator is not None:
             total = self.accelerator.reduce(total.to(self.accelerator.device), "sum").cpu()
         return float(total) / of
+
+    def mean_by_name(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Means over the processes of named numbers; of one that only some have, over those."""
+        if self.accelerator is None:
+            return dict(values)
+        from accelerate.utils import gather_object
+
+        everybody: list[Mapping[str, float]] = gather_object([dict(values)])
+        names = list(dict.fromkeys(name for one in everybody for name in one))
+        return {name: fmean(one[name] for one in everybody if name in one) for name in names}
 
     def agree(self, value: float) -> float:
         """The first process's value, in all of them."""

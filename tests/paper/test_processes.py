@@ -1,6 +1,7 @@
 """Several processes learn what one learns, to rounding; also where they were cut in between."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.run import parse_args
 
 from cdrl_cli.errors import UsageError
 from cdrl_cli.training.config import read_config
@@ -15,7 +17,8 @@ from cdrl_cli.training.log import read_log
 from cdrl_cli.training.processes import Processes
 from cdrl_cli.training.whole_recipe import WholeConfig, check_parts
 
-MEAD = Path(__file__).parents[2] / "configs/paper/mead.toml"
+ROOT = Path(__file__).parents[2]
+MEAD = ROOT / "configs/paper/mead.toml"
 PROGRAM = Path(__file__).with_name("toy_run.py")
 
 
@@ -31,8 +34,7 @@ def launch(folder, *, processes, parts, until=None, check=True):
         words += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
         words += ["--master-port", str(free_port())]
     words += [PROGRAM, folder, str(parts), *([] if until is None else [str(until)])]
-    root = Path(__file__).parents[2]
-    paths = os.pathsep.join((str(root), str(root / "tests")))
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
     folder.mkdir(exist_ok=True)
     done = subprocess.run(
         [str(word) for word in words],
@@ -64,8 +66,10 @@ def test_two_processes_learn_what_one_learns(alone, tmp_path):
     for index in (0, 1):
         for name, value in weights(tmp_path, index).items():
             torch.testing.assert_close(value, weights(alone)[name], rtol=1e-5, atol=1e-6)
-    steps = [[row["step"] for row in read_log(one / "log.jsonl")] for one in (alone, tmp_path)]
-    assert steps[0] == steps[1]
+    logs = [read_log(folder / "log.jsonl") for folder in (tmp_path, alone)]
+    for ours, theirs in zip(*logs, strict=True):
+        assert ours["step"] == theirs["step"]
+        assert ours["losses"] == pytest.approx(theirs["losses"], rel=1e-5)  # of all parts
     assert "| processes | 2 |" in (tmp_path / "card.md").read_text()
 
 
@@ -89,6 +93,17 @@ def test_what_has_no_parts_is_learned_by_the_first_and_read_by_the_others(tmp_pa
     for index in (0, 1):
         shared = weights(tmp_path / "two", index)
         assert all(torch.equal(value, shared[name]) for name, value in alone.items())
+
+
+def test_torchrun_hands_all_our_options_over():
+    written = (ROOT / "docs/guides/train.md").read_text() + MEAD.read_text()
+    commands = re.findall(r"torchrun (.* train all --config .*)", written)
+    assert len(commands) == 2
+    for command in commands:
+        launched = parse_args([*command.split(), "--run", "runs/mine"])
+        assert (launched.module, launched.training_script) == (True, "cdrl_cli")
+        own = ["train", "all", "--config", "configs/paper/mead.toml", "--data", "DATA"]
+        assert launched.training_script_args == [*own, "--device", "cuda", "--run", "runs/mine"]
 
 
 def test_a_recipe_that_its_processes_cannot_share_is_refused_before_its_first_stage():
