@@ -54,7 +54,9 @@ Exit codes:
 _SIGNALS = 128
 """A command that a signal has ended exits with this and the signal's number."""
 
-OF_EXTRAS = frozenset({"torch", "onnx", "onnxscript", "h5py", "ai_edge_litert", "sklearn"})
+OF_EXTRAS = frozenset(
+    {"torch", "onnx", "onnxscript", "h5py", "ai_edge_litert", "sklearn", "faster_whisper"}
+)
 """Modules that training and evaluation import and no edit does."""
 
 ENDINGS = ("SIGHUP", "SIGQUIT", "SIGXCPU")

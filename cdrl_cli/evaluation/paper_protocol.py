@@ -36,13 +36,14 @@ from cdrl_cli.evaluation.protocol_rows import (
     FLOOR,
     LIP_SYNC,
     OWN,
-    THEVAL,
     ProtocolRow,
     Shown,
     compare_clips,
+    measure_theval,
     summarise_row,
 )
 from cdrl_cli.evaluation.rows import edit_options, make_edit, slug
+from cdrl_cli.evaluation.speech_activity import SpeechActivity, hear_speech
 from cdrl_cli.evaluation.syncnet import LipSync, SyncNet, measure_sync, read_syncnet
 from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.nn.networks import open_network
@@ -121,6 +122,7 @@ class ProtocolBench:
             if clip.emotion is Emotion.NEUTRAL:
                 self._calm[clip.identity].append(clip)
         self._heard: dict[Path, LipSync | None] = {}
+        self._activity: dict[Path, SpeechActivity | None] = {}
 
     def measure(self, name: str, models: Models | None, pairs: Sequence[EditPair]) -> ProtocolRow:
         """A row of edits; None edits nothing."""
@@ -202,7 +204,7 @@ class ProtocolBench:
         if source is not None:
             values |= compare_clips(source, output, real, emotion, self._models.head)
             values["manner"] = self._manner(pair.reference, source, output)
-        values |= {name: of(output.landmarks_xyz) for name, of in THEVAL.items()}
+        values |= measure_theval(output, self._listen(sound or path))
         if self._syncnet is not None:
             heard = self._hear(path, sound or path, output)
             distance, confidence = (
@@ -214,7 +216,7 @@ class ProtocolBench:
             values,
             self._features(output),
             self._features(real),
-            {name: of(real.landmarks_xyz) for name, of in THEVAL.items()},
+            measure_theval(real, self._listen(pair.target.audio or pair.target.path)),
         )
 
     def _manner(self, reference: Clip, source: Footage, output: Footage) -> float:
@@ -225,6 +227,11 @@ class ProtocolBench:
         wanted = measures.reference_change(self._look(reference).expression, neutral)
         shown = measures.emotion_change(output.expression, source.expression.mean(axis=0))
         return measures.manner(shown, wanted)
+
+    def _listen(self, path: Path) -> SpeechActivity | None:
+        if path not in self._activity:
+            self._activity[path] = hear_speech(path)
+        return self._activity[path]
 
     def _hear(self, path: Path, sound: Path, footage: Footage) -> LipSync | None:
         if path not in self._heard:

@@ -1,7 +1,7 @@
 """What the paper's protocol measures of a clip, and the line of the table that comes of it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from cdrl_cli.data.pairs import align
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation import measures
 from cdrl_cli.evaluation.footage import Footage, in_common
+from cdrl_cli.evaluation.speech_activity import SpeechActivity
 from cdrl_cli.face.blendshapes import RHYTHM
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.metrics import mouth, theval
@@ -36,11 +37,8 @@ OWN = (
 )
 """Our own measures (:mod:`cdrl_cli.evaluation.measures`)."""
 
-THEVAL: Mapping[str, Callable[..., float]] = {
-    "lip dynamics": theval.lip_dynamics,
-    "brow dynamics": theval.brow_dynamics,
-}
-"""THEval's measures that need no network."""
+THEVAL = ("lip dynamics", "brow dynamics", "silent lips", "lip sync")
+"""THEval's measures that need landmarks and sound alone (:mod:`cdrl_cli.metrics.theval`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +99,23 @@ def compare_clips(
         "change": measures.expression_change(before.expression, after.expression),
         "distance": away[1] / away[0],
     }
+
+
+def measure_theval(footage: Footage, heard: SpeechActivity | None) -> dict[str, float]:
+    """THEval's measures of one clip, before they are scored; NaN where there is nothing to measure.
+
+    Args:
+        footage: The clip.
+        heard: Its sound; None where it has none.
+    """
+    landmarks = footage.landmarks_xyz
+    quiet = synced = float("nan")
+    if heard is not None:
+        quiet = theval.silent_lip_stability(landmarks, heard.silent(footage.time_s))
+        spoken, loudness = heard.spoken(footage.time_s), heard.loudness(footage.time_s)
+        synced = theval.lip_sync(landmarks, spoken, loudness)
+    found = (theval.lip_dynamics(landmarks), theval.brow_dynamics(landmarks), quiet, synced)
+    return dict(zip(THEVAL, found, strict=True))
 
 
 def summarise_row(

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from cdrl_cli.metrics.theval import BROWS, EYES, LIPS, brow_dynamics, lip_dynamics
+from cdrl_cli.metrics.theval import (
+    BROWS,
+    EYES,
+    INNER_LIPS,
+    LIPS,
+    OUTER_EYE_CORNERS,
+    brow_dynamics,
+    lip_dynamics,
+    lip_sync,
+    silent_lip_stability,
+)
 
 
 @pytest.fixture
@@ -43,3 +53,29 @@ def test_lips_that_open_are_measured_and_brows_are_not(still):
 
 def test_one_frame_moves_no_brow(still):
     assert np.isnan(brow_dynamics(still[:1]))
+
+
+def test_lips_that_rest_in_silence_are_stable_whatever_they_do_in_speech(still):
+    silent = np.array([True, True, True, False, False, False])
+    still[~silent, 13, 1] += 9
+    assert silent_lip_stability(still, silent) == pytest.approx(0)
+    assert np.isnan(silent_lip_stability(still, silent & (np.arange(6) < 1)))
+
+
+def test_lips_that_open_in_silence_are_measured_in_eye_distances(still):
+    for part, height in zip(INNER_LIPS, (50, 60), strict=True):
+        still[:, list(part), 1] = height
+    still[:, OUTER_EYE_CORNERS[0], :2] = (0, 0)
+    still[:, OUTER_EYE_CORNERS[1], :2] = (100, 0)
+    still[::2, list(INNER_LIPS[1]), 1] += 4  # half of the frames: 2 from the mean
+    assert silent_lip_stability(still, np.ones(6, bool)) == pytest.approx(2 / 100)
+
+
+def test_lips_that_open_with_the_sound_are_in_sync(still):
+    loudness = np.array([0.0, 0.3, 0.1, 0.2, 0.05, 0.15])
+    still[:, list(INNER_LIPS[0]), 1] = 50
+    still[:, list(INNER_LIPS[1]), 1] = 60 + 100 * loudness[:, None]
+    everywhere = np.ones(6, bool)
+    assert lip_sync(still, everywhere, loudness) == pytest.approx(0, abs=1e-6)
+    assert lip_sync(still, everywhere, loudness[::-1].copy()) > 0.2
+    assert np.isnan(lip_sync(still, ~everywhere, loudness))
