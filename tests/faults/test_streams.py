@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -183,13 +184,15 @@ def test_pipes_by_name_are_read(short, spfem: Spfem):
 def test_a_pipe_that_nobody_writes_into_hangs_nothing(short, spfem: Spfem):
     os.mkfifo(spfem.folder / "pipe.mp4")
     (spfem.folder / "rows.csv").write_text("source,emotion,output\npipe.mp4,sad,out.mkv\n")
-    assert "is a pipe" in spfem("batch", "rows.csv", "--dry-run").stdout
-    assert spfem("batch", "rows.csv").returncode == 7
-    assert "is a pipe" in spfem.results()[0]["error"]["message"]
-    assert "nobody writes" in spfem.refuse(5, "edit", "pipe.mp4", *EDIT, "-o", "out.mkv")
-    assert "is a device" in spfem.refuse(5, "edit", "/dev/zero", *EDIT, "-o", "out.mkv")
-    os.mkfifo(spfem.folder / "rows")
-    spfem.refuse(5, "batch", "rows")
+    with ThreadPoolExecutor(1) as pool:  # it waits ten seconds for a writer
+        edit = pool.submit(spfem.refuse, 5, "edit", "pipe.mp4", *EDIT, "-o", "out.mkv")
+        assert "is a pipe" in spfem("batch", "rows.csv", "--dry-run").stdout
+        assert spfem("batch", "rows.csv").returncode == 7
+        assert "is a pipe" in spfem.results()[0]["error"]["message"]
+        assert "is a device" in spfem.refuse(5, "edit", "/dev/zero", *EDIT, "-o", "out.mkv")
+        os.mkfifo(spfem.folder / "rows")
+        spfem.refuse(5, "batch", "rows")
+    assert "nobody writes" in edit.result()
     count("pipes by name", 5)
 
 

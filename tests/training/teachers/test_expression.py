@@ -5,6 +5,7 @@ import torch
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.training.checkpoint import RunFacts
 from cdrl_cli.training.config import ScheduleConfig
+from cdrl_cli.training.teachers import expression
 from cdrl_cli.training.teachers.expression import train_expression_reader
 
 JAW = EXPRESSION_NAMES.index("jawOpen")
@@ -25,14 +26,15 @@ def drawn_clip(seed, frames=40):
 FACTS = RunFacts({}, "digest", "commit")
 
 
-def learn(clips, run, *, steps, **more):
-    schedule = ScheduleConfig(steps=steps, validate_every=steps // 2, save_every_s=0.0)
+def learn(clips, run, *, steps, save_every_s=0.0, **more):
+    schedule = ScheduleConfig(steps=steps, validate_every=steps // 2, save_every_s=save_every_s)
     return train_expression_reader(clips, schedule, FACTS, run=run, **more)
 
 
-def test_it_reads_what_it_was_shown_and_has_a_gradient(tmp_path):
+def test_it_reads_what_it_was_shown_and_has_a_gradient(tmp_path, monkeypatch):
+    monkeypatch.setattr(expression, "BATCH", 16)
     clips = [drawn_clip(seed) for seed in range(11)]
-    reader, explained = learn(clips, tmp_path, steps=120)
+    reader, explained = learn(clips, tmp_path, steps=120, save_every_s=60.0)
     assert explained > 0.6
     crop = torch.rand(1, 3, 256, 256, requires_grad=True)
     reader(crop)[0, JAW].backward()
