@@ -314,7 +314,7 @@ def _check_disk() -> Iterator[Check]:
 
 
 def _check_machine() -> Iterator[Check]:
-    from cdrl_cli.nn.processors import usable_cores
+    from cdrl_cli.processors import usable_cores
 
     yield Check("processors", Status.OK, f"{usable_cores()} usable of {os.cpu_count()}")
     try:

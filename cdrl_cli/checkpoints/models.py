@@ -43,7 +43,7 @@ from cdrl_cli.geometry.mesh import FaceMesh
 from cdrl_cli.nn.devices import CPU, Device, find_device
 from cdrl_cli.nn.networks import open_network
 from cdrl_cli.nn.onnx import read_facts
-from cdrl_cli.nn.processors import multiplies_bytes, usable_cores
+from cdrl_cli.processors import multiplies_bytes, usable_cores
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionReader
 from cdrl_cli.representation.evidence import EvidenceModel
 from cdrl_cli.representation.expression_nets import ExpressionNets

@@ -25,7 +25,7 @@ from cdrl_cli.generator.condition import Condition
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.renderer import ExpressionBasis
 from cdrl_cli.generator.unseen_movements import UNSEEN_CHANNELS
-from cdrl_cli.nn.processors import usable_cores
+from cdrl_cli.processors import usable_cores
 
 EDITED = np.setdiff1d(np.flatnonzero(SHARES > 0), UNSEEN_CHANNELS)
 """Indices of the channels that an edit may move and the landmarker's reading answers."""

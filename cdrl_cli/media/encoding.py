@@ -24,6 +24,7 @@ from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.muxer import AnyPacket
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.timebase import ticks_from_seconds
+from cdrl_cli.processors import usable_cores
 
 LIBRARIES: Final = repr(sorted(av.library_versions.items()))
 """The versions of FFmpeg's libraries: others may encode otherwise."""
@@ -93,6 +94,9 @@ class EncoderSetting:
         context.colorspace = color.plane_matrix(like.color)
         context.color_range = color.range_code(like.color)
         context.thread_type = "AUTO"
+        if self.encoder.codec == "h264":
+            # Its own choice is half as many again, each with pictures of its own.
+            context.thread_count = usable_cores()
         context.flags |= Flags.global_header  # all our containers want it; tee does not say so
         if like.chroma_location is not None:
             options = options | {"chroma_sample_location": like.chroma_location}

@@ -26,6 +26,7 @@ from cdrl_cli.media.probe import declared_of, describe_video, main_video_stream,
 from cdrl_cli.media.sidedata import side_data_kinds
 from cdrl_cli.media.timebase import next_ticks, seconds_from_ticks, ticks_from_seconds
 from cdrl_cli.media.timeline import Part, packets_of
+from cdrl_cli.processors import usable_cores
 
 SEEK_MARGINS_S: Final = (0, 1, 10)
 """How much before a time a key frame is sought for it, seconds, one after the other."""
@@ -85,7 +86,8 @@ class VideoReader:
             self._grid = read_declarations(path).grid if stream is None else None
             self._cropper = Cropper(declared.crop) if any(declared.crop) else None
             self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = threads or 0
+            # FFmpeg itself takes one more, which holds a picture more and decodes no faster.
+            self._stream.codec_context.thread_count = threads or usable_cores()
             self._clock = Clock(self._container, self._stream)
             self._is_read = False
             self._lost_frames = 0
