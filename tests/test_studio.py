@@ -7,13 +7,11 @@ import pytest
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.adjust import Adjustment
-from cdrl_cli.studio.session import (
+from cdrl_cli.studio.session import Made, Session, Step
+from cdrl_cli.studio.wish import (
     AS_REFERENCE,
     Look,
-    Made,
-    Session,
     Settings,
-    Step,
     Wish,
     add_change,
     read_wish,
@@ -85,6 +83,33 @@ def test_an_edit_that_is_cancelled_leaves_nothing(short, tmp_path):
         assert isinstance(one, Step)
         session.cancel()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_each_page_cancels_its_own_edit(short, tmp_path):
+    session = Session(tmp_path)
+    edits = {tab: session.render(short, Wish(), tab) for tab in ("one", "other")}
+    for edit in edits.values():
+        assert isinstance(next(edit), Step)
+    session.cancel("other")
+    assert all(isinstance(step, Step) for step in edits["other"])
+    assert isinstance(next(edits["one"]), Step)
+    edits["one"].close()
+
+
+def test_an_edit_whose_page_was_closed_ends(short, tmp_path):
+    session = Session(tmp_path)
+    edit = session.render(short, Wish(), "closed")
+    next(edit)
+    edit.close()
+    assert session._running["closed"].is_set()
+
+
+def test_the_intensity_for_a_target_is_found_for_what_is_set(short, tmp_path):
+    found = Session(tmp_path).find_intensity(short, Wish(Look("happy", intensity=2.0)), 0.2)
+    assert found.reached >= 0.2
+    assert found.intensity < 2
+    with pytest.raises(UsageError, match="no emotion"):
+        Session(tmp_path).find_intensity(short, Wish(Look(None, adjust=FROWN)), 0.2)
 
 
 def test_an_edit_ends_with_a_video_and_its_report(short, tmp_path):

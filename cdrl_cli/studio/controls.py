@@ -9,13 +9,11 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import SpfemError
 from cdrl_cli.notation import clock
 from cdrl_cli.presets import EmotionPreset
-from cdrl_cli.studio.session import (
+from cdrl_cli.studio.session import Made, Session, describe_error
+from cdrl_cli.studio.wish import (
     Change,
-    Made,
-    Session,
     Wish,
     add_change,
-    describe_error,
     read_settings,
     read_wish,
     split_controls,
@@ -75,6 +73,22 @@ class Controls:
             return (before, after), said, wish.command(Path(clip))
         raise AssertionError  # pragma: no cover - _told raises
 
+    def find_intensity(
+        self, clip: str | None, target: float, *settings: Any
+    ) -> tuple[float | Any, str]:
+        """The intensity at which the emotion is read so surely, and what was measured."""
+        if clip is None:
+            return self._gr.skip(), "Drop a clip first."
+        with self._told():
+            wish = read_wish(read_settings(settings))
+            found = self._session.find_intensity(Path(clip), wish, target)
+            said = (
+                f"At intensity {found.intensity:g}, {found.emotion} is read with "
+                f"{found.reached:.0%} by our own reader."
+            )
+            return found.intensity, " ".join([said, *(f"{one}." for one in found.warnings)])
+        raise AssertionError  # pragma: no cover - _told raises
+
     def find_faces(self, clip: str | None) -> Any:
         """Number the faces of the clip."""
         choices = list(WHOSE)
@@ -94,7 +108,7 @@ class Controls:
             return wish.changes, _table(wish.changes)
         raise AssertionError  # pragma: no cover - _told raises
 
-    def render(self, clip: str | None, *settings: Any) -> Iterator[tuple[Any, Any, Any]]:
+    def render(self, clip: str | None, tab: str, *settings: Any) -> Iterator[tuple[Any, Any, Any]]:
         """Make the edit and its report, and say how far it has come."""
         gr = self._gr
         if clip is None:
@@ -102,8 +116,9 @@ class Controls:
             return
         last = -1
         with self._told():
+            wish = read_wish(read_settings(settings))
             yield _bar("starting", 0.0), gr.File(visible=False), ""
-            for one in self._session.render(Path(clip), read_wish(read_settings(settings))):
+            for one in self._session.render(Path(clip), wish, tab):
                 if isinstance(one, Made):
                     result = one.result
                     done = (

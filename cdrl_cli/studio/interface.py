@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
+from uuid import uuid4
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
@@ -14,7 +15,8 @@ from cdrl_cli.generator.adjust import CONTROLS
 from cdrl_cli.notation import CORNERS
 from cdrl_cli.presets import PRESETS, EmotionPreset
 from cdrl_cli.studio.controls import WHOSE, Controls
-from cdrl_cli.studio.session import AS_REFERENCE, NO_EMOTION, Session
+from cdrl_cli.studio.session import Session
+from cdrl_cli.studio.wish import AS_REFERENCE, NO_EMOTION
 from cdrl_cli.weight_set import WeightSet
 
 ADDRESS: Final = "127.0.0.1"
@@ -23,6 +25,9 @@ ADDRESS: Final = "127.0.0.1"
 VIDEOS: Final = [".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mts"]
 PHOTOS: Final = [".jpg", ".jpeg", ".png", ".webp", ".heic"]
 REFERENCES: Final = [*VIDEOS, *PHOTOS]
+
+INTENSITY_STEP: Final = 0.0125
+"""Of the slider: both .05 and what a search halves down to are multiples of it."""
 
 _STYLE: Final = """
 footer { display: none !important; }
@@ -132,6 +137,7 @@ def build_page(
             "consent, and say that the video was edited."
         )
         changes = gr.State(())
+        tab = gr.State(lambda: uuid4().hex)  # each page that is open cancels its own edit
         with gr.Row():
             clip = _file(gr, "Clip", VIDEOS, "clip", source)
             reference = _file(gr, "Reference (optional)", REFERENCES, "reference")
@@ -180,13 +186,16 @@ def build_page(
             [what.preset, what.emotion, what.words, what.intensity],
             [what.emotion, what.words, what.intensity, what.neutralise, what.sided, *what.amounts],
         ).then(**fresh)
+        what.find.click(
+            controls.find_intensity, [clip, what.target, *settings], [what.intensity, what.found]
+        ).then(**fresh)
         whose.find.click(controls.find_faces, clip, whose.face)
         kept = [changes, over_time.table]
         over_time.add.click(controls.add, [look.at, *settings], kept).then(**fresh)
         over_time.clear.click(lambda: ((), ""), None, kept).then(**fresh)
         made = [look.progress, look.files, report]
-        look.make.click(controls.render, [clip, *settings], made)
-        look.stop.click(session.cancel, None, None, queue=False)
+        look.make.click(controls.render, [clip, tab, *settings], made)
+        look.stop.click(session.cancel, tab, None, queue=False)
         if source is not None:
             page.load(**opened).then(**fresh)
     return page
@@ -203,7 +212,20 @@ class _What:
             elem_id="emotion",
         )
         self.words = gr.Textbox(label="Or in words", placeholder="quietly furious", max_lines=1)
-        self.intensity = gr.Slider(0, 2, value=1, step=0.05, label="Intensity", elem_id="intensity")
+        self.intensity = gr.Slider(
+            0, 2, value=1, step=INTENSITY_STEP, label="Intensity", elem_id="intensity"
+        )
+        with gr.Accordion("Find the intensity", open=False, elem_id="target"):
+            self.target = gr.Slider(
+                0.05,
+                0.95,
+                value=0.7,
+                step=0.05,
+                label="How surely the emotion is to be read",
+                info="by our own reader, on frames all over the clip",
+            )
+            self.find = gr.Button("Find", size="sm")
+            self.found = gr.Markdown(elem_id="found")
         self.preset = gr.Radio(
             list(presets), label="Presets", info="set the controls at once", elem_id="preset"
         )

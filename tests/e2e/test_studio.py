@@ -81,6 +81,18 @@ def test_all_that_an_edit_takes_is_in_the_page_and_in_its_command(studio, clips)
         says_in_command(page, "start,face,emotion,intensity,adjust,neutralise")
 
 
+def test_the_intensity_that_is_found_is_set(studio, clips):
+    with start_browser() as browser, open_page(browser, studio) as (page, _):
+        page.wait_for_selector("#clip input[type=file]", state="attached")
+        page.set_input_files("#clip input[type=file]", clips / "single_face.mp4")
+        page.wait_for_selector("#shown img", timeout=60_000)
+        page.locator("#target button").first.click()
+        page.get_by_role("button", name="Find", exact=True).click()
+        page.get_by_text("At intensity").wait_for(timeout=60_000)
+        found = re.search(r"intensity (\S+), happy is read with", page.inner_text("#found"))
+        says_in_command(page, f"--intensity {found[1]} ")
+
+
 def says_in_command(page, words):
     page.wait_for_function(
         "words => document.querySelector('#command textarea').value.includes(words)",
@@ -99,5 +111,9 @@ def test_an_error_is_shown_in_one_line_and_an_edit_can_be_cancelled(studio, clip
         page.wait_for_selector("#shown img", timeout=60_000)
         page.locator("#render").click()
         page.locator("#progress progress").wait_for(timeout=60_000)
+        with open_page(browser, studio) as (other, _):  # another page cancels nothing of this one
+            other.locator("#cancel").click()
+            other.wait_for_timeout(300)
+        assert page.get_by_text("Cancelled").count() == 0
         page.locator("#cancel").click()
         page.get_by_text("Cancelled; nothing was kept.").wait_for(timeout=60_000)
