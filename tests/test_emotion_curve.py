@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cdrl_cli.report.emotion_curve import MOST_POINTS, WINDOW_S, EmotionCurve
+from cdrl_cli.report.emotion_curve import MOST_POINTS, STEP_S, WINDOW_S, EmotionCurve
 from cdrl_cli.representation.evidence import Evidence
 
 
@@ -28,7 +28,7 @@ def test_each_moment_is_the_mean_of_the_second_around_it(duration):
         if curve.wants(time_s):
             curve.add(time_s, frame(time_s, judged=2 * time_s))
     times_s, read = curve.finish(duration or 3.0)
-    assert len(times_s) <= MOST_POINTS + 1
+    assert len(times_s) == min(round((duration or 3.0) / STEP_S), MOST_POINTS) + 1
     assert times_s[-1] == pytest.approx(duration or 3.0)
     for moment_s, point in zip(times_s, read, strict=True):
         inside = seen_s[np.abs(seen_s - moment_s) <= WINDOW_S / 2 + 1e-6]

@@ -64,7 +64,7 @@ class EmotionCurve:
         gap = np.full(len(Emotion), np.nan)
         curve = np.stack([*self._read, *[gap] * points][:points])
         times_s = self._first_s + self.step_s * np.arange(points)
-        thinned = slice(None, None, points // (MOST_POINTS + 1) + 1)
+        thinned = slice(None, None, (points - 1) // (MOST_POINTS + 1) + 1)
         return times_s[thinned], curve[thinned]
 
     def _moment_s(self, place: int) -> float:

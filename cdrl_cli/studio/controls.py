@@ -112,7 +112,7 @@ class Controls:
         """Make the edit and its report, and say how far it has come."""
         gr = self._gr
         if clip is None:
-            yield "Drop a clip first.", gr.skip(), gr.skip()
+            yield "<p>Drop a clip first.</p>", gr.skip(), gr.skip()
             return
         last = -1
         with self._told():
@@ -122,8 +122,8 @@ class Controls:
                 if isinstance(one, Made):
                     result = one.result
                     done = (
-                        f"Edited {result.edited_frames} of {result.frames} frames in "
-                        f"{result.elapsed_s:.1f} s."
+                        f"<p>Edited {result.edited_frames} of {result.frames} frames in "
+                        f"{result.elapsed_s:.1f} s.</p>"
                     )
                     page = html.escape(one.report.read_text("utf-8"), quote=True)
                     made = gr.File(value=[str(one.output), str(one.report)], visible=True)
@@ -136,7 +136,7 @@ class Controls:
                 if percent != last:
                     last = percent
                     yield _bar(one.stage, one.done), gr.skip(), gr.skip()
-        yield "Cancelled; nothing was kept.", gr.skip(), gr.skip()
+        yield "<p>Cancelled; nothing was kept.</p>", gr.skip(), gr.skip()
 
     def _told(self) -> Any:
         return _Told(self._gr)
@@ -189,6 +189,6 @@ def _cells(change: Change) -> list[str]:
 
 def _bar(stage: str, done: float) -> str:
     return (
-        f'<label>{html.escape(stage)} <progress max="1" value="{done:.2f}" style="width:60%">'
-        f"</progress> {done:.0%}</label>"
+        f'<p><label>{html.escape(stage)} <progress max="1" value="{done:.2f}"></progress> '
+        f"{done:.0%}</label></p>"
     )

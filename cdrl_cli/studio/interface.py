@@ -34,12 +34,17 @@ footer { display: none !important; }
 .gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
 #looking { position: sticky; top: 12px; align-self: flex-start; }
 #faces { align-items: end; }
-#changes table { width: 100%; border-collapse: collapse; font-size: .9rem; }
+#changes table { width: 100%; margin: 0; border: 0; border-collapse: collapse; font-size: .9rem; }
+#changes :is(table, thead, tbody, tr) { border: 0 !important; }
 #changes th, #changes td { text-align: left; padding: 4px 12px 4px 0; border: 0; }
-#changes tr { border-bottom: 1px solid var(--border-color-primary); vertical-align: top; }
+#changes tr { vertical-align: top; }
 #changes th, #changes td:not(:last-child) { white-space: nowrap; }
 #changes td:last-child { width: 100%; overflow-wrap: anywhere; }
 @media (max-width: 767px) { #looking { order: -1; position: static; } }
+#said:not(:has(p)), #found:not(:has(p)), #progress:not(:has(p)), #changes:not(:has(table)) {
+  display: none;
+}
+#progress progress { width: 60%; accent-color: var(--color-accent); }
 #command textarea { font-family: ui-monospace, monospace; font-size: .85rem; }
 #report iframe { width: 100%; height: 80vh; border: 0; border-radius: 8px; }
 """
@@ -211,7 +216,9 @@ class _What:
             label="Emotion",
             elem_id="emotion",
         )
-        self.words = gr.Textbox(label="Or in words", placeholder="quietly furious", max_lines=1)
+        self.words = gr.Textbox(
+            label="Or in words", info="Enter shows it", placeholder="quietly furious", max_lines=1
+        )
         self.intensity = gr.Slider(
             0, 2, value=1, step=INTENSITY_STEP, label="Intensity", elem_id="intensity"
         )
@@ -236,6 +243,7 @@ class _What:
             self.amounts = [_control(gr, name) for name in CONTROLS]
             self.sided = gr.Textbox(
                 label="One side alone",
+                info="Enter shows it",
                 placeholder="smile-left=.4,brows-right=-.2",
                 max_lines=1,
                 elem_id="sided",
@@ -303,7 +311,7 @@ def _file(gr: Any, label: str, kinds: list[str], name: str, value: Path | None =
         None if value is None else str(value),
         label=label,
         file_types=kinds,
-        height=130,
+        height=150,
         min_width=260,
         elem_id=name,
     )
