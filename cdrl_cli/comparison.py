@@ -29,7 +29,8 @@ def name_comparison(asked: str, output: Path) -> tuple[Layout, Path]:
         output: The edit.
 
     Raises:
-        UsageError: If the output has no name to put it beside.
+        UsageError: If the output has no name to put it beside, or a word is neither of the layouts
+            nor a file.
 
     >>> name_comparison("wipe", Path("out.mp4"))
     ('wipe', PosixPath('out.wipe.mp4'))
@@ -39,6 +40,11 @@ def name_comparison(asked: str, output: Path) -> tuple[Layout, Path]:
             raise UsageError("-o - has no name to put it beside: --compare FILE names one")
         layout: Layout = "side" if asked == "side" else "wipe"
         return layout, output.with_name(f"{output.stem}.{layout}{output.suffix}")
+    if not Path(asked).suffix:
+        raise UsageError(
+            f"before and after are not compared by {asked!r}",
+            hint="side, wipe, or a file: --compare both.mp4",
+        )
     return "side", Path(asked)
 
 

@@ -97,6 +97,8 @@ class EditResult:
     """What was written beside the output, where that was asked for: a comparison, a report."""
     disclose: Corner | None = None
     """Corner where a label says on every frame that it is AI-edited; None without one."""
+    consent: str | None = None
+    """Who agreed, as it was signed; None where nobody said."""
 
 
 ProgressCallable = Callable[[Progress], None]
@@ -220,6 +222,7 @@ def edit_video(
         schedule=tuple(map(_with_target, editor.rows, measured)),
         copied_frames=splice.copied if splice else 0,
         disclose=options.disclose,
+        consent=options.consent,
     )
 
 

@@ -83,7 +83,10 @@ class FaceEditor:
         for place, row in enumerate(self._rows):
             if not row.edited_frames and row.asks and len(self._rows) > 1:
                 whose = _say_whose(row.row.whose)
-                yield f"{self._plan.describe(place)}: {whose} was not there to be edited"
+                yield (
+                    f"{self._plan.describe(place)}: {whose} was not there to be edited, or another "
+                    "row's"
+                )
 
     @property
     def meets_faces(self) -> bool:

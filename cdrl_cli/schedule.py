@@ -134,7 +134,9 @@ class ScheduleRow:
         if target is None:
             return
         if not 0 < target < 1:
-            raise UsageError(f"the target, {target:g}, is not between 0 and 1")
+            raise UsageError(
+                f"the target, {target:g}, is not between 0 and 1", hint=".7 stands for 70 %"
+            )
         if not self.names_emotion:
             raise UsageError("there is a target for an emotion, and no emotion")
 

@@ -24,6 +24,8 @@ def test_names_lie_beside_the_output():
     assert name_comparison("both.mkv", Path("out.mp4")) == ("side", Path("both.mkv"))
     with pytest.raises(UsageError, match="no name to put it beside"):
         name_comparison("wipe", Path("-"))
+    with pytest.raises(UsageError, match="not compared by 'diagonal'"):
+        name_comparison("diagonal", Path("out.mp4"))
 
 
 def test_both_stand_side_by_side_with_the_sound_at_the_same_times(short, tmp_path):

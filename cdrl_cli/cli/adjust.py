@@ -26,7 +26,7 @@ Examples:
 def adjust(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="[SOURCE]", help="A clip or an image.", show_default=False),
+        typer.Argument(metavar="SOURCE", help="A clip or an image.", show_default=False),
     ] = None,
     *,
     output: Annotated[

@@ -48,7 +48,7 @@ Exit codes:
   1  failed                       5  input missing or unreadable
   2  wrong usage                  6  refused: OUTPUT exists, or is SOURCE; a licence
   3  no face that can be edited   7  some rows of a batch failed
-                                  130  interrupted
+  8  a device or encoder that is not here         130  interrupted
 """
 
 _SIGNALS = 128

@@ -88,9 +88,9 @@ Examples:
 
 --json prints one object: output, frames, edited_frames, lost_frames, faces, emotion, reading,
 strength, reference_neutral, device, duration_s, elapsed_s, warnings, schedule, copied_frames,
-beside, disclose; or {"error": {"code", "message", "hint"}}. With --dry-run: source, output, start,
-end, duration_s, frames, frames_in_range, encoded_frames, copied_frames, tried_frames,
-edited_frames, faces, segments, segments_done, elapsed_s, output_bytes, disk_bytes,
+beside, disclose, consent; or {"error": {"code", "message", "hint"}}. With --dry-run: source,
+output, start, end, duration_s, frames, frames_in_range, encoded_frames, copied_frames,
+tried_frames, edited_frames, faces, segments, segments_done, elapsed_s, output_bytes, disk_bytes,
 disk_free_bytes, warnings, targets.
 """
 
@@ -100,8 +100,14 @@ def edit(
     source: Source,
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The result, or -.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The result, or -. Only --dry-run does without.",
+            show_default=False,
+        ),
+    ] = None,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -183,6 +189,7 @@ def edit(
     """
     faces = parse_face(face)
     refuse_both_strengths(context, target_emotion)
+    output = output or _name_output(source, dry_run=dry_run)
     if json and output == STANDARD:
         raise UsageError("with -o - stdout is the video: there is no room for --json")
 
@@ -273,6 +280,16 @@ def edit(
         _say_result(result, None if is_label else str(reference or emotion or ""))
     if json:
         print_json(result)
+
+
+def _name_output(source: Path, *, dry_run: bool) -> Path:
+    """What an edit that is only planned would be called, where nobody says."""
+    if not dry_run:
+        raise UsageError("Missing option '--output' / '-o'", hint="see spfem edit --help")
+    from cdrl_cli.media.encoder import CONTAINERS
+
+    suffix = source.suffix if source.suffix.lower() in CONTAINERS else ".mp4"
+    return source.with_name(f"{source.stem}-edited{suffix}")
 
 
 def _say_result(result: "EditResult", asked_by: str | None) -> None:

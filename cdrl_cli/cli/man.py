@@ -47,7 +47,9 @@ def _commands(group: Any, context: Any) -> Iterator[str]:
         if command.hidden:
             continue
         inner = command.make_context(name, [], parent=context, resilient_parsing=True)
-        yield f'.SS "{inner.command_path} {" ".join(command.collect_usage_pieces(inner))}"'
+        # Typer writes what is required in braces; a manual page writes it as it is.
+        usage = " ".join(command.collect_usage_pieces(inner)).translate({123: None, 125: None})
+        yield f'.SS "{inner.command_path} {usage}"'
         for paragraph in (command.help or "").split("\n\n"):
             yield _text(" ".join(paragraph.split()))
             yield ".PP"
@@ -64,8 +66,16 @@ def _options(command: Any, context: Any) -> Iterator[str]:
             continue
         named, said = record
         yield ".TP"
-        yield rf"\fB{_escape(named)}\fR"
+        # Long lists of values may break behind each.
+        breakable = _escape(_name_types(named)).replace("|", r"|\:")
+        yield rf"\fB{breakable}\fR"
         yield _text(" ".join(said.split()) or "(no help)")
+
+
+def _name_types(named: str) -> str:
+    """The type of a value in the words of a reader, not of the parser."""
+    numbers = re.sub(r"<(float|int)( range)?>|<list\[(float|int)\]>", "<number>", named)
+    return numbers.replace("<list[str]>", "").rstrip()
 
 
 def _epilog(epilog: str | None, heading: str) -> Iterator[str]:

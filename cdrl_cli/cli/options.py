@@ -146,6 +146,7 @@ Intensity = Annotated[
     typer.Option(
         min=0.0,
         max=2.0,
+        metavar="X",
         envvar="SPFEM_INTENSITY",
         help="0 changes nothing, 1 is as strong as the reference.",
     ),
@@ -207,6 +208,7 @@ Crf = Annotated[
     typer.Option(
         min=0,
         max=51,
+        metavar="N",
         envvar="SPFEM_CRF",
         help="Encoder quality, lower is better. Default: near-lossless.",
         show_default=False,

@@ -98,7 +98,13 @@ def preview(
     ] = None,
     intensity: Annotated[
         list[float] | None,
-        typer.Option(min=0.0, max=2.0, help="More than one: a column for each.", show_default="1"),
+        typer.Option(
+            min=0.0,
+            max=2.0,
+            metavar="X",
+            help="More than one: a column for each.",
+            show_default="1",
+        ),
     ] = None,
     follow_reference: FollowReference = False,
     reference_neutral: ReferenceNeutral = None,

@@ -23,7 +23,7 @@ def studio(
     context: typer.Context,
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="[SOURCE]", help="A clip to begin with.", show_default=False),
+        typer.Argument(metavar="SOURCE", help="A clip to begin with.", show_default=False),
     ] = None,
     *,
     port: Annotated[

@@ -7,6 +7,7 @@ import pytest
 from cdrl_cli import planning
 from cdrl_cli.cli.app import run
 from cdrl_cli.editing import EditOptions
+from cdrl_cli.errors import UsageError
 from cdrl_cli.media.credentials import SigningIdentity
 from cdrl_cli.planning import EditPlan
 
@@ -181,6 +182,7 @@ def test_json_is_exactly_one_object_on_stdout(edits, capsys):
         "copied_frames": 0,
         "beside": [],
         "disclose": None,
+        "consent": None,
         "edited_frames": 2,
         "lost_frames": 1,
         "faces": 1,
@@ -291,6 +293,23 @@ def test_a_dry_run_shows_a_plan_and_edits_nothing(edits, capsys, monkeypatch):
     ]
     assert run([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["encoded_frames"] == 250
+    assert not edits
+
+
+def test_only_a_dry_run_does_without_an_output(edits, capsys, monkeypatch):
+    planned = []
+
+    def plan_edit(_source, output, *_args, **_options):
+        planned.append(output)
+        raise UsageError("that is enough")
+
+    monkeypatch.setattr(planning, "plan_edit", plan_edit)
+    for source in ("a/talk.mkv", "talk.avi"):
+        run(["edit", source, "-e", "sad", "--dry-run"])
+    assert planned == [Path("a/talk-edited.mkv"), Path("talk-edited.mp4")]
+    capsys.readouterr()
+    assert run(["edit", "talk.mp4", "-e", "sad"]) == 2
+    assert "Missing option '--output' / '-o'" in capsys.readouterr().err
     assert not edits
 
 

@@ -33,3 +33,9 @@ def test_no_line_of_text_is_taken_for_a_macro(page):
         if line.startswith("."):
             assert line[1:].split(maxsplit=1)[0] in MACROS, line
         assert not line.startswith("'")
+
+
+def test_types_and_usage_are_in_a_reader_s_words(page):
+    assert '.SS "spfem edit [OPTIONS] SOURCE"' in page
+    assert '.SS "spfem adjust [OPTIONS] [SOURCE]"' in page
+    assert not re.search(r"<(int|float|list)\b", page)

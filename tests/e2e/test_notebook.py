@@ -32,7 +32,8 @@ def test_every_cell_runs(short, clips, tmp_path):
         "".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", ())
     )
     assert "10 frames, 1 shots" in said
-    assert "10 of 10 frames" in said
+    assert "10 of 10 frames can be edited; 2 rows" in said
+    assert "10 of 10 frames," in said
     assert any(
         "image/png" in output.get("data", {})
         for cell in cells
