@@ -72,13 +72,15 @@ class Measured:
 
     @property
     def warnings(self) -> Iterator[str]:
-        """What is to be said of it: that the target is out of reach, or the moods are mixed."""
+        """What is to be said: a target out of reach or met already, or mixed moods."""
         if self.reached < self.target:
             yield (
                 f"{self.emotion} is read with {self.reached:.0%} at most, at intensity "
                 f"{self.intensity:g}; {self.target:.0%} was asked for"
             )
             return
+        if self.intensity == 0:
+            yield f"{self.emotion} is read with {self.reached:.0%} as it is: nothing is changed"
         low, high = self.intensity_range
         if high - low > MIXED:
             yield (

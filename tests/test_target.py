@@ -55,6 +55,8 @@ def test_mixed_moods_and_targets_out_of_reach_are_said():
     (line,) = replace(found, intensity_range=(0.69, 1.8125)).warnings
     assert "moods are mixed" in line
     assert "0.69 and 1.8" in line
+    (line,) = replace(found, intensity=0.0, intensity_range=(0.0, 0.0)).warnings
+    assert line == "sad is read with 52% as it is: nothing is changed"
     (line,) = replace(found, reached=0.4).warnings
     assert "read with 40% at most" in line
 

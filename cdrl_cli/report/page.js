@@ -57,6 +57,7 @@
   split.addEventListener("input", draw);
   seek.addEventListener("input", () => { if (video.duration) video.currentTime = seek.value * video.duration; });
   by("play").addEventListener("click", toggle);
+  by("mute").hidden = !data.sound;
   by("mute").addEventListener("click", () => {
     video.muted = !video.muted;
     by("mute").ariaPressed = String(video.muted);

@@ -101,6 +101,7 @@ def write_report(
             )
         video = file.read_bytes()
     width, height = clip.size
+    has_sound = any(one.kind == "audio" for one in info.streams)
     content = _fill(
         {
             "title": html.escape(f"{source.name}: what the edit did"),
@@ -119,7 +120,7 @@ def write_report(
             "version": html.escape(__version__),
             "shown": _say_shown(begin, clip.end, reading),
             "video": base64.b64encode(video).decode(),
-            "data": _data(reading, clip.size, float(begin)),
+            "data": _data(reading, clip.size, float(begin), has_sound=has_sound),
         }
     ).encode()
     write_document(page, content, overwrite=overwrite)
@@ -144,12 +145,13 @@ def _fill(parts: dict[str, str]) -> str:
     return page
 
 
-def _data(reading: Reading, size: tuple[int, int], begin_s: float) -> str:
+def _data(reading: Reading, size: tuple[int, int], begin_s: float, *, has_sound: bool) -> str:
     """What the script draws, as JSON; numbers rounded, gaps as null."""
     facts: dict[str, Any] = {
         "width": size[0],
         "height": size[1],
         "begin": begin_s,
+        "sound": has_sound,
         "duration": round(reading.duration_s, 3),
         "emotions": [str(one) for one in Emotion],
         "faces": [_curves(face) for face in reading.faces],

@@ -44,6 +44,7 @@ def test_the_numbers_are_those_of_the_edit(report):
 def test_the_player_plays_and_the_line_moves(browser, report):
     with open_page(browser, report[0].as_uri()) as (page, watch):
         page.wait_for_function(READY)
+        assert page.locator("#mute").is_visible()  # the clip has sound
         page.keyboard.press("ArrowRight")
         page.wait_for_function("document.getElementById('clock').textContent === '0:00.1'")
         page.keyboard.press("b")
