@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cdrl_cli.checkpoints.trained import EmotionModels
+from cdrl_cli.data.index import Clip
 from cdrl_cli.data.performances import (
     CODED,
     Neutrals,
@@ -186,12 +187,14 @@ def train_cerl(
         progress: Called with (steps done, steps in all).
 
     Raises:
-        UsageError: If nothing is left to learn from or to validate on, or there is no such device.
+        UsageError: If nothing is left to learn from or to validate on, nothing of it shows an
+            emotion, or there is no such device.
     """
     learning = [one for one in performances if is_learned_from(one.clip, config.data)]
     validation = [one for one in performances if is_validation(one.clip, config.data)]
     if not learning or not validation:
         raise UsageError(f"{len(learning)} clips to learn from, {len(validation)} to validate on")
+    check_acted([one.clip for one in learning])
     if config.sampling.coded_performances:
         learning += code_performances(
             learning,
@@ -222,6 +225,22 @@ def train_cerl(
             "people": str(len({one.clip.identity for one in learning})),
         },
     )
+
+
+def check_acted(clips: Sequence[Clip]) -> None:
+    """Whether there is anything to tell apart.
+
+    Args:
+        clips: That are learned from.
+
+    Raises:
+        UsageError: If none of them shows an emotion.
+    """
+    if all(clip.emotion in (None, Emotion.NEUTRAL) for clip in clips):
+        raise UsageError(
+            f"none of {len(clips)} clips to learn from shows an emotion",
+            hint="the data needs acted clips beside neutral ones",
+        )
 
 
 def _models(

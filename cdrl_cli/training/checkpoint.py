@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from cdrl_cli import __version__
-from cdrl_cli.errors import UnreadableInputError, UsageError
+from cdrl_cli.errors import OutputError, UnreadableInputError, UsageError
 
 
 @runtime_checkable
@@ -138,6 +138,21 @@ def _set_global_state(state: Mapping[str, Any]) -> None:
 def step_rng(seed: int, step: int, part: int = 0) -> np.random.Generator:
     """Numpy's randomness of a part of a step, of these alone: a resumed run draws the same."""
     return np.random.default_rng((seed, step, part) if part else (seed, step))
+
+
+def make_run_folder(run: Path) -> None:
+    """Make the folder of a run, where there is none.
+
+    Raises:
+        OutputError: If it cannot be made.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f"{run}: no folder for a run ({reason})", hint="name another with --run"
+        ) from error
 
 
 def save_checkpoint(

@@ -25,6 +25,7 @@ from cdrl_cli.training.checkpoint import (
     RandomState,
     RunFacts,
     Stateful,
+    make_run_folder,
     restore_checkpoint,
     save_checkpoint,
 )
@@ -178,6 +179,7 @@ class Trainer:
     Raises:
         UnreadableInputError: If there is no readable checkpoint to resume from.
         UsageError: If the checkpoint is of another recipe or other data.
+        OutputError: If there can be no folder of that name.
     """
 
     def __init__(
@@ -200,6 +202,7 @@ class Trainer:
         if schedule.parts > 1 and not task.has_parts:
             raise UsageError("this recipe is not learned in parts", hint="schedule.parts=1")
         self._progress = progress if self._processes.is_first else None
+        make_run_folder(run)
         self._run = run
         self._checkpoint = run / "last.pt"
         self._best = copy.deepcopy(task.product)

@@ -20,6 +20,8 @@ from cdrl_cli.data.index import Clip, Role, read_index, write_index
 from cdrl_cli.editing import EditOptions, edit_video
 from cdrl_cli.errors import UsageError
 from cdrl_cli.preparation import prepare_clips
+from cdrl_cli.training.cerl import check_acted
+from cdrl_cli.training.checkpoint import make_run_folder
 from cdrl_cli.training.config import DataConfig, read_config
 from cdrl_cli.training.generator_pipelines import make_generator, make_motion
 from cdrl_cli.training.picture_supervision import ContentForm, PictureSupervision
@@ -86,7 +88,9 @@ class WholeRun:
 
     Raises:
         UnreadableInputError: If a data set is not there.
-        UsageError: If the split of its people cannot be, or the processes cannot share a stage.
+        UsageError: If the split of its people cannot be, nobody acts, or the processes cannot share
+            a stage.
+        OutputError: If there can be no folder of that name.
         WeightsError: If a prior is missing.
     """
 
@@ -100,6 +104,7 @@ class WholeRun:
         stages: Stages = no_stages,
     ) -> None:
         check_parts(recipe, open_processes())
+        make_run_folder(run)
         self.recipe, self.run = recipe, run
         self._device, self._stages = device, stages
         # A prior that is missing is told before hours of preparation.
@@ -107,6 +112,8 @@ class WholeRun:
         self._arcface = open_arcface_prior(recipe.ccrl.priors.arcface)
         self._index, self._cache = run / "index", run / "prepared"
         self.clips = index_datasets(recipe, data, self._index)
+        kept_back = {Role.VALIDATION, Role.HELD_OUT}
+        check_acted([clip for clip in self.clips if not clip.roles & kept_back])
 
     def prepare(self) -> None:
         """Find faces and sound of all clips."""

@@ -146,6 +146,15 @@ def test_what_is_missing_or_wrong_is_one_clear_line(data, tmp_path, capsys, monk
     assert run(words(tmp_path, tmp_path / "c")) == 5
     assert "no clip of MEAD" in line(capsys)
 
+    (tmp_path / "file").touch()
+    assert run(words(data, tmp_path / "file")) == 1
+    assert "file: no folder for a run (File exists)" in line(capsys)
+
+    for clips in (data / "MEAD").glob("*/video/front/neutral"):
+        shutil.copytree(clips, tmp_path / "calm" / clips.relative_to(data))
+    assert run(words(tmp_path / "calm", tmp_path / "c2")) == 2
+    assert "shows an emotion" in line(capsys)
+
     assert run(words(data, tmp_path / "d", "--set", 'validation=["MEAD_M003"]')) == 2
     assert "nobody called MEAD_M003 is learned from" in line(capsys)
 
