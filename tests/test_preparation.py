@@ -5,6 +5,7 @@ import pytest
 
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
+from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.preparation import MOUTH_REACH_PX, cut_mouth, prepare_clips
 from pictures import waves
 
@@ -78,3 +79,13 @@ def test_the_mouth_is_cut_out_around_its_middle():
     inside = np.abs(x - 127.5) < 40
     expected = np.interp(x[inside], np.arange(256), luma[160:162].mean(axis=0))
     np.testing.assert_allclose(cut[31:33, inside].mean(axis=0), expected, atol=3)
+
+
+@pytest.mark.parametrize("left", [0, 900])
+def test_a_damaged_file_of_the_cache_is_named(stills, models, tmp_path, left):
+    list(prepare_clips(stills[:1], models, tmp_path / "cache"))
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_bytes(kept.read_bytes()[:left])
+    with pytest.raises(UnreadableInputError, match=kept.name) as error:
+        list(prepare_clips(stills[:1], models, tmp_path / "cache"))
+    assert "delete" in error.value.hint

@@ -1,14 +1,17 @@
 """What was found in a clip, kept on disk beside it: landmarks, coefficients, crops, sound."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int16, UInt8
 
 from cdrl_cli.data.index import Clip
+from cdrl_cli.errors import UnreadableInputError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -80,7 +83,17 @@ def save_arrays(
 
 
 def load_fields(clip: Clip, path: Path) -> dict[str, Any]:
-    """The fields that :func:`save_fields` wrote, and the clip; numbers as numbers."""
-    with np.load(path) as kept:
-        arrays = {name: kept[name] for name in kept.files}
+    """The fields that :func:`save_fields` wrote, and the clip; numbers as numbers.
+
+    Raises:
+        UnreadableInputError: If the file is damaged.
+    """
+    try:
+        with path.open("rb") as file, np.load(file) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+    except (OSError, EOFError, ValueError, BadZipFile, zlib.error) as error:
+        raise UnreadableInputError(
+            f"{path}: what was prepared of a clip is damaged",
+            hint="delete the file: it is made anew",
+        ) from error
     return {"clip": clip} | {k: a if a.ndim else a.item() for k, a in arrays.items()}

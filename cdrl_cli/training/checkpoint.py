@@ -190,8 +190,9 @@ def restore_checkpoint(path: Path, facts: RunFacts, parts: Mapping[str, Stateful
         kept = torch.load(path, weights_only=True, map_location="cpu")
         was, states, step = RunFacts(**kept["facts"]), kept["parts"], int(kept["step"])
     except Exception as error:  # torch raises a dozen kinds for a damaged file
-        raise UnreadableInputError(f"{path}: no checkpoint ({error})") from error
-    hint = "train anew, without --resume"
+        reason = str(error).split(". ")[0]
+        raise UnreadableInputError(f"{path}: no checkpoint ({reason})") from error
+    hint = "train anew: without --resume, or in another folder"
     if was.config != facts.config:
         raise UsageError(f"{path} was made with another recipe", hint=hint)
     if was.data_digest != facts.data_digest:
