@@ -5,27 +5,38 @@
 Every row is learned from each of three seeds; a run that was cut goes on where it was, and what was
 measured is kept. Prints Markdown: the mean over seeds and clips with its 95 % interval (bootstrap
 over both), and what a row differs by from the first one, clip by clip. Needs the optional weights
-`text` and `speech`, and spfem[train,speech,evaluate]; about 45 minutes of one core.
+`text` and `speech`, and spfem[train,speech,evaluate]; about 75 minutes of one core. The part
+Photos needs `photos/` beside the clips, and is left out without it.
 """
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from jaxtyping import Float
 
-from cdrl_cli.checkpoints.models import load_models, open_sentence_encoder
+from cdrl_cli.checkpoints.load import find_weights
+from cdrl_cli.checkpoints.models import (
+    GENERATOR_FILES,
+    Models,
+    load_models,
+    open_sentence_encoder,
+)
+from cdrl_cli.checkpoints.motion_files import write_motion
 from cdrl_cli.checkpoints.trained import ContentModels, load_content, load_emotion, open_prior
 from cdrl_cli.data.datasets.london import read_london
+from cdrl_cli.data.datasets.photos import read_photos
 from cdrl_cli.data.index import Role, read_index
 from cdrl_cli.data.motions import MotionTake, align_takes, read_motion_takes
 from cdrl_cli.data.pairs import pair_takes
-from cdrl_cli.data.performances import find_neutrals, read_performances
+from cdrl_cli.data.performances import Performance, find_neutrals, read_performances
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.emotion import Emotion
@@ -37,12 +48,13 @@ from cdrl_cli.metrics.linear_probe import probe_across_people
 from cdrl_cli.metrics.retrieval import found_first
 from cdrl_cli.preparation import prepare_clips, read_takes
 from cdrl_cli.representation.ccrl import VIEWS
+from cdrl_cli.representation.text_prior import SentenceEncoder
 from cdrl_cli.training.ccrl import train_ccrl
 from cdrl_cli.training.cerl import train_cerl
 from cdrl_cli.training.config import read_config
-from cdrl_cli.training.motion import train_motion
+from cdrl_cli.training.motion import MotionResult, train_motion
 from cdrl_cli.training.recipes import CcrlConfig, CerlConfig, MotionTrainingConfig
-from cdrl_cli.training.wording import read_wording
+from cdrl_cli.training.wording import Wording, read_wording
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -58,6 +70,9 @@ ACTOR = "J05"
 LEFT_OUT = (ACTOR, "GRID_s1", "GRID_bbaf2n")
 """People whom CCRL is asked about: an actor, who acts, and a speaker with two names, who does
 not."""
+
+POSITIONS = "position_embeddings.weight_scale"
+"""How the name of what the sentence encoder's positional embedding is multiplied by ends."""
 
 PUBLISHED = "loss.contrast='published'"
 ATTENTION = "model.attention='audio'"
@@ -76,6 +91,7 @@ CERL = {
     "as shipped": [],
     "no language prior": ["loss.language_prior=false"],
     "no learned part of prompts": ["loss.learned_prompts=false"],
+    "positional embedding dropped": ["prompts.position='dropped'"],
     "sets as they come": ["sampling.emotion_augmented=false"],
     "no differences": ["sampling.differences=false"],
     "words pick pictures, pictures nothing": ["loss.contrast='text-to-image'"],
@@ -84,6 +100,9 @@ CERL = {
         "model.heads='one-each'",
     ],
 }
+
+LEARNED_PHOTOS = "CFEE"
+"""Data set whose photographs are learned from; its split ``val`` chooses the step."""
 
 MOTION = {
     "both": [],
@@ -116,29 +135,42 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path("runs/prepared"))
     parser.add_argument("--run", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--part", choices=["CCRL", "CERL", "Motion"], help="only this one")
+    parser.add_argument(
+        "--part", choices=["CERL", "Photos", "Motion", "CCRL"], help="only this one"
+    )
     words = parser.parse_args()
 
     models = load_models(core=True)
+    wordings = read_wordings(words.cache)
+    photos = words.data / "photos"
+    if words.part in (None, "Photos") and photos.exists():
+        learn = photo_rows(photos, models, words.cache / "photos", wordings)
+        measure_part(words.run, "Photos", CERL, learn)
+    if words.part == "Photos":
+        return
     clips = [*read_index(words.data), *read_london(words.data / "london")]
     prepared = list(prepare_clips(clips, models, words.cache))
     takes = list(read_takes(prepared, open_prior("whisper"), words.cache / "speech"))
     parts: list[tuple[str, Mapping[str, Sequence[str]], Learn]] = [
-        ("CERL", CERL, cerl_rows(prepared, models.neutral.mean)),
+        ("CERL", CERL, cerl_rows(prepared, models.neutral.mean, wordings)),
         ("Motion", MOTION, motion_rows(prepared, takes)),
         ("CCRL", CCRL, ccrl_rows(takes)),
     ]
     for part, rows, learn in parts:
-        if words.part not in (None, part):
-            continue
-        found = {
-            name: [
-                measure_once(words.run / part / f"{_slug(name)}-{seed}", changes, seed, learn)
-                for seed in SEEDS
-            ]
-            for name, changes in rows.items()
-        }
-        print("\n".join(draw(part, found)), flush=True)
+        if words.part in (None, part):
+            measure_part(words.run, part, rows, learn)
+
+
+def measure_part(run: Path, part: str, rows: Mapping[str, Sequence[str]], learn: Learn) -> None:
+    """Learn and measure the rows of a part, and draw their table."""
+    found = {
+        name: [
+            measure_once(run / part / f"{_slug(name)}-{seed}", changes, seed, learn)
+            for seed in SEEDS
+        ]
+        for name, changes in rows.items()
+    }
+    print("\n".join(draw(part, found)), flush=True)
 
 
 def measure_once(folder: Path, changes: Sequence[str], seed: int, learn: Learn) -> Measured:
@@ -211,11 +243,30 @@ def ccrl_rows(takes: Sequence[Take]) -> Learn:
     return learn
 
 
-def cerl_rows(prepared: Sequence[PreparedClip], neutral: Float[np.ndarray, " 52"]) -> Learn:
+def read_wordings(cache: Path) -> dict[str, Wording]:
+    """What the sentence encoder says of emotions: told where words stand, and without.
+
+    Args:
+        cache: Folder for the second, a copy whose positional embedding is 0.
+    """
+    model, tokenizer = find_weights("text-encoder"), find_weights("text-tokenizer")
+    network = onnx.load(model)
+    (scale,) = (one for one in network.graph.initializer if one.name.endswith(POSITIONS))
+    scale.CopyFrom(onnx.numpy_helper.from_array(np.zeros(scale.dims, np.float32), scale.name))
+    cache.mkdir(parents=True, exist_ok=True)
+    onnx.save(network, cache / "without-positions.onnx")
+    without = SentenceEncoder(cache / "without-positions.onnx", tokenizer)
+    return {"kept": read_wording(open_sentence_encoder()), "dropped": read_wording(without)}
+
+
+def cerl_rows(
+    prepared: Sequence[PreparedClip],
+    neutral: Float[np.ndarray, " 52"],
+    wordings: Mapping[str, Wording],
+) -> Learn:
     """Emotion encoders: do they read the emotion, and not the person?"""
     performances = read_performances(prepared)
     neutrals = find_neutrals(performances, neutral)
-    wording = read_wording(open_sentence_encoder())
 
     def learn(
         folder: Path, changes: Sequence[str]
@@ -223,6 +274,7 @@ def cerl_rows(prepared: Sequence[PreparedClip], neutral: Float[np.ndarray, " 52"
         shorter = [f"schedule.steps={CERL_STEPS}", *changes]
         recipe = read_config(CONFIGS / "cerl.toml", CerlConfig, changes=shorter)
         resume = (folder / "last.pt").exists()
+        wording = wordings[recipe.prompts.position]
         result = train_cerl(recipe, performances, neutrals, wording, run=folder, resume=resume)
         reader = result.models.reader
         asked = unknown_performances(reader, performances)
@@ -239,6 +291,53 @@ def cerl_rows(prepared: Sequence[PreparedClip], neutral: Float[np.ndarray, " 52"
         return by_clip, overall
 
     return learn
+
+
+def photo_rows(root: Path, models: Models, cache: Path, wordings: Mapping[str, Wording]) -> Learn:
+    """Emotion encoders of photographs: of one set, asked about the people of others.
+
+    What is measured is a number for each person: several photographs of one are no several people.
+    Compound emotions are left out; labels of the set that is learned from are inferred.
+    """
+    photos = [one for one in read_photos(root) if not one.is_compound]
+    prepared = prepare_clips([one.as_clip() for one in photos], models, cache)
+    performances = [Performance(one.clip, one.expression) for one in prepared]
+    neutrals = find_neutrals(performances, models.neutral.mean)
+    learned = [one for one in performances if one.clip.dataset == LEARNED_PHOTOS]
+    others = [one for one in performances if one.clip.dataset != LEARNED_PHOTOS]
+    choosing = sorted({one.clip.identity for one in learned if one.clip.split != "train"})
+    shared = [
+        "data.weight_set='research'",
+        f"data.validation_identities={choosing}",
+        "sampling.frames=2",  # a photograph, and itself: nothing moves
+        "sampling.coded_performances=0",  # played on people who talk
+        f"schedule.steps={CERL_STEPS}",
+    ]
+
+    def learn(
+        folder: Path, changes: Sequence[str]
+    ) -> tuple[dict[str, list[float]], dict[str, float]]:
+        recipe = read_config(CONFIGS / "cerl.toml", CerlConfig, changes=[*shared, *changes])
+        resume = (folder / "last.pt").exists()
+        wording = wordings[recipe.prompts.position]
+        result = train_cerl(recipe, learned, neutrals, wording, run=folder, resume=resume)
+        reader = result.models.reader
+        asked = unknown_performances(reader, others)
+        people = [one.clip.identity for one in asked]
+        by_person = {}
+        for way in WAYS:
+            if not way.pixels:
+                hits = read_rightly(reader, asked, neutrals, way)
+                by_person[f"emotion, {way.name}"] = _mean_by_person(hits, people)
+        leaks = {one.name: one.accuracy.value for one in measure_leaks(reader, asked, neutrals)}
+        return by_person, {"person read": leaks["person, from the own neutral"]}
+
+    return learn
+
+
+def _mean_by_person(hits: Float[np.ndarray, " photos"], people: Sequence[str]) -> list[float]:
+    names = np.array(people)
+    return [float(hits[names == name].mean()) for name in sorted(set(people))]
 
 
 def motion_rows(prepared: Sequence[PreparedClip], takes: Sequence[Take]) -> Learn:
@@ -259,6 +358,7 @@ def motion_rows(prepared: Sequence[PreparedClip], takes: Sequence[Take]) -> Lear
         recipe = read_config(CONFIGS / "motion.toml", MotionTrainingConfig, changes=changes)
         resume = (folder / "last.pt").exists()
         result = train_motion(recipe, motions, neutral, emotion, content, run=folder, resume=resume)
+        write_generator(folder / "generator", result)
         editor = result.editor.eval()
         assert isinstance(editor, MotionEditor)
         asked = [one for one in motions if one.clip.identity in LEFT_OUT]
@@ -285,6 +385,14 @@ def motion_rows(prepared: Sequence[PreparedClip], takes: Sequence[Take]) -> Lear
         return by_clip, {"length of the change": float(np.mean(lengths))}
 
     return learn
+
+
+def write_generator(folder: Path, result: MotionResult) -> None:
+    """A motion editor beside the shipped renderer, as ``spfem evaluate edits --row`` takes them."""
+    folder.mkdir(exist_ok=True)
+    editor, renderer = GENERATOR_FILES
+    write_motion(folder / editor, result.editor, facts=result.facts)
+    shutil.copyfile(find_weights("renderer-permissive"), folder / renderer)
 
 
 def _edit(
