@@ -225,6 +225,39 @@ def evidence(
 
 
 @app.command()
+def nets(
+    config: Config,
+    *,
+    data: Data,
+    output: Output,
+    cache: Cache = Path("runs/prepared"),
+    run: Run = Path("runs/nets"),
+    device: Device = "cpu",
+    resume: Resume = False,
+    change: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Tune the two published expression nets on acted faces: what reads a reference.
+
+    Needs the optional part guides. Photographs teach them most, so the recipe is of the research
+    set.
+    """
+    from cdrl_cli.training.pipelines import RunOptions
+    from cdrl_cli.training.representation_pipelines import make_nets
+
+    made = make_nets(
+        config,
+        data,
+        cache,
+        output,
+        options=RunOptions(run, resume, device),
+        changes=change or (),
+        stages=show_stages(quiet),
+    )
+    say_made(made, quiet=quiet)
+
+
+@app.command()
 def motion(
     config: Config,
     *,

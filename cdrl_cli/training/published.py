@@ -4,6 +4,7 @@ Two expression nets (face-api's and FER's, both MIT) and the three networks of M
 landmarker (Apache-2.0): its detector, its landmarks, and from these to coefficients.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -26,9 +27,25 @@ NETS_FILE, COEFFICIENTS_FILE = "expression-nets.onnx", "coefficients.onnx"
 class BothNets(nn.Module):
     """Face-api's net and FER's, side by side, in the order of :class:`Emotion`."""
 
+    sharpness: float = 1.0
+    """Factor of the logits: 1 as published."""
+
     def __init__(self, face_api: FaceApi, xception: MiniXception) -> None:
         super().__init__()
         self.face_api, self.xception = face_api, xception
+
+    @classmethod
+    def published(cls) -> "BothNets":
+        """Both as their authors published them.
+
+        Raises:
+            WeightsError: If they have not been brought (``download-weights guides``).
+        """
+        find_weights("guide-face-api-layout")
+        return cls(
+            FaceApi(find_weights("guide-face-api").parent),
+            MiniXception(find_weights("guide-xception")),
+        )
 
     def forward(
         self, colour: Float[Tensor, "looks 3 112 112"], grey: Float[Tensor, "looks 1 64 64"]
@@ -42,8 +59,31 @@ class BothNets(nn.Module):
         told = []
         for net, picture in ((self.face_api, colour), (self.xception, grey.expand(-1, 3, -1, -1))):
             places = [net.order.index(emotion.value) for emotion in Emotion]
-            told.append(torch.log_softmax(net.read(picture)[:, places], dim=1))
+            logits = net.read(picture)[:, places]
+            if self.sharpness != 1:
+                logits = self.sharpness * logits
+            told.append(torch.log_softmax(logits, dim=1))
         return torch.stack(told, dim=1)
+
+
+def write_nets(path: Path, nets: BothNets, *, facts: Mapping[str, str]) -> None:
+    """Write both nets as an edit runs them.
+
+    Args:
+        path: An ONNX file.
+        nets: The nets.
+        facts: What the file says of itself.
+    """
+    export_network(
+        path,
+        nets,
+        [torch.zeros(2, 3, COLOUR_SIDE, COLOUR_SIDE), torch.zeros(2, 1, GREY_SIDE, GREY_SIDE)],
+        inputs=["colour", "grey"],
+        outputs=["judged"],
+        dynamic={"colour": {0: "looks"}, "grey": {0: "looks"}},
+        facts=facts,
+        half=True,
+    )
 
 
 def convert_published(folder: Path) -> list[Path]:
@@ -56,21 +96,8 @@ def convert_published(folder: Path) -> list[Path]:
     """
     bundle = find_weights("face-landmarker")
     folder.mkdir(parents=True, exist_ok=True)
-    find_weights("guide-face-api-layout")
-    nets = BothNets(
-        FaceApi(find_weights("guide-face-api").parent),
-        MiniXception(find_weights("guide-xception")),
-    )
-    export_network(
-        folder / NETS_FILE,
-        nets,
-        [torch.zeros(2, 3, COLOUR_SIDE, COLOUR_SIDE), torch.zeros(2, 1, GREY_SIDE, GREY_SIDE)],
-        inputs=["colour", "grey"],
-        outputs=["judged"],
-        dynamic={"colour": {0: "looks"}, "grey": {0: "looks"}},
-        facts={"recipe": "spfem train published", "licence": "MIT"},
-        half=True,
-    )
+    facts = {"recipe": "spfem train published", "licence": "MIT"}
+    write_nets(folder / NETS_FILE, BothNets.published(), facts=facts)
     export_network(
         folder / COEFFICIENTS_FILE,
         read_coefficient_network(bundle),

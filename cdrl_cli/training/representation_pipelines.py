@@ -1,4 +1,4 @@
-"""From a folder of clips to the weights that read faces: CCRL, CERL, appearance, evidence.
+"""From a folder of clips to the weights that read faces: CCRL, CERL, appearance, evidence, nets.
 
 One function for each command of ``spfem train`` that makes such a file; what they share stands in
 :mod:`cdrl_cli.training.pipelines`.
@@ -25,8 +25,11 @@ from cdrl_cli.checkpoints.trained import (
     write_emotion,
 )
 from cdrl_cli.data.augment import draw_noises
+from cdrl_cli.data.datasets.london import read_london
+from cdrl_cli.data.datasets.photos import read_photos
 from cdrl_cli.data.index import Clip, Role, read_index
 from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
+from cdrl_cli.emotion import Emotion
 from cdrl_cli.preparation import prepare_clips, prepare_crops, read_takes
 from cdrl_cli.representation.clip_prior import FEATURES, ContextPrompts
 from cdrl_cli.representation.evidence import ARRAYS
@@ -45,8 +48,16 @@ from cdrl_cli.training.picture_priors import (
 )
 from cdrl_cli.training.pipelines import Made, RunOptions, Stages, no_stages
 from cdrl_cli.training.processes import open_processes
+from cdrl_cli.training.published import BothNets, write_nets
 from cdrl_cli.training.recipes import CcrlConfig, CerlConfig
-from cdrl_cli.training.split import find_clips, is_learned_from, is_validation, may_be_used
+from cdrl_cli.training.split import (
+    find_clips,
+    is_learned_from,
+    is_validation,
+    may_be_used,
+    may_teach,
+)
+from cdrl_cli.training.tuned_nets import NetsRecipe, look_at, tune_nets
 from cdrl_cli.training.wording import read_wording
 
 
@@ -274,3 +285,60 @@ def make_evidence(
     arrays = {name: np.asarray(getattr(model, name), np.float32) for name in ARRAYS}
     write_arrays(output, {**arrays, "trust": np.array([model.trust], np.float32)}, facts)
     return Made(output, measured.describe())
+
+
+def make_nets(
+    config: Path | NetsRecipe,
+    data: Path,
+    cache: Path,
+    output: Path,
+    *,
+    options: RunOptions,
+    changes: Sequence[str] = (),
+    stages: Stages = no_stages,
+) -> Made:
+    """Tune the published expression nets and write them; arguments as :func:`make_ccrl` has them.
+
+    Raises:
+        WeightsError: If the nets have not been brought (``download-weights guides``).
+    """
+    recipe = read_config(config, NetsRecipe, changes=changes)
+    open_device(options.device)
+    nets = BothNets.published()
+    models = load_models(recipe.data.weight_set, core=True)
+    shown = [(clip, (clip.emotion,)) for clip in find_clips(data, stills=()) if clip.emotion]
+    if "london" in recipe.data.stills:
+        shown += [(clip, (clip.emotion,)) for clip in read_london(data / "london") if clip.emotion]
+    if "photos" in recipe.data.stills:
+        shown += [(one.as_clip(), one.emotions) for one in read_photos(data / "photos")]
+    sure = [
+        (clip, emotions)
+        for clip, emotions in shown
+        if (clip.label_certain or clip.emotion is Emotion.NEUTRAL)
+        and may_teach(clip, recipe.data.weight_set)
+        and Role.REFRAMED not in clip.roles
+    ]
+    with stages("looking at faces") as progress:
+        looks = look_at(sure, models, cache / "close-ups", progress=progress)
+    learned = [one for one in looks if is_learned_from(one.clip, recipe.data)]
+    proof = [
+        one for one in looks if is_validation(one.clip, recipe.data) or one.clip.split == "val"
+    ]
+    with stages("training") as progress:
+        result = tune_nets(
+            recipe,
+            learned,
+            proof,
+            nets,
+            models.evidence,
+            run=options.run,
+            resume=options.resume,
+            device=options.device,
+            progress=progress,
+        )
+    if open_processes().is_first:
+        licence = f"{recipe.data.weight_set} only" if recipe.data.weight_set == "research" else "MIT"
+        write_nets(output, result.nets, facts=result.facts | {"licence": licence})
+    people = len({one.clip.identity for one in learned})
+    read = f"{result.read:.2f} of others read rightly, sharpness {result.nets.sharpness:.2f}"
+    return Made(output, f"{len(learned)} clips and pictures of {people} people; {read}")
