@@ -24,6 +24,7 @@ from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, 
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import find_expressive
 from cdrl_cli.representation.evidence import Evidence
+from cdrl_cli.representation.expression_nets import ExpressionNets
 
 REFERENCE_SECONDS = 60
 """Length of a reference that is read, from where its reading starts, seconds."""
@@ -163,7 +164,7 @@ def condition_of_face(
         rest: Coefficients of the person's neutral face, known or estimated.
         own_neutral: The same where they are known.
     """
-    reading = models.evidence.read(gather_evidence(shown, models), own_neutral)
+    reading = models.evidence.read(gather_evidence(shown, models.nets), own_neutral)
     likelihood = _decide(reading)
     return Condition(
         difference=SHARES * (shown.expressions.mean(axis=0) - rest),
@@ -182,7 +183,7 @@ def estimate_rest(shown: FaceTrack, models: Models) -> Float[np.ndarray, " 52"]:
         models: Estimate it.
     """
     half = shown.where(find_expressive(shown.expressions, models.evidence.neutral))
-    return models.evidence.estimate_neutral(gather_evidence(half, models))
+    return models.evidence.estimate_neutral(gather_evidence(half, models.nets))
 
 
 def condition_of_words(words: str, models: Models) -> Condition:
@@ -241,12 +242,17 @@ def _read_rest(path: Path, models: Models) -> Float[np.ndarray, " 52"]:
     return mean
 
 
-def gather_evidence(shown: FaceTrack, models: Models) -> Evidence:
-    """What is seen of a face, over all its frames in the mean."""
+def gather_evidence(shown: FaceTrack, nets: ExpressionNets | None = None) -> Evidence:
+    """What is seen of a face, over all its frames in the mean.
+
+    Args:
+        shown: The frames.
+        nets: Look at the pixels; None: nothing does.
+    """
     return Evidence(
         expression=shown.expressions.mean(axis=0, dtype=float),
         shape=shown.shapes.mean(axis=0, dtype=float),
-        judged=models.nets(shown.close_ups) if len(shown.close_ups) else None,
+        judged=nets(shown.close_ups) if nets and len(shown.close_ups) else None,
     )
 
 

@@ -375,4 +375,4 @@ class _Measure:
                 continue
             shown = Sighting(frame, min(faces, key=sample.face.distance_px))
             track = collect_face(sample.stream, [shown])
-            yield None if track is None else gather_evidence(track, self.models)
+            yield None if track is None else gather_evidence(track, self.models.nets)

@@ -96,9 +96,16 @@ class Models:
         return open_evidence(find_weights(self.weight_set.entry("evidence")))
 
     @cached_property
-    def nets(self) -> ExpressionNets:
-        """The published nets that look at a face's pixels; loaded when they are first asked for."""
+    def published_nets(self) -> ExpressionNets:
+        """Two published nets that look at a face's pixels; loaded when they are first asked for."""
         return open_nets(find_weights("expression-nets"))
+
+    @cached_property
+    def nets(self) -> ExpressionNets:
+        """The same as an edit asks them: those of the research set are tuned on acted faces."""
+        if self.weight_set is WeightSet.PERMISSIVE:
+            return self.published_nets
+        return open_nets(find_weights(self.weight_set.entry("expression-nets")))
 
     @cached_property
     def fitter(self) -> ChangeFitter:

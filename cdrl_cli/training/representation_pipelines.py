@@ -25,7 +25,6 @@ from cdrl_cli.checkpoints.trained import (
     write_emotion,
 )
 from cdrl_cli.data.augment import draw_noises
-from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.datasets.photos import read_photos
 from cdrl_cli.data.index import Clip, Role, read_index
 from cdrl_cli.data.performances import acted_clips, find_neutrals, read_performances
@@ -306,15 +305,17 @@ def make_nets(
     open_device(options.device)
     nets = BothNets.published()
     models = load_models(recipe.data.weight_set, core=True)
-    shown = [(clip, (clip.emotion,)) for clip in find_clips(data, stills=()) if clip.emotion]
-    if "london" in recipe.data.stills:
-        shown += [(clip, (clip.emotion,)) for clip in read_london(data / "london") if clip.emotion]
+    clips = find_clips(data, stills=[one for one in recipe.data.stills if one != "photos"])
+    shown: list[tuple[Clip, tuple[Emotion, ...]]] = [
+        (clip, () if clip.emotion is None else (clip.emotion,)) for clip in clips
+    ]
     if "photos" in recipe.data.stills:
         shown += [(one.as_clip(), one.emotions) for one in read_photos(data / "photos")]
     sure = [
         (clip, emotions)
         for clip, emotions in shown
-        if (clip.label_certain or clip.emotion is Emotion.NEUTRAL)
+        if emotions
+        and (clip.label_certain or clip.emotion is Emotion.NEUTRAL)
         and may_teach(clip, recipe.data.weight_set)
         and Role.REFRAMED not in clip.roles
     ]
@@ -337,7 +338,9 @@ def make_nets(
             progress=progress,
         )
     if open_processes().is_first:
-        licence = f"{recipe.data.weight_set} only" if recipe.data.weight_set == "research" else "MIT"
+        licence = (
+            f"{recipe.data.weight_set} only" if recipe.data.weight_set == "research" else "MIT"
+        )
         write_nets(output, result.nets, facts=result.facts | {"licence": licence})
     people = len({one.clip.identity for one in learned})
     read = f"{result.read:.2f} of others read rightly, sharpness {result.nets.sharpness:.2f}"

@@ -111,7 +111,7 @@ def read_skin_data(
             change = ask_for(faces.expression[[first, second]], shown[second].emotions, models, rng)
             made.append(maker.make(faces, first, second, change))
             ends.append((shown[first], shown[second]))
-            clear.append(read_clearly(faces, second, shown[second].emotions, models.nets))
+            clear.append(read_clearly(faces, second, shown[second].emotions, models.published_nets))
         if progress:
             progress(done + 1, len(chosen))
     pairs = {name: np.stack([one[name] for one in made]) for name in made[0]}

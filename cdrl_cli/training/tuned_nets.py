@@ -117,7 +117,7 @@ def _look(clip: Clip, models: Models) -> dict[str, np.ndarray]:
         return {"frames": np.array(0)}
     half = track.where(find_expressive(track.expressions, models.neutral.mean))
     chosen = np.unique(np.linspace(0, len(half.close_ups) - 1, LOOKS).round().astype(int))
-    seen = gather_evidence(half, models)
+    seen = gather_evidence(half)
     return {
         "frames": np.array(len(track.time_s)),
         "close_ups": half.close_ups[chosen],

@@ -100,7 +100,7 @@ def test_the_order_of_the_nets_does_not_matter(evidence):
 @pytest.mark.parametrize(("name", "emotion"), [("joy", Emotion.HAPPY), ("grief", Emotion.SAD)])
 def test_real_clips_read_as_what_they_show(models, clips, name, emotion):
     """Her lips are pressed and wide in grief, which the coefficients call a smile."""
-    shown = gather_evidence(read_track(Reference(clips / f"{name}.mp4"), models), models)
+    shown = gather_evidence(read_track(Reference(clips / f"{name}.mp4"), models), models.nets)
     reading = models.evidence.read(shown)
     assert reading.argmax() == emotion.class_index
     assert reading.max() > 0.5

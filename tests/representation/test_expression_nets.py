@@ -3,7 +3,6 @@ import pytest
 import torch
 from conftest import require_weights
 
-from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.reference import Reference, read_track
 from cdrl_cli.representation.expression_nets import LOOKS
@@ -48,11 +47,8 @@ def test_they_are_the_published_nets(models, laughing):
     """Against the same weights in torch, as the renderer's training builds them."""
     require_weights("guides")
     from cdrl_cli.training.published import BothNets
-    from cdrl_cli.training.teachers.emotion import FaceApi, MiniXception
 
-    both = BothNets(
-        FaceApi(find_weights("guide-face-api").parent), MiniXception(find_weights("guide-xception"))
-    ).eval()
+    both = BothNets.published().eval()
     colour = torch.from_numpy(laughing[:3].transpose(0, 3, 1, 2) / np.float32(255))
     grey = torch.nn.functional.interpolate(
         (colour * torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)).sum(1, keepdim=True),
