@@ -28,6 +28,7 @@ from cdrl_cli.cli import (
     studio,
     train,
     train_all,
+    train_reading,
 )
 from cdrl_cli.cli.console import print_json
 from cdrl_cli.cli.console import report as report_error
@@ -88,6 +89,8 @@ app.command()(man.man)
 app.add_typer(data.app)
 train.app.command(name="all")(train_all.everything)
 train.app.command()(train_all.ablation)
+for _command in (train_reading.published, train_reading.evidence, train_reading.nets):
+    train.app.command()(_command)
 app.add_typer(train.app)
 app.add_typer(evaluate.app)
 
