@@ -393,15 +393,3 @@ def _children(data: bytes, kind: int) -> list[bytes]:
 def _number(data: bytes, kind: int) -> int:
     found = _children(data, kind)
     return int.from_bytes(found[0], "big") if found else 0
-
-
-def is_scrambled(path: Path) -> bool:
-    """Whether most packets of a transport stream are encrypted (ISO/IEC 13818-1, 2.4.3.3)."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(188 * 2000)
-    except OSError:
-        return False
-    starts = range(0, len(data) - 187, 188)
-    marks = [data[at + 3] >> 6 for at in starts if data[at] == 0x47]  # noqa: PLR2004 - its sync byte
-    return len(marks) > len(starts) / 2 and sum(mark >= 2 for mark in marks) > len(marks) / 2  # noqa: PLR2004

@@ -9,7 +9,7 @@ import av
 from av.container import InputContainer
 
 from cdrl_cli.errors import UnreadableInputError, raise_if_memory
-from cdrl_cli.media.declared import Declared, is_scrambled
+from cdrl_cli.media.declared import Declared
 
 COLOURLESS_PROFILE: Final = 5
 """Profile of Dolby Vision whose pictures, without Dolby's metadata, have the wrong colours."""
@@ -118,3 +118,15 @@ def encrypted(path: Path) -> UnreadableInputError:
     return UnreadableInputError(
         f"{path}: its video is encrypted", hint="Decrypt it first: spfem takes no keys."
     )
+
+
+def is_scrambled(path: Path) -> bool:
+    """Whether most packets of a transport stream are encrypted (ISO/IEC 13818-1, 2.4.3.3)."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(188 * 2000)
+    except OSError:
+        return False
+    starts = range(0, len(data) - 187, 188)
+    marks = [data[at + 3] >> 6 for at in starts if data[at] == 0x47]  # noqa: PLR2004 - its sync byte
+    return len(marks) > len(starts) / 2 and sum(mark >= 2 for mark in marks) > len(marks) / 2  # noqa: PLR2004
