@@ -26,6 +26,9 @@ _STRIP_PX = 1 << 17
 
 _DEPTHS = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U}
 
+_REACH_PX = 2
+"""So far around a place samples are read from which the one there is made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
@@ -64,7 +67,7 @@ def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> Video
     box = _masked_box(rendering.mask, crop.crop_from_frame, frame.width, frame.height)
     if box is None:
         return frame
-    repaint = _Repaint(crop, rendering)
+    repaint = _Repaint(crop, rendering, frame.planes(box))
     return frame.with_planes((strip, repaint(frame.planes(strip))) for strip in _strips(box))
 
 
@@ -81,6 +84,20 @@ _Layers = Float32[np.ndarray, "256 256 4"]
 """What is read for each sample together."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """Samples of a part of a plane, in single precision."""
+
+    values: Float32[np.ndarray, "rows columns"]
+    origin_xy: tuple[int, int]
+    """Where the first one lies among the plane's."""
+
+    def part(self, box: Box) -> Float32[np.ndarray, "rows columns"]:
+        """Those of a box of the plane."""
+        x, y = self.origin_xy
+        return self.values[box[1] - y : box[3] - y, box[0] - x : box[2] - x]
+
+
 class _Repaint:
     r"""Samples of a plane as a rendering has them, wherever its mask lets them show.
 
@@ -89,9 +106,14 @@ class _Repaint:
     :math:`1 + \gamma` are the ratios and :math:`g` is their mean by the size of the weights
     :math:`w`. The first part multiplies the sample itself, whose texture stays; the second is
     small, and the colours in it are read from the crop.
+
+    Args:
+        crop: The face.
+        rendering: How its pixels change.
+        planes: Of the frame, with the parts that serve all that is masked.
     """
 
-    def __init__(self, crop: FaceCrop, rendering: Rendering) -> None:
+    def __init__(self, crop: FaceCrop, rendering: Rendering, planes: Sequence[Plane]) -> None:
         self._crop_from_frame = crop.crop_from_frame
         self._rendering = rendering
         shade, colour = rendering.shade, rendering.colour
@@ -102,8 +124,11 @@ class _Repaint:
         self._crop_from_step: dict[tuple[int, int], Float[np.ndarray, "2 3"]] = {}
         self._layers_of: dict[tuple[tuple[int, int], int], _Layers] = {}
         self._gain_of: dict[tuple[float, float, float], Any] = {}
+        self._farthest = cv2.norm(rendering.flow, cv2.NORM_INF)
+        self._samples = [self._samples_around(plane) for plane in planes]
         if shade is None:
             return
+        self._lit = cv2.boundingRect((shade.logarithm != 0).astype(np.uint8))
         self._gains = [_growth(shade.logarithm, share) for share in shade.tint]
         if len(set(shade.tint)) > 1:
             whole = (0, 0, self._side, self._side)
@@ -117,21 +142,34 @@ class _Repaint:
     def __call__(self, planes: Sequence[Plane]) -> list[Shaped[np.ndarray, "rows columns"]]:
         """New samples for the parts of a frame's planes."""
         luma, *chromas = planes
-        read = self._read([luma])
+        of_luma, *of_chromas = self._samples
+        read = self._read([luma], of_luma)
         mask = read[2]
         if not mask.any():
             return [plane.samples[_slices(plane)] for plane in planes]
-        parts = [_blend(luma, self._paint(luma, read[0], read[1], read[3]), mask)]
+        parts = [self._paint(luma, of_luma, (read[0], read[1]), read[3], mask)]
         if chromas:
             # They lie alike, so they share where they come from. Each of their samples shows as
             # much of the change as the pixels that it serves do on average.
-            x, y, *added = self._read(chromas)
+            x, y, *added = self._read(chromas, of_chromas[0])
             weight = block_means(mask, *chromas[0].step_xy)
             parts += [
-                _blend(chroma, self._paint(chroma, x, y, one), weight)
-                for chroma, one in zip(chromas, added, strict=True)
+                self._paint(chroma, samples, (x, y), one, weight)
+                for chroma, samples, one in zip(chromas, of_chromas, added, strict=True)
             ]
         return parts
+
+    def _samples_around(self, plane: Plane) -> _Samples:
+        """The samples that those of a plane's part come from."""
+        turn = invert(self._crop_from(plane))[:, :2]
+        reach = np.abs(turn).sum(axis=1) * self._farthest + _REACH_PX
+        rows, columns = plane.samples.shape
+        across, down = np.ceil(reach).astype(int).tolist()
+        left, top, right, bottom = plane.part_xyxy
+        left, top = max(left - across, 0), max(top - down, 0)
+        part = plane.samples[top : min(bottom + down, rows), left : min(right + across, columns)]
+        # Single precision is read in three quarters of the time of bytes, and not rounded between.
+        return _Samples(part.astype(np.float32), (left, top))
 
     def _crop_from(self, plane: Plane) -> Float[np.ndarray, "2 3"]:
         """Carries places among a plane's samples to crop pixels."""
@@ -140,15 +178,18 @@ class _Repaint:
             self._crop_from_step[plane.step_xy] = matrix
         return self._crop_from_step[plane.step_xy]
 
-    def _read(self, planes: Sequence[Plane]) -> Sequence[Float32[np.ndarray, "rows columns"]]:
+    def _read(
+        self, planes: Sequence[Plane], samples: _Samples
+    ) -> Sequence[Float32[np.ndarray, "rows columns"]]:
         """What lies on the crop, for each sample of the parts of planes that lie alike.
 
         Args:
             planes: The luma, or the two chromas.
+            samples: Around the part of the first one.
 
         Returns:
-            Where each sample comes from, x and y; of the luma how much of the change it shows;
-            what is added to each of the planes.
+            Where among these each sample comes from, x and y; of the luma how much of the change
+            it shows; what is added to each of the planes.
         """
         first = planes[0]
         crop_from_plane = self._crop_from(first)
@@ -160,30 +201,67 @@ class _Repaint:
             self._layers_of[kind] = cv2.merge([*flow, *mask, *added])
         # Four layers at once take little longer than one.
         x, y, *rest = cv2.split(resample(self._layers_of[kind], crop_from_plane, first.part_xyxy))
-        left, top, right, bottom = first.part_xyxy
-        x += np.arange(left, right, dtype=np.float32)
-        y += np.arange(top, bottom, dtype=np.float32)[:, None]
+        (left, top, right, bottom), (x0, y0) = first.part_xyxy, samples.origin_xy
+        x += np.arange(left - x0, right - x0, dtype=np.float32)
+        y += np.arange(top - y0, bottom - y0, dtype=np.float32)[:, None]
         return x, y, *rest
 
     def _paint(
         self,
         plane: Plane,
-        x: Float32[np.ndarray, "rows columns"],
-        y: Float32[np.ndarray, "rows columns"],
+        samples: _Samples,
+        places: tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]],
         added: Float32[np.ndarray, "rows columns"],
+        mask: Float32[np.ndarray, "rows columns"],
     ) -> Shaped[np.ndarray, "rows columns"]:
-        """The samples of a plane's part; floats where light or colour changes."""
-        samples = fetch(plane.samples, x, y)
-        shade = self._rendering.shade
-        if shade is not None:
-            from_plane = chain(shade.from_crop, self._crop_from(plane))
-            # Where the gain is 0 the sample keeps its bits.
-            grown = np.subtract(samples, plane.black, dtype=np.float32)
-            grown *= resample(self._gain(plane), from_plane, plane.part_xyxy)
-            samples = cv2.add(samples, grown, dtype=cv2.CV_32F)
+        """The samples of a plane's part, as far as a mask lets them change; under 0 they stay.
+
+        Args:
+            plane: The plane.
+            samples: Of it, around.
+            places: Where among these each sample comes from, x and y.
+            added: What is added to it.
+            mask: How much of the change it shows.
+        """
+        # Chroma at half the resolution has no edges that bilinear reading would soften.
+        painted = fetch(samples.values, *places, smooth=plane.step_xy != (1, 1))
+        if self._rendering.shade is not None:
+            self._shade(plane, painted)
         if self._adds:
-            samples = cv2.add(samples, added, dtype=cv2.CV_32F)
-        return samples
+            cv2.add(painted, added, dst=painted)
+        old = samples.part(plane.part_xyxy)
+        cv2.subtract(painted, old, dst=painted)
+        cv2.multiply(painted, mask, dst=painted)
+        depth = plane.samples.dtype
+        mixed = cv2.add(painted, old, dtype=_DEPTHS[depth.name])
+        return mixed if plane.largest == np.iinfo(depth).max else np.minimum(mixed, plane.largest)
+
+    def _shade(self, plane: Plane, painted: Float32[np.ndarray, "rows columns"]) -> None:
+        """Make samples of a plane's part lighter, in place; where the gain is 0 they stay."""
+        shade = self._rendering.shade
+        assert shade is not None
+        from_plane = chain(shade.from_crop, self._crop_from(plane))
+        left, top, right, bottom = plane.part_xyxy
+        x0, y0, x1, y1 = self._reached(from_plane)
+        x0, y0, x1, y1 = max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
+        if x0 >= x1 or y0 >= y1:
+            return
+        lit = painted[y0 - top : y1 - top, x0 - left : x1 - left]
+        grown = lit - np.float32(plane.black)
+        cv2.multiply(grown, resample(self._gain(plane), from_plane, (x0, y0, x1, y1)), dst=grown)
+        lit += grown
+
+    def _reached(self, from_plane: Float[np.ndarray, "2 3"]) -> Box:
+        """A box of a plane's samples around all that becomes lighter; empty where nothing does.
+
+        Args:
+            from_plane: Carries places among the samples to where the shade lies.
+        """
+        left, top, columns, rows = self._lit
+        if not columns:
+            return 0, 0, 0, 0
+        corners = [(x, y) for x in (left - 1, left + columns) for y in (top - 1, top + rows)]
+        return _box_around(corners, invert(from_plane))
 
     def _gain(self, plane: Plane) -> Float32[np.ndarray, "side side"]:
         """By which share of itself a sample grows, where the shade lies."""
@@ -227,18 +305,6 @@ def _mean(
     return np.add.reduce(counted)
 
 
-def _blend(
-    plane: Plane,
-    samples: Shaped[np.ndarray, "rows columns"],
-    mask: Float32[np.ndarray, "rows columns"],
-) -> Shaped[np.ndarray, "rows columns"]:
-    """A plane's part, moved towards samples; under a mask of 0 it keeps its bits."""
-    old = plane.samples[_slices(plane)]
-    step = cv2.multiply(cv2.subtract(samples, old, dtype=cv2.CV_32F), mask)
-    mixed = cv2.add(old, step, dtype=_DEPTHS[old.dtype.name])
-    return mixed if plane.largest == np.iinfo(old.dtype).max else np.minimum(mixed, plane.largest)
-
-
 def _slices(plane: Plane) -> tuple[slice, slice]:
     """Rows and columns of a plane's part."""
     left, top, right, bottom = plane.part_xyxy
@@ -268,10 +334,15 @@ def _masked_box(
         return None
     # A pixel of the crop reaches to its neighbours' middles.
     corners = [(x, y) for x in (left - 1, left + columns) for y in (top - 1, top + rows)]
-    frame_from_crop = invert(crop_from_frame)
-    places = np.array(corners, float) @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
-    low = np.floor(places.min(axis=0)).astype(int) - _MARGIN_PX
-    high = np.ceil(places.max(axis=0)).astype(int) + _MARGIN_PX + 1
-    x0, y0 = np.maximum(low, 0).tolist()
-    x1, y1 = np.minimum(high, (width, height)).tolist()
+    x0, y0, x1, y1 = _box_around(corners, invert(crop_from_frame))
+    x0, y0 = max(x0 - _MARGIN_PX, 0), max(y0 - _MARGIN_PX, 0)
+    x1, y1 = min(x1 + _MARGIN_PX, width), min(y1 + _MARGIN_PX, height)
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _box_around(corners: Sequence[tuple[int, int]], matrix: Float[np.ndarray, "2 3"]) -> Box:
+    """A box around where a matrix carries corners to, exclusive at right and bottom."""
+    places = np.array(corners, float) @ matrix[:, :2].T + matrix[:, 2]
+    low, high = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0)) + 1
+    x0, y0, x1, y1 = np.concatenate([low, high]).astype(int).tolist()
+    return x0, y0, x1, y1

@@ -48,8 +48,10 @@ def fetch(
     image: Shaped[np.ndarray, "height width *channels"],
     x: Float32[np.ndarray, "rows columns"],
     y: Float32[np.ndarray, "rows columns"],
+    *,
+    smooth: bool = False,
 ) -> Shaped[np.ndarray, "rows columns *channels"]:
-    """The image at places, between its pixels too (bicubic, edges repeated).
+    """The image at places, between its pixels too (edges repeated).
 
     At whole numbers a pixel is the image's own, bit for bit.
 
@@ -57,8 +59,11 @@ def fetch(
         image: uint8, uint16 or float32.
         x: Of each place, pixels.
         y: The same.
+        smooth: The image has no edges that bilinear reading would soften, which takes a third of
+            the time; else it is read bicubically.
     """
-    return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    how = cv2.INTER_LINEAR if smooth else cv2.INTER_CUBIC
+    return cv2.remap(image, x, y, how, borderMode=cv2.BORDER_REPLICATE)
 
 
 def chain(
