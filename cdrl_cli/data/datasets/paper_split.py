@@ -95,6 +95,12 @@ def pair_edits(clips: Sequence[Clip], identity: Identity) -> list[EditPair]:
             if pool:
                 target = targets[0] if targets and source.sentence else None
                 pairs.append(EditPair(source, pool[turn % len(pool)], target))
+    people = {clip.identity for clip in tested}
+    if not pairs and identity == "cross" and len(people) == 1:
+        raise UsageError(
+            f"cross identity needs two people who are held out, and there is {min(people)} alone",
+            hint="--identity same",
+        )
     if not pairs:
         raise UsageError(
             f"no edit can be made: {len(sources)} neutral clips of people who are held out, "

@@ -79,3 +79,9 @@ def test_without_neutral_clips_there_is_nothing_to_edit(clips):
     acted = [clip for clip in clips if clip.emotion is not Emotion.NEUTRAL]
     with pytest.raises(UsageError, match="0 neutral clips"):
         pair_edits(acted, "same")
+
+
+def test_one_person_who_is_held_out_has_nobody_else_as_reference(clips):
+    alone = [clip for clip in clips if clip.identity == clips[0].identity]
+    with pytest.raises(UsageError, match=f"there is {clips[0].identity} alone"):
+        pair_edits(alone, "cross")
