@@ -86,7 +86,7 @@ class Measured:
             yield (
                 f"the clip's moods are mixed: intensity {self.intensity:g} was found for "
                 f"{self.emotion}, and either half of the frames read would give {low:.2g} and "
-                f"{high:.2g}; --schedule gives each part its own"
+                f"{high:.2g}; a schedule gives each part its own"
             )
 
 

@@ -37,7 +37,7 @@ class Controls:
         self._gr = gr
         self._presets = presets
 
-    def open(self, clip: str | None) -> tuple[Any, Any, tuple[()], str]:
+    def open(self, clip: str | None) -> tuple[Any, Any, tuple[()], str, str]:
         """Fit the controls to a new clip."""
         length = 1.0
         if clip is not None:
@@ -48,6 +48,7 @@ class Controls:
             self._gr.Slider(maximum=last, value=round(min(last, length / 3), 2)),
             self._gr.Dropdown(choices=WHOSE, value="largest"),
             (),
+            "",
             "",
         )
 
@@ -86,7 +87,9 @@ class Controls:
                 f"At intensity {found.intensity:g}, {found.emotion} is read with "
                 f"{found.reached:.0%} by our own reader."
             )
-            return found.intensity, " ".join([said, *(f"{one}." for one in found.warnings)])
+            return found.intensity, " ".join(
+                [said, *(f"{one[0].upper()}{one[1:]}." for one in found.warnings)]
+            )
         raise AssertionError  # pragma: no cover - _told raises
 
     def find_faces(self, clip: str | None) -> Any:

@@ -175,7 +175,7 @@ def build_page(
         opened = {
             "fn": controls.open,
             "inputs": clip,
-            "outputs": [look.at, whose.face, changes, over_time.table],
+            "outputs": [look.at, whose.face, changes, over_time.table, what.found],
         }
         clip.change(**opened).then(**fresh)
         sliders = [look.at, what.intensity, *what.amounts]
@@ -256,8 +256,8 @@ class _Whose:
     def __init__(self, gr: Any) -> None:
         with gr.Accordion("Whose face", open=False, elem_id="whose"):
             with gr.Row(elem_id="faces"):
-                self.face = gr.Dropdown(WHOSE, value="largest", label="In this clip")
-                self.find = gr.Button("Find the faces", size="sm")
+                self.face = gr.Dropdown(WHOSE, value="largest", label="In this clip", scale=2)
+                self.find = gr.Button("Find the faces", size="sm", min_width=120)
             self.photo = _file(gr, "Or the person in a photo, through cuts", PHOTOS, "photo")
 
 
