@@ -204,7 +204,13 @@
     show(face.emotion);
   }));
   const renderAll = () => { charts.forEach((one) => one.render()); place(); };
-  addEventListener("resize", renderAll);
+  // Also where the page stands in another one, which gives it its width only later.
+  let width = 0;
+  new ResizeObserver(() => {
+    if (by("stage").clientWidth === width) return;
+    width = by("stage").clientWidth;
+    renderAll();
+  }).observe(by("stage"));
   addEventListener("beforeprint", renderAll);
   renderAll();
 })();

@@ -44,7 +44,10 @@ footer { display: none !important; }
 #said:not(:has(p)), #found:not(:has(p)), #progress:not(:has(p)), #changes:not(:has(table)) {
   display: none;
 }
-#progress progress { width: 60%; accent-color: var(--color-accent); }
+#progress progress { width: 60%; height: 8px; border: 0; border-radius: 4px; overflow: hidden; }
+#progress progress, #progress ::-webkit-progress-bar { background: var(--border-color-primary); }
+#progress ::-webkit-progress-value { background: var(--color-accent); }
+#progress ::-moz-progress-bar { background: var(--color-accent); }
 #command textarea { font-family: ui-monospace, monospace; font-size: .85rem; }
 #report iframe { width: 100%; height: 80vh; border: 0; border-radius: 8px; }
 """
@@ -256,7 +259,9 @@ class _Whose:
     def __init__(self, gr: Any) -> None:
         with gr.Accordion("Whose face", open=False, elem_id="whose"):
             with gr.Row(elem_id="faces"):
-                self.face = gr.Dropdown(WHOSE, value="largest", label="In this clip", scale=2)
+                self.face = gr.Dropdown(
+                    WHOSE, value="largest", label="In this clip", scale=2, min_width=260
+                )
                 self.find = gr.Button("Find the faces", size="sm", min_width=120)
             self.photo = _file(gr, "Or the person in a photo, through cuts", PHOTOS, "photo")
 

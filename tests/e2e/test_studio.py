@@ -47,6 +47,10 @@ def test_from_a_dropped_clip_to_the_downloaded_result(studio, clips, tmp_path):
         page.wait_for_selector("#report iframe", timeout=180_000)
         report = page.frame_locator("#report iframe")
         assert "sad, at intensity 1" in report.locator("p.asked").inner_text()
+        page.locator("#report").evaluate("page => page.scrollIntoView()")
+        page.wait_for_timeout(200)  # the frame has its width only when it is shown
+        beyond = "line => line.offsetWidth - line.parentElement.clientWidth"
+        assert report.locator("#split").evaluate(beyond) == 28
         saved = []
         for name in ("single_face-edited.mp4", "single_face-edited.html"):
             with page.expect_download() as download:
