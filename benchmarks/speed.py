@@ -119,7 +119,11 @@ def run_elsewhere(name: str, source: Path, options: argparse.Namespace) -> Run:
         command = [sys.executable, __file__, "--run", name, str(source), f"{folder}/out.mp4"]
         command += ["--weights", options.weights, "--started", str(time.time())]
         command += ["--emotion", options.emotion] if options.emotion else []
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+        # A package that pip has installed lies compiled; so do we from the second run on.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=environment
+        )
     return Run(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -1,6 +1,7 @@
 """The product: change the emotion of the face in a video, keep everything else."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -272,7 +273,10 @@ def read_conditions(options: EditOptions, models: Models) -> Conditions:
         return read[key]
 
     asked = [_request(row) for row in options.plan.rows]
-    return tuple(None if one is None else once(one) for one in asked)
+    with ThreadPoolExecutor(1) as pool:
+        if any(isinstance(one, Reference) for one in asked):
+            pool.submit(models.open_readers)  # beside its landmarks; what fails there fails here
+        return tuple(None if one is None else once(one) for one in asked)
 
 
 def _request(row: ScheduleRow) -> Reference | str | None:

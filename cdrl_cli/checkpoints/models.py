@@ -107,6 +107,10 @@ class Models:
             return self.published_nets
         return open_nets(find_weights(self.weight_set.entry("expression-nets")))
 
+    def open_readers(self) -> None:
+        """Load what reads a reference, before it is asked for."""
+        _ = self.nets, self.evidence
+
     @cached_property
     def fitter(self) -> ChangeFitter:
         """What fits a change to a face; loaded when it is first asked for."""
