@@ -27,7 +27,7 @@ from cdrl_cli.face_editor import NOTHING_ASKED, FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.notation import clock
-from cdrl_cli.target import meet_targets
+from cdrl_cli.target import Measured, meet_targets
 
 MEETING_S: Final = 2
 """Seconds from the beginning of an edit within which it is to meet the face first."""
@@ -97,11 +97,8 @@ def preview_edits(
     """
     if not edits:
         raise ValueError("there is no edit to show")
+    edits = [each for each, _ in find_intensities(source, edits, models)]
     tracks = _read_conditions(edits, models)
-    edits = [
-        meet_targets(source, each, models, track, read_people(each, models))[0]
-        for each, track in zip(edits, tracks, strict=True)
-    ]
     info = probe_video(source, stream=edits[0].video_stream)
     preview = _Preview(source, edits, tracks, models)
     if any(each.plan.names_numbers for each in edits):
@@ -111,6 +108,33 @@ def preview_edits(
     preview.meet()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(preview.find, _places(info, edits, times, moments))
+
+
+def find_intensities(
+    source: Path, edits: Sequence[EditOptions], models: Models
+) -> list[tuple[EditOptions, tuple[Measured | None, ...]]]:
+    """Each edit with the intensities for its targets, as the edit would find them.
+
+    Args:
+        source: The clip.
+        edits: What to do, one or more ways.
+        models: Loaded before.
+
+    Returns:
+        For each edit, it without targets, and what was found for each of its rows; nothing for an
+        edit that has none.
+
+    Raises:
+        NoFaceError: If there is no face to measure on.
+    """
+    found: list[tuple[EditOptions, tuple[Measured | None, ...]]] = []
+    for each in edits:
+        if all(row.target_emotion is None for row in each.plan.rows):
+            found.append((each, ()))
+            continue
+        track, people = read_conditions(each, models), read_people(each, models)
+        found.append(meet_targets(source, each, models, track, people))
+    return found
 
 
 def check_edited(source: Path, moments: Sequence[Moment]) -> None:

@@ -105,11 +105,12 @@ def test_an_edit_whose_page_was_closed_ends(short, tmp_path):
 
 
 def test_the_intensity_for_a_target_is_found_for_what_is_set(short, tmp_path):
-    found = Session(tmp_path).find_intensity(short, Wish(Look("happy", intensity=2.0)), 0.2)
+    session = Session(tmp_path)
+    found = session.find_intensity(short, Wish(Look("happy", intensity=2.0)), 0.2)
     assert found.reached >= 0.2
     assert found.intensity < 2
     with pytest.raises(UsageError, match="no emotion"):
-        Session(tmp_path).find_intensity(short, Wish(Look(None, adjust=FROWN)), 0.2)
+        session.find_intensity(short, Wish(Look(None, adjust=FROWN)), 0.2)
 
 
 def test_an_edit_ends_with_a_video_and_its_report(short, tmp_path):

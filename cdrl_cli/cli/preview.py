@@ -45,6 +45,7 @@ from cdrl_cli.notation import parse_face
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
+    from cdrl_cli.checkpoints.models import Models
     from cdrl_cli.edit_options import EditOptions
     from cdrl_cli.presets import EmotionPreset
 
@@ -215,11 +216,13 @@ def preview(
             )
             names, edits = map(list, zip(*pairs, strict=True))
         found = []
+        models = load_models(weight_set, device=device)
+        edits = list(_find_targets(readable, edits, names, models))
         with count_progress("looking", quiet=quiet) as report:
             for moment in preview_edits(
                 readable,
                 edits,
-                load_models(weight_set, device=device),
+                models,
                 times=at or (),
                 moments=moments,
             ):
@@ -241,6 +244,21 @@ def preview(
         )
     if open_:
         show_file(target)
+
+
+def _find_targets(
+    source: Path, edits: "list[EditOptions]", names: list[str], models: "Models"
+) -> "Iterator[EditOptions]":
+    """The edits with the intensities for their targets; says them in the names of the columns."""
+    from cdrl_cli.preview import find_intensities
+
+    for place, (edit, found) in enumerate(find_intensities(source, edits, models)):
+        for one in found:
+            for warning in one.warnings if one else ():
+                say(warning, label="warning", style="yellow")
+        if len(found) == 1 and found[0] is not None:
+            names[place] += f" {found[0].intensity:g}"
+        yield edit
 
 
 def _emotions(
@@ -276,11 +294,9 @@ def _columns(
         (words or only, {"emotion": words, **unused}) for words in emotions
     ]
     shown += [(one.name, {"reference": one, **of_reference}) for one in references]
-    target = common["target_emotion"]
     for name, asked in shown:
         for intensity in intensities:
             called = name if len(intensities) == 1 and intensity == 1 else f"{name} {intensity:g}"
-            called = called if target is None else f"{name}, read {target:.0%}"
             yield called, EditOptions(intensity=intensity, **asked, **common)
 
 
