@@ -95,8 +95,9 @@ class EncoderSetting:
         context.color_range = color.range_code(like.color)
         context.thread_type = "AUTO"
         if self.encoder.codec == "h264":
-            # Its own choice is half as many again, each with pictures of its own.
-            context.thread_count = usable_cores()
+            # Its own choice is half as many again, each with pictures of its own. It gives each at
+            # least two rows of macroblocks.
+            context.thread_count = min(usable_cores(), max(1, like.height // 32))
         context.flags |= Flags.global_header  # all our containers want it; tee does not say so
         if like.chroma_location is not None:
             options = options | {"chroma_sample_location": like.chroma_location}

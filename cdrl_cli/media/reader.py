@@ -28,6 +28,9 @@ from cdrl_cli.media.timebase import next_ticks, seconds_from_ticks, ticks_from_s
 from cdrl_cli.media.timeline import Part, packets_of
 from cdrl_cli.processors import usable_cores
 
+MOST_DECODERS: Final = 16
+"""Most threads that decode, each with a picture of its own: as many as FFmpeg takes by itself."""
+
 SEEK_MARGINS_S: Final = (0, 1, 10)
 """How much before a time a key frame is sought for it, seconds, one after the other."""
 
@@ -87,7 +90,8 @@ class VideoReader:
             self._cropper = Cropper(declared.crop) if any(declared.crop) else None
             self._stream.thread_type = "AUTO"
             # FFmpeg itself takes one more, which holds a picture more and decodes no faster.
-            self._stream.codec_context.thread_count = threads or usable_cores()
+            usual = min(usable_cores(), MOST_DECODERS)
+            self._stream.codec_context.thread_count = threads or usual
             self._clock = Clock(self._container, self._stream)
             self._is_read = False
             self._lost_frames = 0
