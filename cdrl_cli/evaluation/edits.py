@@ -226,6 +226,7 @@ class Instruments:
             changed_outside=outside,
             edit_s=edit_s,
             measure_s=perf_counter() - began,
+            reference_judged=self._judge_reference(task),
         )
 
     def score_acted(self, clip: Clip, clips: Sequence[Clip]) -> Acted:
@@ -246,6 +247,13 @@ class Instruments:
             inside=float(self.region.contains(sight.prepared.expression).mean()),
             change=float(np.linalg.norm(change)),
         )
+
+    def _judge_reference(self, task: Task) -> Emotion | None:
+        """What a perfect edit by this reference would be judged to show."""
+        if task.asking == "label":
+            return None
+        shown = self.reader.read_kept(task.reference, self.cache / "footage")
+        return measures.judged_emotion(shown.probabilities)
 
     def _look(self, clip: Clip) -> ClipReading:
         """What is seen of a clip of the data, looked at once."""

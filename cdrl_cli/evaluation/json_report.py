@@ -65,6 +65,7 @@ def _edit_facts(score: Score) -> dict[str, object]:
         "reference_dataset": task.reference.dataset,
         "target": None if task.target is None else task.target.path.name,
         "read_as": score.read_as,
+        "reference_judged": score.reference_judged,
         "judged": score.judged,
         "frame_hits": score.frame_hits,
         "probability_rise": score.probability_rise,

@@ -79,10 +79,17 @@ def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterato
             yield ""
             yield from _reference_table(find_scores(evaluation, evaluation.rows[-1], asking))
             yield ""
-            yield "References as CERL reads them, and what becomes of them (clips judged right):"
+            yield "References as an edit reads them, and what becomes of them (clips judged right);"
+            yield "and what the judge makes of the references, which no edit need exceed:"
             yield ""
             yield from _table(
-                ["row", "references read as meant", "edits by those", "edits by the others"],
+                [
+                    "row",
+                    "references read as meant",
+                    "edits by those",
+                    "edits by the others",
+                    "references judged right, mean of emotions",
+                ],
                 [
                     _readings(report.row, scores)
                     for report in block
@@ -140,7 +147,21 @@ def _readings(row: str, scores: Sequence[Score]) -> list[str]:
     for rightly in (True, False):
         hits = [is_hit(score) for score in scores if read[score.task.reference.path] is rightly]
         cells.append(f"{np.mean(hits):.2f} ({len(hits)})" if hits else "–")
-    return [row, f"{sum(read.values())} of {len(read)}", *cells]
+    return [row, f"{sum(read.values())} of {len(read)}", *cells, _number(_ceiling(scores))]
+
+
+def _ceiling(scores: Sequence[Score]) -> float:
+    """Share of references that the judge itself takes for what they are, each emotion alike."""
+    right = {
+        emotion: [
+            one.reference_judged is emotion
+            for one in scores
+            if one.task.emotion is emotion and one.reference_judged
+        ]
+        for emotion in {one.task.emotion for one in scores}
+    }
+    shares = [np.mean(found) for found in right.values() if found]
+    return float(np.mean(shares)) if shares else float("nan")
 
 
 def _reference_table(scores: Sequence[Score]) -> Iterator[str]:
@@ -156,6 +177,7 @@ def _reference_table(scores: Sequence[Score]) -> Iterator[str]:
                 reference.dataset,
                 str(reference.emotion),
                 _number(like[0].length_reference if like else float("nan")),
+                str(own[0].reference_judged or "–"),
                 str(own[0].read_as or "–"),
                 ", ".join(f"{name} {count}" for name, count in judged.most_common()),
                 _number(float(np.mean([one.manner for one in like])) if like else float("nan")),
@@ -169,6 +191,7 @@ def _reference_table(scores: Sequence[Score]) -> Iterator[str]:
             "data set",
             "shows",
             "strength",
+            "judged",
             "read as",
             "edits judged",
             "manner",

@@ -118,6 +118,8 @@ class Score:
     edit_s: float
     """0 where nothing was edited."""
     measure_s: float
+    reference_judged: Emotion | None = None
+    """What the judge makes of the reference itself; None by label."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,11 +124,14 @@ def test_a_report_says_which_references_were_read_as_meant():
         emotion = EDITED_EMOTIONS[number % 6]
         one = score("full", number, 0.1, asking="reference", read_as=misread.get(emotion, emotion))
         reference = replace(one.task.reference, path=Path(f"{emotion}.mp4"))
-        scores.append(replace(one, task=replace(one.task, reference=reference)))
+        # The judge itself takes fear for something else.
+        judged = Emotion.NEUTRAL if emotion is Emotion.FEAR else emotion
+        task = replace(one.task, reference=reference)
+        scores.append(replace(one, task=task, reference_judged=judged))
     acted = Acted(scores[0].task.reference, Emotion.NEUTRAL, frame_hits=0.5, inside=1.0, change=0.9)
     found = Evaluation(("full",), tuple(scores), (acted,), 1.0)
     text = "\n".join(draw_report(found, summarise(found)))
-    assert "| full | 4 of 6 | 1.00 (8) | 0.00 (4) |" in text
+    assert "| full | 4 of 6 | 1.00 (8) | 0.00 (4) | 0.83 |" in text
 
 
 def likened(row, number, manner, length, length_reference):
@@ -178,7 +181,7 @@ def test_the_page_says_of_each_reference_what_came_out():
     acted = Acted(shown, Emotion.NEUTRAL, frame_hits=0.5, inside=1.0, change=0.9)
     found = Evaluation(("full",), tuple(scores), (acted,), 1.0)
     page = "\n".join(draw_report(found, summarise(found)))
-    line = "| a reference | made up | angry | 0.50 | happy | happy 2 | 0.80 | 0.30 | 0.40 |"
+    line = "| a reference | made up | angry | 0.50 | – | happy | happy 2 | 0.80 | 0.30 | 0.40 |"
     assert line in page
 
 
