@@ -114,7 +114,8 @@ class Reader:
                         cropped.append(frame.index)
                         pictures.append(crop.image())
                         outlines.append(crop.landmarks_xyz[:, :2])
-        if len(frames) < _FEWEST_FRAMES or not asked:
+        is_still = chosen == [0]  # a reference may be one
+        if len(frames) < (1 if is_still else _FEWEST_FRAMES) or not asked:
             raise NoFaceError(f"{path}: a face in {len(frames)} frames only, too few to measure")
         return Footage(
             frame=np.array(frames),
