@@ -17,6 +17,7 @@ from cdrl_cli.evaluation.table import (
     summarise_photos,
 )
 from cdrl_cli.metrics.bootstrap import Interval
+from cdrl_cli.metrics.over_emotions import mean_over_emotions
 
 
 def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterator[str]:
@@ -152,16 +153,13 @@ def _readings(row: str, scores: Sequence[Score]) -> list[str]:
 
 def _ceiling(scores: Sequence[Score]) -> float:
     """Share of references that the judge itself takes for what they are, each emotion alike."""
-    right = {
-        emotion: [
-            one.reference_judged is emotion
-            for one in scores
-            if one.task.emotion is emotion and one.reference_judged
-        ]
-        for emotion in {one.task.emotion for one in scores}
-    }
-    shares = [np.mean(found) for found in right.values() if found]
-    return float(np.mean(shares)) if shares else float("nan")
+    judged = [one for one in scores if one.reference_judged]
+    if not judged:
+        return float("nan")
+    return mean_over_emotions(
+        np.array([one.reference_judged is one.task.emotion for one in judged], float),
+        np.array([one.task.emotion.class_index for one in judged]),
+    )
 
 
 def _reference_table(scores: Sequence[Score]) -> Iterator[str]:

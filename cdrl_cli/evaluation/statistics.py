@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cdrl_cli.evaluation.measures import mean_over_emotions, rank_correlation
+from cdrl_cli.evaluation.measures import rank_correlation
 from cdrl_cli.evaluation.scores import Likeness, Score
 from cdrl_cli.metrics.frechet import frechet_distance
+from cdrl_cli.metrics.over_emotions import mean_over_emotions
 
 Statistic = Callable[[list[Score]], float]
 

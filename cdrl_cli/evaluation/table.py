@@ -7,11 +7,12 @@ import numpy as np
 from jaxtyping import Int
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.evaluation.measures import confusion, mean_over_emotions
+from cdrl_cli.evaluation.measures import confusion
 from cdrl_cli.evaluation.plan import Asking
 from cdrl_cli.evaluation.scores import Acted, Evaluation, PhotoScore, Score
 from cdrl_cli.evaluation.statistics import MEASURES, Measure, is_hit
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap
+from cdrl_cli.metrics.over_emotions import mean_over_emotions
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ are read exactly as an edit reads a reference. How good the fits are is measured
 left out, ten parts in turn.
 """
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +16,13 @@ from torch import nn
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.index import Clip
-from cdrl_cli.data.prepared import save_arrays
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, SpfemError, UsageError
+from cdrl_cli.errors import UsageError
 from cdrl_cli.face.blendshapes import SHARES
-from cdrl_cli.generator.motion import find_expressive
-from cdrl_cli.reference import Reference, gather_evidence, read_track
+from cdrl_cli.face.stream import FaceTrack
+from cdrl_cli.metrics.over_emotions import mean_over_emotions
 from cdrl_cli.representation.evidence import Evidence, EvidenceModel, opinions
+from cdrl_cli.training.acted_faces import read_acted_faces
 from cdrl_cli.training.config import DataConfig
 
 PARTS = 10
@@ -74,36 +73,21 @@ def see(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Seen]:
     """Read clips and stills, or take them from the cache; those without a face are left out."""
-    cache.mkdir(parents=True, exist_ok=True)
+
+    def describe(track: FaceTrack, half: FaceTrack) -> dict[str, np.ndarray]:
+        return {
+            # Tuned nets know these very faces: they would seem surer than they are of others.
+            "judged": models.published_nets(half.close_ups),
+            "mean": track.expressions.mean(axis=0, dtype=float),
+        }
+
     seen = []
-    for done, clip in enumerate(clips, start=1):
-        kept = cache / f"{clip.path.stem}-{zlib.crc32(str(clip.path.resolve()).encode()):08x}.npz"
-        if not kept.exists():
-            save_arrays(_look(clip, models), kept)
-        with np.load(kept) as arrays:
-            if arrays["frames"] > 0:
-                shown = Evidence(arrays["expression"], arrays["shape"], arrays["judged"])
-                seen.append(Seen(clip, shown, arrays["mean"], bool(arrays["frames"] == 1)))
-        if progress:
-            progress(done, len(clips))
+    read = read_acted_faces(clips, models, cache, describe, progress=progress)
+    for clip, arrays in zip(clips, read, strict=True):
+        if arrays is not None:
+            shown = Evidence(arrays["expression"], arrays["shape"], arrays["judged"])
+            seen.append(Seen(clip, shown, arrays["mean"], bool(arrays["frames"] == 1)))
     return seen
-
-
-def _look(clip: Clip, models: Models) -> dict[str, np.ndarray]:
-    try:
-        track = read_track(Reference(clip.path), models)
-    except (NoFaceError, SpfemError):
-        return {"frames": np.array(0)}
-    half = track.where(find_expressive(track.expressions, models.neutral.mean))
-    shown = gather_evidence(half)
-    return {
-        "frames": np.array(len(track.time_s)),
-        "expression": shown.expression,
-        "shape": shown.shape.astype(np.float32),
-        # Tuned nets know these very faces: they would seem surer than they are of others.
-        "judged": models.published_nets(half.close_ups),
-        "mean": track.expressions.mean(axis=0, dtype=float),
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,25 +312,17 @@ def _measure(
     for name in sorted(set(table.dataset)):
         here = (names == name) & (table.label >= 0)
         if here.any():
-            accuracy[name] = _alike(right.astype(float), table.label, here)
+            accuracy[name] = mean_over_emotions(right[here].astype(float), table.label[here])
         acted = here & table.has_rest & (table.label != Emotion.NEUTRAL.class_index)
         if acted.any():
             by_mean, by_estimate = (
-                _alike(_cosines(one, real), table.label, acted) for one in guessed.values()
+                mean_over_emotions(_cosines(one, real)[acted], table.label[acted])
+                for one in guessed.values()
             )
             cosines[name] = (by_mean, by_estimate)
             left = np.square((rests - table.rest)[acted][:, felt]).sum()
             explained[name] = 1 - left / np.square((neutral - table.rest)[acted][:, felt]).sum()
     return Measured(accuracy, cosines, explained)
-
-
-def _alike(
-    values: Float[np.ndarray, " rows"],
-    label: Int[np.ndarray, " rows"],
-    rows: Bool[np.ndarray, " rows"],
-) -> float:
-    """The mean over some rows, each emotion counting alike."""
-    return float(np.mean([values[rows & (label == one)].mean() for one in set(label[rows])]))
 
 
 def _cosines(

@@ -9,7 +9,6 @@ fitted on people who are not learned from, behind the evidence that an edit adds
 (temperature scaling, Guo et al. 2017).
 """
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +22,13 @@ from torch.nn import functional
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.datasets.photos import emotion_shares
 from cdrl_cli.data.index import Clip
-from cdrl_cli.data.prepared import save_arrays
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, SpfemError, UsageError
-from cdrl_cli.generator.motion import find_expressive
-from cdrl_cli.reference import Reference, gather_evidence, read_track
+from cdrl_cli.errors import UsageError
+from cdrl_cli.face.stream import FaceTrack
+from cdrl_cli.metrics.over_emotions import mean_over_emotions
 from cdrl_cli.representation.evidence import Evidence, EvidenceModel
 from cdrl_cli.representation.expression_nets import COLOUR_SIDE, GREY_SIDE, LOOKS
+from cdrl_cli.training.acted_faces import read_acted_faces
 from cdrl_cli.training.checkpoint import Stateful, digest_data, run_facts, step_rng
 from cdrl_cli.training.config import DataConfig, ScheduleConfig
 from cdrl_cli.training.loop import Loss, Task, Trainer, Update, open_device
@@ -93,42 +92,17 @@ def look_at(
         cache: Folder of what was read.
         progress: Called with (done, in all).
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    looks = []
-    for done, (clip, emotions) in enumerate(clips, start=1):
-        kept = cache / f"{clip.path.stem}-{zlib.crc32(str(clip.path.resolve()).encode()):08x}.npz"
-        if not kept.exists():
-            save_arrays(_look(clip, models), kept)
-        with np.load(kept) as arrays:
-            if arrays["frames"] > 0:
-                looks.append(
-                    Look(
-                        clip,
-                        _shares(emotions),
-                        arrays["close_ups"],
-                        arrays["expression"],
-                        arrays["shape"],
-                    )
-                )
-        if progress:
-            progress(done, len(clips))
-    return looks
 
+    def describe(_: FaceTrack, half: FaceTrack) -> dict[str, np.ndarray]:
+        chosen = np.unique(np.linspace(0, len(half.close_ups) - 1, LOOKS).round().astype(int))
+        return {"close_ups": half.close_ups[chosen]}
 
-def _look(clip: Clip, models: Models) -> dict[str, np.ndarray]:
-    try:
-        track = read_track(Reference(clip.path), models)
-    except (NoFaceError, SpfemError):
-        return {"frames": np.array(0)}
-    half = track.where(find_expressive(track.expressions, models.neutral.mean))
-    chosen = np.unique(np.linspace(0, len(half.close_ups) - 1, LOOKS).round().astype(int))
-    seen = gather_evidence(half)
-    return {
-        "frames": np.array(len(track.time_s)),
-        "close_ups": half.close_ups[chosen],
-        "expression": seen.expression,
-        "shape": seen.shape.astype(np.float32),
-    }
+    read = read_acted_faces([clip for clip, _ in clips], models, cache, describe, progress=progress)
+    return [
+        Look(clip, _shares(emotions), arrays["close_ups"], arrays["expression"], arrays["shape"])
+        for (clip, emotions), arrays in zip(clips, read, strict=True)
+        if arrays is not None
+    ]
 
 
 def _shares(emotions: tuple[Emotion, ...]) -> Float32[np.ndarray, " 7"]:
@@ -346,9 +320,9 @@ def fit_sharpness(
                 for one, told in zip(plain, judged, strict=True)
             ]
         )
-        right = [read[label == each].argmax(axis=1) == each for each in set(label.tolist())]
-        nats = [np.log(read[label == each, each]).mean() for each in set(label.tolist())]
-        best = max(best, (float(np.mean(nats)), float(sharpness), _mean_of_means(right)))
+        nats = mean_over_emotions(np.log(read[np.arange(len(read)), label]), label)
+        right = mean_over_emotions((read.argmax(axis=1) == label).astype(float), label)
+        best = max(best, (nats, float(sharpness), right))
     return best[1], best[2]
 
 
@@ -357,7 +331,3 @@ def _sharpen(told: Float[Tensor, "looks 2 7"], sharpness: float) -> Float[np.nda
         torch.log_softmax(sharpness * told, dim=-1).mean(dim=0).double().numpy()
     )
     return sharper
-
-
-def _mean_of_means(groups: Sequence[np.ndarray]) -> float:
-    return float(np.mean([group.mean() for group in groups]))
