@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +26,8 @@ class PartialFile:
     """An empty hidden file beside an output, which no other process uses.
 
     It is locked while its process lives. What a killed process has left for the same output is
-    known by its lock being free, and removed.
+    known by its lock being free, and removed. Nor does it outlive this object: an interrupt may
+    come at any moment, also before whoever asked for the file has it in hand to remove it.
 
     Args:
         output: The name that the file is to get.
@@ -43,6 +45,7 @@ class PartialFile:
         _remove_stale(self._target.parent, stem)
         while True:
             self.path = self._target.with_name(f"{stem}.{secrets.token_hex(4)}.part")
+            self._discard = weakref.finalize(self, _discard, self.path)
             self._file = self.path.open("xb")
             # Between its birth and its lock another process may have taken it for left over.
             if _take_lock(self._file) is not False and self.path.exists():
@@ -61,11 +64,12 @@ class PartialFile:
             self.path.unlink()
         else:
             self.path.replace(self._target)
+        self._discard.detach()
         self._file.close()
 
     def remove(self) -> None:
         """Leave nothing behind."""
-        self.path.unlink(missing_ok=True)
+        self._discard()
         self._file.close()
 
     def _link(self) -> bool:
@@ -79,6 +83,10 @@ class PartialFile:
         except OSError:  # FAT, some network shares
             return False
         return True
+
+
+def _discard(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _remove_stale(folder: Path, stem: str) -> None:

@@ -1,6 +1,8 @@
 import errno
+import sys
 from fractions import Fraction
 from pathlib import Path
+from types import FrameType
 
 import av
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from clips import BT2020_PQ, HDR10_X265, ROTATIONS, Audio, Clip, Subtitles, make_clip
 
 from cdrl_cli.errors import OutputError, PolicyError, UsageError
-from cdrl_cli.media import VideoWriter, check_output, open_video, probe_video
+from cdrl_cli.media import VideoWriter, check_output, open_video, partial, probe_video
 from cdrl_cli.media import writer as writer_module
 from cdrl_cli.media.partial import PartialFile
 
@@ -534,3 +536,51 @@ def test_nothing_is_copied_without_a_source(tmp_path: Path) -> None:
             writer.write(frame)
     assert [stream[0] for stream in streams_of(tmp_path / "b.mp4")] == ["video"]
     assert read_video(tmp_path / "b.mp4").times == read_video(source).times
+
+
+class TestInterrupt:
+    """Ctrl-C may arrive between any two lines, also before the writer is in hand to close it."""
+
+    # That a file is closed by its end alone is all right here.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_at_any_line_nothing_half_written_is_left(self, tmp_path: Path) -> None:
+        source = make_clip(tmp_path / "a.mp4", Clip(frames=2))
+        with open_video(source) as video:
+            like, frames = video.info, list(video)
+        (folder := tmp_path / "out").mkdir()
+        output = folder / "b.mp4"
+        files = {writer_module.__file__, partial.__file__}
+
+        def write(stop_at: int) -> int:
+            """How many lines have run: less than ``stop_at`` where that was the end."""
+            count = 0
+
+            def trace(frame: FrameType, event: str, _: object) -> object:
+                nonlocal count
+                if frame.f_code.co_filename not in files:
+                    return None
+                if event == "line":
+                    count += 1
+                    if count == stop_at:
+                        raise KeyboardInterrupt
+                return trace
+
+            old = sys.gettrace()
+            sys.settrace(trace)
+            try:
+                with VideoWriter(output, like=like, copy_from=source) as writer:
+                    for frame in frames:
+                        writer.write(frame)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(old)
+            return count
+
+        lines = write(stop_at=-1)
+        assert folder_of(folder) == ["b.mp4"]
+        output.unlink()
+        for number in range(1, lines + 1):
+            assert write(number) >= number
+            assert folder_of(folder) in ([], ["b.mp4"]), number
+            output.unlink(missing_ok=True)
