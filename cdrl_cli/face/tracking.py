@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
+from cdrl_cli.face.cuts import CutFinder
 from cdrl_cli.face.landmarks import Face, Landmarker
 from cdrl_cli.geometry.smoothing import local_linear_weights
 from cdrl_cli.media.frames import VideoFrame
@@ -21,9 +21,6 @@ from cdrl_cli.media.timeline import Part, Timeline
 
 DETECTION_SIDE_PX = 640
 """Longer side of the picture that faces are sought in; landmarks gain nothing above it."""
-
-CUT_SIDE_PX = 128
-"""Longest side of the picture by which cuts are found; it is halved until it is no longer."""
 
 LOOKAHEAD_S = 0.25
 """Time that tracking looks ahead of a frame before it decides on it, seconds."""
@@ -178,9 +175,9 @@ def _up_to(frames: Iterable[VideoFrame], end: Fraction | None) -> Iterator[Video
 
 def is_cut(before: VideoFrame, after: VideoFrame) -> bool:
     """Whether two frames of a clip, however far apart, look as if they were of two shots."""
-    follower = _Follower()
-    follower.is_cut(0, before.picture(DETECTION_SIDE_PX))
-    return follower.is_cut(1, after.picture(DETECTION_SIDE_PX))
+    finder = CutFinder()
+    finder.is_cut(before.picture(DETECTION_SIDE_PX))
+    return finder.is_cut(after.picture(DETECTION_SIDE_PX))
 
 
 def find_faces(
@@ -213,14 +210,7 @@ class _Follower:
     """Finds shots and gives faces their numbers, frame by frame."""
 
     def __init__(self) -> None:
-        # Heavy, and only needed while a clip is open.
-        from scenedetect.common import FrameTimecode
-        from scenedetect.detector import FlashFilter
-        from scenedetect.detectors import ContentDetector
-
-        self._timecode = FrameTimecode
-        # SUPPRESS reports a cut on its first frame; the default would hold it back.
-        self._cuts = ContentDetector(min_scene_len=1, filter_mode=FlashFilter.Mode.SUPPRESS)
+        self._cuts = CutFinder()
         self._shot = 0
         self._last: dict[int, tuple[float, Face]] = {}
         """Number to when and where it was last seen, of this shot."""
@@ -229,23 +219,12 @@ class _Follower:
 
     def look(self, frame: VideoFrame, landmarker: Landmarker, sample_aspect: float) -> _Seen:
         picture = frame.picture(DETECTION_SIDE_PX)
-        if self.is_cut(frame.index, picture):
+        if self._cuts.is_cut(picture):
             self._shot += 1
             self._last.clear()
             landmarker.forget()
         faces = find_faces(picture, frame, landmarker, sample_aspect)
         return _Seen(float(frame.time), self._shot, self._number(faces, float(frame.time)))
-
-    def is_cut(self, index: int, picture: UInt8[np.ndarray, "height width 3"]) -> bool:
-        """Whether a new shot begins with the next picture."""
-        small = picture
-        while max(small.shape[:2]) > CUT_SIDE_PX:
-            # Halving means of four pixels: a tenth of the time of one step to any size.
-            height, width = (max(side // 2, 1) for side in small.shape[:2])
-            small = small[: 2 * height, : 2 * width]
-            small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
-        bgr = np.ascontiguousarray(small[..., ::-1])
-        return bool(self._cuts.process_frame(self._timecode(index, fps=25.0), bgr)) and index > 0
 
     def _number(self, faces: list[Face], time_s: float) -> dict[int, Face]:
         """Give each face the number of the nearest one lately seen, or a new one."""
