@@ -98,10 +98,11 @@ def measure(source: Path, options: argparse.Namespace) -> tuple[StageClock, int]
     """Edit a clip, one stage after another, and count; with the number of frames counted."""
     from speed import CLIPS
 
-    from cdrl_cli import editing, face_editor
+    from cdrl_cli import editing
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.face.compositing import paste_face
     from cdrl_cli.face.stream import FaceStream
+    from cdrl_cli.generator import face_task
     from cdrl_cli.generator.renderer import WarpRenderer
     from cdrl_cli.media.reader import VideoReader
     from cdrl_cli.media.writer import VideoWriter
@@ -144,12 +145,8 @@ def measure(source: Path, options: argparse.Namespace) -> tuple[StageClock, int]
         (type(models.motion), "__call__", clock.timed("motion", type(models.motion).__call__)),
         (WarpRenderer, "move", clock.timed("mesh", WarpRenderer.move)),
         (session, "run", clock.timed("network", session.run, within="render, rest")),
-        (
-            type(models.renderer),
-            "__call__",
-            clock.timed("render, rest", type(models.renderer).__call__),
-        ),
-        (face_editor, "paste_face", clock.timed("composite", paste_face)),
+        (face_task.FaceTask, "_render", clock.timed("render, rest", face_task.FaceTask._render)),
+        (face_task, "paste_face", clock.timed("composite", paste_face)),
         (VideoWriter, "write", clock.timed("encode", VideoWriter.write)),
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]

@@ -189,7 +189,7 @@ def edit_video(
                 if tracked is None:
                     followed = _follow_faces(stream, options, splice)
                     tracked = threads.enter_context(prefetch(followed, depth=2))
-                begun = map(editor.begin, tracked)
+                begun = editor.begin_all(tracked)
                 for frame in threads.enter_context(work_ahead(begun, workers=models.renderers)):
                     writer.write(frame)
                     report(frame)

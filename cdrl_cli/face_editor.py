@@ -1,25 +1,22 @@
 """Edits the chosen faces of successive frames: what is rendered, and pasted, frame by frame."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions, EditedRow, average_reading
 from cdrl_cli.errors import NoFaceError
-from cdrl_cli.face.alignment import FaceCrop
-from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.label import Label
 from cdrl_cli.face.person import SAME_PERSON, Person, PersonSelector, read_person
 from cdrl_cli.face.selection import FaceSelector, editability, why_not_editable
 from cdrl_cli.face.stream import FaceStream, Sighting
 from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
+from cdrl_cli.generator.face_task import FaceTask, FrameTask, lean
 from cdrl_cli.generator.motion import Window
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.row_editor import RowEditor
@@ -159,7 +156,14 @@ class FaceEditor:
         """The frame with its chosen faces edited; the frame itself where there is none."""
         return self.begin(tracked)()
 
-    def begin(self, tracked: TrackedFrame) -> Callable[[], VideoFrame]:
+    def begin_all(self, frames: Iterable[TrackedFrame]) -> Iterator[FrameTask]:
+        """What :meth:`begin` answers for a clip's frames, in order.
+
+        The networks are asked about every second one (:func:`~cdrl_cli.generator.face_task.lean`).
+        """
+        return lean((self.begin(one), one.starts_shot) for one in frames)
+
+    def begin(self, tracked: TrackedFrame) -> FrameTask:
         """Decide what a frame's chosen faces should show; frames come in order.
 
         Returns:
@@ -167,12 +171,11 @@ class FaceEditor:
         """
         self.frames += 1
         self.numbers_seen.update(face.number for face in tracked.faces)
-        make: Callable[[], VideoFrame] = partial(_same, tracked.frame)
-        is_edited = False
         time_s = self._last_s = float(tracked.frame.time)
         if self._began_s is None:
             self._began_s = time_s
         self.last_edited = []
+        tasks: dict[int, FaceTask] = {}
         taken: set[int] = set()
         touched: set[int] = set()
         for choice, selector in self._selectors.items():
@@ -181,16 +184,13 @@ class FaceEditor:
                 if face.number in taken:
                     continue
                 taken.add(face.number)
-                frame = make()  # of several faces each is read from the frame with those before
-                make = partial(_same, frame)
-                edited = self._begin_face(frame, face, active, touched)
-                if edited is not None:
-                    make, is_edited = edited, True
-        self.edited_frames += is_edited
+                task = self._begin_face(tracked.frame, face, active, touched)
+                if task is not None:
+                    tasks[face.number] = task
+        self.edited_frames += bool(tasks)
         for place in touched:
             self._rows[place].edited_frames += 1
-        label = self._find_label(tracked.frame)
-        return make if label is None else lambda: label.on(make())
+        return FrameTask(tracked.frame, tasks, self._find_label(tracked.frame))
 
     def _find_label(self, frame: VideoFrame) -> Label | None:
         """The label that was asked for on every frame, edited or not; drawn once."""
@@ -209,7 +209,7 @@ class FaceEditor:
         tracked: TrackedFace,
         active: Sequence[ActiveRow],
         touched: set[int],
-    ) -> Callable[[], VideoFrame] | None:
+    ) -> FaceTask | None:
         """Decide what a face shows, by the rows that count for it; notes those that change it.
 
         Returns:
@@ -247,18 +247,7 @@ class FaceEditor:
             shift = sum((share * (one[0] - face.expression) for share, one in pairs), np.zeros(1))
             expression = face.expression + shift
             likelihood = sum((share * one[1] for share, one in pairs), np.zeros(1))
-        return partial(self._render, frame, crop, expression, likelihood, eyes)
-
-    def _render(
-        self,
-        frame: VideoFrame,
-        crop: FaceCrop,
-        expression: Float[np.ndarray, " 52"],
-        likelihood: Float[np.ndarray, " 7"],
-        eyes: Float[np.ndarray, " 2"],
-    ) -> VideoFrame:
-        """The frame with a face on it that shows these coefficients; may run on any thread."""
-        return paste_face(frame, crop, self._models.renderer(crop, expression, likelihood, eyes))
+        return FaceTask(crop, expression, likelihood, eyes, renderer=self._models.renderer)
 
     def check_found(self, source: Path) -> None:
         """Refuse an edit that changed nothing although it was asked to.
@@ -313,10 +302,6 @@ class FaceEditor:
             f"{similarity:.2f}, and {SAME_PERSON:.2f} is needed",
             hint=f"--face {number} edits that one; or give another photo",
         )
-
-
-def _same(frame: VideoFrame) -> VideoFrame:
-    return frame
 
 
 def make_selectors(

@@ -165,7 +165,7 @@ class SegmentedEdit:
             with (
                 SegmentEncoder(path, self.setting) as encoder,
                 prefetch(wanted) as tracked,
-                work_ahead(map(editor.begin, tracked), workers=self.models.renderers) as edited,
+                work_ahead(editor.begin_all(tracked), workers=self.models.renderers) as edited,
             ):
                 for frame in edited:
                     encoder.write(frame)

@@ -12,8 +12,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped, UInt8
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
+from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.compositing import Rendering, Shade
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
+from cdrl_cli.generator.answer import Answer
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.skin import Skin, window_from_crop
@@ -153,8 +155,26 @@ class WarpRenderer:
         return Movement(flow, np.minimum(inside_px, 1.0), position)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is seen of a face in a frame: by the networks, and by what renders their answer."""
+
+    movement: Movement
+    warped: UInt8[np.ndarray, "256 256 3"]
+    """The aligned crop, moved."""
+    condition: Float[np.ndarray, " 111"]
+    """The source's coefficients, their change, and how much of each emotion is asked for."""
+    mask: Float32[np.ndarray, "128 128"]
+    """The movement's, at half the side."""
+    parts: Float32[np.ndarray, "128 128 2"] | None
+    """Where skin is, and where eyes and mouth are, 0..1; None where light is not learned."""
+
+
 class LearnedRenderer:
     """The warp, what a trained :class:`~cdrl_cli.generator.unet.RendererNet` adds, and the skin.
+
+    Calling it looks, asks the networks and renders; each can be had by itself, for an answer also
+    serves frames nearby (:mod:`cdrl_cli.generator.face_task`).
 
     Args:
         warp: The core.
@@ -176,29 +196,80 @@ class LearnedRenderer:
         eyes: Float[np.ndarray, " 2"] = OPEN,
     ) -> Rendering:
         """See :class:`Renderer`."""
+        look = self.look(crop, expression, emotion)
+        return self.render(look, self.ask(look), eyes)
+
+    def look(
+        self,
+        crop: FaceCrop,
+        expression: Float[np.ndarray, " 52"],
+        emotion: Float[np.ndarray, " 7"],
+    ) -> Look:
+        """Move the face; arguments are those of :class:`Renderer`."""
         movement = self._warp.move(crop, expression)
-        condition = np.concatenate([crop.expression, expression - crop.expression, emotion])
-        warped = warp_crop(crop.image(), movement)
+        skin = self._skin
+        return Look(
+            movement=movement,
+            warped=warp_crop(crop.image(), movement),
+            condition=tell(crop, expression, emotion),
+            mask=_half(movement.mask),
+            parts=skin.masks.at(movement.position) if isinstance(skin, Skin) else None,
+        )
+
+    def ask(self, look: Look) -> Answer:
+        """What the networks say."""
         finer, colour = self._network.run(
             None,
             {
-                "picture": network_input(warped, movement)[None],
-                "condition": condition.astype(np.float32)[None],
+                "picture": network_input(look.warped, look.movement)[None],
+                "condition": look.condition.astype(np.float32)[None],
             },
         )
-        spared = spare_eyes(movement.position, eyes) * spare_mouth(movement.position)
-        flow = movement.flow + _whole(cv2.merge(list(finer[0] * spared)))
+        light = None
         if isinstance(self._skin, Skin):
-            masks = self._skin.masks.at(movement.position)
-            found = self._skin.shade(warped, movement.flow, movement.position, masks, condition)
-            shade = Shade(found, window_from_crop(), SHADOW_TINT)
-            added = cv2.merge(list(colour[0] * masks[..., 1]))
+            assert look.parts is not None
+            flow, place = look.movement.flow, look.movement.position
+            light = self._skin.ask(look.warped, flow, place, look.parts, look.condition)
+        return Answer(finer[0], colour[0], look.mask, light)
+
+    def render(self, look: Look, answer: Answer, eyes: Float[np.ndarray, " 2"] = OPEN) -> Rendering:
+        """How the crop's pixels change, by an answer about this look.
+
+        Args:
+            look: At the face.
+            answer: Of the networks.
+            eyes: How open they are, left and right: 1 as usual, 0 shut.
+        """
+        movement = look.movement
+        spared = spare_eyes(movement.position, eyes) * spare_mouth(movement.position)
+        flow = movement.flow + _whole(cv2.merge(list(answer.flow * spared)))
+        if isinstance(self._skin, Skin):
+            assert look.parts is not None
+            assert answer.light is not None
+            shade = Shade(
+                self._skin.show(answer.light, look.parts), window_from_crop(), SHADOW_TINT
+            )
+            added = cv2.merge(list(answer.colour * look.parts[..., 1]))
         else:
             shade = None
-            folds = self._skin.shade(expression - crop.expression, _whole(movement.position))
-            added = _whole(cv2.merge(list(colour[0])))
-            added += _folded(warped, folds * movement.mask)
+            change = look.condition[COEFFICIENTS : 2 * COEFFICIENTS]
+            folds = self._skin.shade(change, _whole(movement.position))
+            added = _whole(cv2.merge(list(answer.colour)))
+            added += _folded(look.warped, folds * movement.mask)
         return Rendering(flow=flow, mask=movement.mask, colour=added, shade=shade)
+
+
+def tell(
+    crop: FaceCrop, expression: Float[np.ndarray, " 52"], emotion: Float[np.ndarray, " 7"]
+) -> Float[np.ndarray, " 111"]:
+    """The condition that networks are told: the source's coefficients, their change, the emotion.
+
+    Args:
+        crop: The face as it is.
+        expression: The coefficients that it should show.
+        emotion: How much of each emotion is asked for.
+    """
+    return np.concatenate([crop.expression, expression - crop.expression, emotion])
 
 
 def _folded(

@@ -156,7 +156,7 @@ class Skin:
         self._seen_from_half = chain(self._seen_from_crop, crop_from_half)
         self._window_from_half = chain(window_from_crop(), crop_from_half)
 
-    def shade(
+    def ask(
         self,
         warped: UInt8[np.ndarray, "256 256 3"],
         flow: Float32[np.ndarray, "256 256 2"],
@@ -164,7 +164,7 @@ class Skin:
         masks: Float32[np.ndarray, "128 128 2"],
         condition: Float[np.ndarray, " 111"],
     ) -> Float32[np.ndarray, "256 256"]:
-        """Logarithm of how much lighter each pixel of the window becomes.
+        """Logarithm of how much lighter each pixel of the window becomes, if it is skin.
 
         Args:
             warped: The aligned crop, moved.
@@ -178,14 +178,25 @@ class Skin:
         seen[0, :3] = picture.transpose(2, 0, 1) / np.float32(127.5) - 1
         unit = np.float32(FLOW_GAIN / EYE_DISTANCE_PX)
         seen[0, 3:5] = _see(flow, self._seen_from_crop).transpose(2, 0, 1) * unit
-        mask = np.ascontiguousarray(masks[..., 0])
-        seen[0, 5] = _see(mask, self._seen_from_half)
+        seen[0, 5] = _see(np.ascontiguousarray(masks[..., 0]), self._seen_from_half)
         seen[0, 6:] = _see(position, self._seen_from_half).transpose(2, 0, 1)
         told = condition[None].astype(np.float32)
         told[:, 2 * COEFFICIENTS :] *= STRENGTHS
         (shade,) = self._network.run(None, {"picture": seen, "condition": told})
+        return np.asarray(shade[0, 0])
+
+    def show(
+        self, light: Float32[np.ndarray, "256 256"], masks: Float32[np.ndarray, "128 128 2"]
+    ) -> Float32[np.ndarray, "256 256"]:
+        """What :meth:`ask` answered, 0 where there is no skin.
+
+        Args:
+            light: That.
+            masks: As of :meth:`ask`.
+        """
+        mask = np.ascontiguousarray(masks[..., 0])
         shown = cv2.warpAffine(mask, self._window_from_half, (WINDOW_SIZE, WINDOW_SIZE))
-        return np.asarray(shade[0, 0] * shown)
+        return np.asarray(light * shown)
 
 
 def _see(
