@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from cdrl_cli.media.reader import probe_video
     from cdrl_cli.planning import EditPlan, plan_edit
     from cdrl_cli.preview import Moment, preview_edits
-    from cdrl_cli.schedule import Schedule, ScheduleRow, read_schedule
+    from cdrl_cli.schedule import Schedule, ScheduleRow
+    from cdrl_cli.schedule_file import read_schedule
 
 __all__ = [
     "Adjustment",
@@ -118,7 +119,8 @@ _HOMES = {
     "cdrl_cli.media.reader": {"probe_video"},
     "cdrl_cli.planning": {"EditPlan", "plan_edit"},
     "cdrl_cli.preview": {"Moment", "preview_edits"},
-    "cdrl_cli.schedule": {"Schedule", "ScheduleRow", "read_schedule"},
+    "cdrl_cli.schedule": {"Schedule", "ScheduleRow"},
+    "cdrl_cli.schedule_file": {"read_schedule"},
 }
 
 

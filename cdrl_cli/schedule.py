@@ -1,35 +1,22 @@
 """What is to be shown, by whom and when: rows, each for one stretch of a clip.
 
-An edit with one emotion is a schedule of one row, so that there is one way to edit.
+An edit with one emotion is a schedule of one row, so that there is one way to edit. Files that hold
+one are read in :mod:`cdrl_cli.schedule_file`.
 """
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from cdrl_cli.columns import (
-    Columns,
-    Record,
-    read_cells,
-    read_face,
-    read_name,
-    read_number,
-    read_switch,
-    read_table,
-    read_whole,
-    read_word,
-)
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import SpfemError, UsageError
+from cdrl_cli.errors import UsageError
 from cdrl_cli.face.selection import FaceChoice
 from cdrl_cli.face.tracking import RAMP_S
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.generator.motion import MAX_INTENSITY
-from cdrl_cli.notation import parse_time
 
 DEFAULT_FADE: Final = Fraction(str(RAMP_S))
 """Time over which a row comes in, and goes where no other follows, seconds."""
@@ -285,99 +272,6 @@ class Schedule:
             f"{self.describe(after)} begins {begins}, and {self.describe(before)} for the same "
             f"face ({one.whose}) {ends}"
         )
-
-
-SCHEDULE_COLUMNS: Final[Columns] = {
-    "start": parse_time,
-    "end": parse_time,
-    "face": read_face,
-    "emotion": read_word,
-    "ref": read_name,
-    "ref_neutral": read_name,
-    "ref_face": read_whole,
-    "ref_start": parse_time,
-    "ref_end": parse_time,
-    "follow_ref": read_switch,
-    "normalize": read_switch,
-    "intensity": read_number,
-    "who": read_name,
-    "target_emotion": read_number,
-    "adjust": Adjustment.parse,
-    "neutralise": read_switch,
-    "neutralize": read_switch,
-    "fade": parse_time,
-}
-"""Every column of a schedule, and how its cells are read."""
-
-FIELDS: Final[Mapping[str, str]] = {
-    "ref": "reference",
-    "ref_neutral": "reference_neutral",
-    "ref_face": "reference_face",
-    "ref_start": "reference_start",
-    "ref_end": "reference_end",
-    "follow_ref": "follow_reference",
-    "neutralize": "neutralise",
-}
-"""Fields of :class:`ScheduleRow` by the columns that are called otherwise."""
-
-_FILES: Final = ("ref", "ref_neutral", "who")
-
-
-def read_schedule(path: Path, **defaults: Any) -> Schedule:
-    """Read a schedule from a CSV file with a header, or from a JSONL file.
-
-    Columns are :data:`SCHEDULE_COLUMNS`; an empty cell is as none. Files are named relative to the
-    schedule.
-
-    Args:
-        path: The file.
-        defaults: Fields of :class:`ScheduleRow` for rows that do not say otherwise.
-
-    Raises:
-        UsageError: If anything is wrong with any row; :attr:`~SpfemError.details` names them all.
-        UnreadableInputError: If the file cannot be read.
-    """
-    name, records = read_table(path, SCHEDULE_COLUMNS)
-    rows: list[ScheduleRow] = []
-    problems: list[str] = []
-    for record in records:
-        try:
-            rows.append(_row(record, path.parent, defaults))
-        except SpfemError as error:
-            told = error.details or (str(error) + (f" ({error.hint})" if error.hint else ""),)
-            problems += [f"{name}, line {record.line}: {text}" for text in told]
-    if problems:
-        raise UsageError(f"{name}: some rows are wrong", details=problems)
-    try:
-        return Schedule(tuple(rows))
-    except UsageError as error:
-        raise UsageError(f"{name}: {error}", hint=error.hint) from error
-
-
-def refuse_both_strengths(given: Collection[str]) -> None:
-    """Refuse a strength that is both said and to be found.
-
-    Raises:
-        UsageError: If an intensity and a target are among the names of what is given.
-    """
-    if "intensity" in given and "target_emotion" in given:
-        raise UsageError(
-            "intensity says how strong it is, and target_emotion would find it: give one of them"
-        )
-
-
-def _row(record: Record, folder: Path, defaults: Mapping[str, Any]) -> ScheduleRow:
-    if record.problem is not None:
-        raise UsageError(record.problem)
-    given, faults = read_cells(record, SCHEDULE_COLUMNS)
-    if faults:
-        raise UsageError("wrong cells", details=map(str, faults))
-    for column in _FILES:
-        if column in given:
-            given[column] = folder / given[column]
-    refuse_both_strengths(given)
-    fields = {FIELDS.get(column, column): value for column, value in given.items()}
-    return ScheduleRow(**{**defaults, **fields}, line=record.line)
 
 
 def _start_s(row: ScheduleRow) -> float:

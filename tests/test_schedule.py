@@ -11,7 +11,8 @@ from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.errors import UnreadableInputError, UsageError
 from cdrl_cli.face.tracking import RAMP_S
 from cdrl_cli.generator.adjust import Adjustment
-from cdrl_cli.schedule import DEFAULT_FADE, Schedule, ScheduleRow, read_schedule
+from cdrl_cli.schedule import DEFAULT_FADE, Schedule, ScheduleRow
+from cdrl_cli.schedule_file import read_schedule
 
 SECONDS = st.fractions(0, 60, max_denominator=1000)
 

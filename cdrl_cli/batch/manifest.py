@@ -31,7 +31,7 @@ from cdrl_cli.nn.devices import read_device
 from cdrl_cli.notation import Corner, parse_corner, parse_face, parse_time
 from cdrl_cli.presets import EmotionPreset, find_preset
 from cdrl_cli.report.beside import Beside
-from cdrl_cli.schedule import read_schedule, refuse_both_strengths
+from cdrl_cli.schedule_file import read_schedule, refuse_both_strengths
 from cdrl_cli.weight_set import WeightSet
 
 

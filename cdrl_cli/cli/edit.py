@@ -206,7 +206,7 @@ def edit(
     from cdrl_cli.generator.adjust import Adjustment
     from cdrl_cli.planning import plan_edit
     from cdrl_cli.report.beside import Beside
-    from cdrl_cli.schedule import read_schedule
+    from cdrl_cli.schedule_file import read_schedule
 
     chosen = find_chosen_preset(context, preset_emotion)
     is_named = emotion is not None or reference is not None or schedule is not None

@@ -168,7 +168,7 @@ def preview(
     from cdrl_cli.generator.adjust import Adjustment
     from cdrl_cli.media.output import check_document, write_document
     from cdrl_cli.preview import check_edited, preview_edits
-    from cdrl_cli.schedule import read_schedule
+    from cdrl_cli.schedule_file import read_schedule
 
     with ExitStack() as stack:
         readable = stack.enter_context(read_source(source))

@@ -128,7 +128,7 @@ def report(
     from cdrl_cli.edit_options import EditOptions
     from cdrl_cli.generator.adjust import Adjustment
     from cdrl_cli.report import write_report
-    from cdrl_cli.schedule import read_schedule
+    from cdrl_cli.schedule_file import read_schedule
 
     chosen = find_chosen_preset(context, preset_emotion)
     is_named = emotion is not None or reference is not None or schedule is not None
