@@ -42,6 +42,9 @@ class EditOptions:
     edit."""
     intensity: float = 1.0
     """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
+    pace: float = 1.0
+    """How far the strength varies over time, as over the reference or as actors' usually does: 0
+    holds it, 1 as they do, at most 2."""
     target_emotion: float | None = None
     """Likelihood, 0..1, that the emotion is to be read with from the edited face, by our own
     reader: the intensity is found by measurement on some frames, and ``intensity`` says nothing."""

@@ -23,6 +23,7 @@ from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES, channels
 from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import find_expressive
+from cdrl_cli.generator.pace import read_pace, typical
 from cdrl_cli.representation.evidence import Evidence
 from cdrl_cli.representation.expression_nets import ExpressionNets
 
@@ -122,7 +123,8 @@ def read_reference(reference: Reference, models: Models) -> ConditionTrack:
 
     if not reference.follow:
         half = shown.where(find_expressive(shown.expressions, rest))
-        return ConditionTrack(np.zeros(1), (conclude(half),))
+        pace = read_pace(shown.time_s, SHARES * (shown.expressions - rest))
+        return ConditionTrack(np.zeros(1), (conclude(half),), pace)
     since_s = shown.time_s - shown.time_s[0]
     moments_s = np.arange(0.0, since_s[-1] + FOLLOW_STEP_S, FOLLOW_STEP_S)
     near = np.abs(since_s - moments_s[:, None]) <= FOLLOW_WINDOW_S / 2
@@ -140,7 +142,7 @@ def read_named_emotion(words: str, models: Models) -> ConditionTrack:
     """
     label = Emotion.parse(words)
     condition = condition_of_label(label, models) if label else condition_of_words(words, models)
-    return ConditionTrack(np.zeros(1), (condition,))
+    return ConditionTrack(np.zeros(1), (condition,), typical)
 
 
 def condition_of_label(emotion: Emotion, models: Models) -> Condition:

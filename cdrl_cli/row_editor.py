@@ -114,8 +114,9 @@ class RowEditor:
         expression, likelihood = base, np.zeros(len(Emotion))
         intensity = weight * row.intensity
         if self._conditions is not None and intensity > 0:
-            began_s = since_s if row.start is None else float(row.start)
-            condition = self._conditions.at(float(frame.time) - began_s)
+            shown_s = float(frame.time) - (since_s if row.start is None else float(row.start))
+            condition = self._conditions.at(shown_s)
+            intensity *= 1 + row.pace * (self._conditions.pace(shown_s) - 1)
             expression = self._models.motion(base, window, condition, intensity=intensity)
             if known.fitted is not None:
                 fitted = spare_blinks(known.fitted.at(condition), eyes)

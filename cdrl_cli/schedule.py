@@ -17,6 +17,7 @@ from cdrl_cli.face.selection import FaceChoice
 from cdrl_cli.face.tracking import RAMP_S
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.generator.motion import MAX_INTENSITY
+from cdrl_cli.generator.pace import MAX_PACE
 
 DEFAULT_FADE: Final = Fraction(str(RAMP_S))
 """Time over which a row comes in, and goes where no other follows, seconds."""
@@ -51,6 +52,9 @@ class ScheduleRow:
     """Bring a reference to the typical strength of its emotion."""
     intensity: float = 1.0
     """0 leaves the expression as it is, 1 is as strong as in the reference, at most 2."""
+    pace: float = 1.0
+    """How far the strength varies over time, as over the reference or as actors' usually does: 0
+    holds it, 1 as they do, at most 2."""
     adjust: Adjustment = Adjustment()  # noqa: RUF009 - it is frozen
     """Fine controls, added to the emotion at their own strength."""
     neutralise: bool = False
@@ -85,6 +89,8 @@ class ScheduleRow:
             object.__setattr__(self, "emotion", words)
         if not 0 <= self.intensity <= MAX_INTENSITY:
             raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
+        if not 0 <= self.pace <= MAX_PACE:
+            raise UsageError(f"the pace, {self.pace:g}, is not within 0..{MAX_PACE:g}")
         if self.reference_face < 1:
             raise UsageError(f"the reference's face {self.reference_face} is not 1 or more")
         if self.fade is not None and not 0 < self.fade <= MAX_FADE:

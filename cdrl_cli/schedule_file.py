@@ -34,6 +34,7 @@ SCHEDULE_COLUMNS: Final[Columns] = {
     "follow_ref": read_switch,
     "normalize": read_switch,
     "intensity": read_number,
+    "pace": read_number,
     "who": read_name,
     "target_emotion": read_number,
     "adjust": Adjustment.parse,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from cdrl_cli.generator.pace import Pace, steady
+
 NAMED_GAINS = np.array([1.0, 1.0, 1.25, 1.0, 1.0, 1.2, 1.0])
 """So many times the motion editor's way of acting each emotion is taken where a name asks, in the
 order of :class:`~cdrl_cli.emotion.Emotion`: it acts fear and sadness half as strongly as the
@@ -59,6 +61,8 @@ class ConditionTrack:
     """Growing, seconds from the beginning of the edit."""
     conditions: tuple[Condition, ...]
     """One for each moment."""
+    pace: Pace = steady
+    """How the strength varies beside that; nothing more where the track itself says it."""
 
     def at(self, time_s: float) -> Condition:
         """The emotion at a time: between two moments in between, beyond the last as at it."""
