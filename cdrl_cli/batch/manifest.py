@@ -212,6 +212,7 @@ class _Checker:
             emotion = chosen.emotion
         shown_by: dict[str, Any] = {
             "intensity": intensity,
+            "pace": given.get("pace", 1.0),
             "adjust": given.get("adjust", chosen.adjust),
             "neutralise": given.get("neutralise", given.get("neutralize", chosen.neutralise)),
             "face": parse_face(face) if isinstance(face, str) else face,
@@ -274,6 +275,7 @@ _COLUMNS: Final[Columns] = {
     "normalize": read_switch,
     "output": read_name,
     "intensity": read_number,
+    "pace": read_number,
     "preset_emotion": read_word,
     "target_emotion": read_number,
     "adjust": Adjustment.parse,

@@ -66,7 +66,7 @@ Examples:
 \b
 A manifest is CSV with a header, or JSONL. Its columns are options of edit:
   source, output; ref, emotion or both; ref_neutral, ref_face, ref_start, ref_end; intensity,
-  preset_emotion, target_emotion, adjust, face, who, start, end, schedule, copy_untouched,
+  pace, preset_emotion, target_emotion, adjust, face, who, start, end, schedule, copy_untouched,
   video_stream, codec, crf, preset, weights, device, consent, compare, report; follow_ref,
   normalize, neutralise, resume, overwrite (true or false); disclose (true, false or a corner)
 Paths are relative to the manifest, with - to the working directory.

@@ -28,6 +28,7 @@ from cdrl_cli.cli.options import (
     Json,
     Neutralise,
     Overwrite,
+    Pace,
     Preset,
     ProgressMode,
     Quiet,
@@ -136,6 +137,7 @@ def edit(
     intensity: Intensity = 1.0,
     preset_emotion: EmotionPresetName = None,
     target_emotion: TargetEmotion = None,
+    pace: Pace = 1.0,
     adjust: Adjust = None,
     neutralise: Neutralise = False,
     schedule: ScheduleFile = None,
@@ -213,6 +215,7 @@ def edit(
     emotion = emotion if is_named else chosen.emotion
     shown_by: dict[str, Any] = {
         "intensity": intensity if chosen.intensity is None else chosen.intensity,
+        "pace": pace,
         "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
         "neutralise": neutralise or chosen.neutralise,
         "face": faces,

@@ -152,6 +152,16 @@ Intensity = Annotated[
     ),
 ]
 
+Pace = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=2.0,
+        metavar="X",
+        help="How far the strength varies over time, as over --ref or as actors' does: 0 holds it.",
+    ),
+]
+
 FaceName = Annotated[
     str,
     typer.Option(

@@ -18,6 +18,7 @@ from cdrl_cli.cli.options import (
     Json,
     Neutralise,
     Overwrite,
+    Pace,
     Quiet,
     ScheduleFile,
     Source,
@@ -115,6 +116,7 @@ def preview(
     normalize: Normalize = False,
     preset_emotion: EmotionPresetName = None,
     target_emotion: TargetEmotion = None,
+    pace: Pace = 1.0,
     adjust: Adjust = None,
     neutralise: Neutralise = False,
     schedule: ScheduleFile = None,
@@ -179,6 +181,7 @@ def preview(
         neutral = stack.enter_context(read_reference(reference_neutral))
         chosen = find_chosen_preset(context, preset_emotion)
         shown_by: dict[str, Any] = {
+            "pace": pace,
             "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
             "neutralise": neutralise or chosen.neutralise,
             "face": faces,

@@ -17,6 +17,7 @@ from cdrl_cli.cli.options import (
     Json,
     Neutralise,
     Overwrite,
+    Pace,
     ProgressMode,
     Quiet,
     ScheduleFile,
@@ -101,6 +102,7 @@ def report(
         Fraction | None,
         typer.Option(parser=read_time, metavar="TIME", help="Where it ended.", show_default=False),
     ] = None,
+    pace: Pace = 1.0,
     adjust: Adjust = None,
     neutralise: Neutralise = False,
     schedule: ScheduleFile = None,
@@ -134,6 +136,7 @@ def report(
     is_named = emotion is not None or reference is not None or schedule is not None
     shown_by: dict[str, Any] = {
         "intensity": intensity if chosen.intensity is None else chosen.intensity,
+        "pace": pace,
         "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
         "neutralise": neutralise or chosen.neutralise,
         "face": parse_face(face),

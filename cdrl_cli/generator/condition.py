@@ -64,6 +64,15 @@ class ConditionTrack:
     pace: Pace = steady
     """How the strength varies beside that; nothing more where the track itself says it."""
 
+    def gain(self, time_s: float, share: float) -> float:
+        """Factor of the strength at a time.
+
+        Args:
+            time_s: Seconds from the beginning of the edit.
+            share: How far the strength follows :attr:`pace`: 0 holds it, 1 follows.
+        """
+        return 1.0 + share * (self.pace(time_s) - 1.0)
+
     def at(self, time_s: float) -> Condition:
         """The emotion at a time: between two moments in between, beyond the last as at it."""
         after = int(np.searchsorted(self.times_s, time_s))

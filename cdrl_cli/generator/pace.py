@@ -1,9 +1,9 @@
 """How the strength of an emotion varies while it is shown.
 
-Filmed actors do not hold a face still: over two seconds or more, 129 takes of MEAD and Java-SED vary
-by .29 of their mean in the median (MEAD .17), in waves of one to two seconds. What is said, and how
-loudly, explains 6 % of that in people left out, so the waves are the reference's own, or typical
-ones, and not made from the speech.
+Filmed actors do not hold a face still: 129 takes of MEAD and Java-SED vary by .29 of their mean in
+the median (MEAD .17), in waves of one to two seconds. What is said, and how loudly, explains 6 % of
+that in people left out, so the waves are the reference's own, or typical ones, and not made from
+the speech.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,9 @@ STEP_S = 0.1
 
 SHORTEST_S = 2.0
 """A clip must last so long for its own pace to be shown, seconds."""
+
+LEAST_LENGTH = 0.1
+"""A change (L2) must be so long for its pace to be told from noise; actors' are .6 to 1.3."""
 
 SMOOTHED_S = 0.7
 """Width of the Hann window that a pace is smoothed by, seconds: a blink is no change of mind."""
@@ -73,12 +76,12 @@ def read_pace(
         changes: Coefficients minus the person's neutral ones, frame by frame.
     """
     mean = changes.mean(axis=0)
-    length = float(mean @ mean)
+    length = float(np.linalg.norm(mean))
     lasts_s = float(times_s[-1] - times_s[0])
-    if lasts_s < SHORTEST_S or length < 1e-6:
+    if lasts_s < SHORTEST_S or length < LEAST_LENGTH:
         return typical
     grid_s = np.arange(0.0, lasts_s, STEP_S)
-    shown = np.interp(grid_s, times_s - times_s[0], changes @ mean / length)
+    shown = np.interp(grid_s, times_s - times_s[0], changes @ mean / length**2)
     window = np.hanning(round(SMOOTHED_S / STEP_S) + 2)[1:-1]
     margin = len(window) // 2
     padded = np.pad(shown, (margin, len(window) - 1 - margin), mode="edge")

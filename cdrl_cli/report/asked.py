@@ -79,6 +79,8 @@ def _describe(row: ScheduleRow, found: Found, *, with_face: bool) -> str:
         what.append(f"as {row.reference.name} shows it")
     if row.names_emotion:
         what.append(f"at intensity {row.intensity:g}")
+    if row.names_emotion and row.pace != 1:
+        what.append(f"pace {row.pace:g}")
     if found is not None:
         target, reached = found
         what.append(f"found for {target:.0%} by measurement, which read {reached:.0%}")

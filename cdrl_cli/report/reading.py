@@ -292,8 +292,9 @@ def _ask(
             row, track = plan.rows[one.index], conditions[one.index]
             if track is not None:
                 since = first if row.start is None else float(row.start)
-                amount = one.share * one.weight * row.intensity
-                asked[place] += amount * track.at(float(time_s) - since).likelihood
+                shown_s = float(time_s) - since
+                amount = one.share * one.weight * row.intensity * track.gain(shown_s, row.pace)
+                asked[place] += amount * track.at(shown_s).likelihood
     return asked
 
 

@@ -45,7 +45,7 @@ def test_every_option_arrives(edits):
 
 def test_every_option_of_a_reference_arrives(edits):
     words = "--ref-neutral calm.jpg --ref-face 2 --ref-start 1:05 --ref-end 66.25 --normalize"
-    assert run([*REQUIRED, *words.split(), "--emotion", "fear"]) == 0
+    assert run([*REQUIRED, *words.split(), "--emotion", "fear", "--pace", ".5"]) == 0
     assert edits[0].options == EditOptions(
         reference=Path("joy.mp4"),
         emotion="fear",
@@ -54,6 +54,7 @@ def test_every_option_of_a_reference_arrives(edits):
         reference_start=Fraction(65),
         reference_end=Fraction(265, 4),
         normalize=True,
+        pace=0.5,
     )
 
 
