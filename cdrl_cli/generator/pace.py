@@ -6,6 +6,7 @@ that in people left out, so the waves are the reference's own, or typical ones, 
 the speech.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,8 +38,9 @@ actor lets go now and then is told from noise by nobody."""
 FARTHEST = 0.35
 """Most that a pace may differ from 1."""
 
-PERIODS_S = (1.7, 3.1, 5.3)
-"""Of the waves of a typical pace, seconds; they do not meet again within a minute and a half."""
+WAVES = ((1.7, -0.25), (3.1, 0.0), (5.3, -0.25))
+"""Of a typical pace: period, seconds, and where it begins, in turns. So it builds up at first, as
+takes do, is 1 in the mean of any two seconds and more, and does not repeat for minutes."""
 
 
 def steady(_: float) -> float:
@@ -48,8 +50,9 @@ def steady(_: float) -> float:
 
 def typical(time_s: float) -> float:
     """Where nobody shows it: a label, words, a picture."""
-    waves = sum(float(np.sin(2 * np.pi * time_s / period_s)) for period_s in PERIODS_S)
-    return 1.0 + SPREAD * np.sqrt(2 / len(PERIODS_S)) * waves
+    turns = (time_s / period_s + begins for period_s, begins in WAVES)
+    waves = sum(math.sin(2 * math.pi * each) for each in turns)
+    return 1.0 + SPREAD * math.sqrt(2 / len(WAVES)) * waves
 
 
 @dataclass(frozen=True, slots=True)
