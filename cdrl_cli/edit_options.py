@@ -26,6 +26,9 @@ class EditOptions:
     emotion: str | None = None
     """A label of :class:`~cdrl_cli.emotion.Emotion`, or any words for an emotion, which need the
     optional weights ``text``."""
+    way: int | None = None
+    """In which of its usual ways ``emotion`` is acted, from 1; None for all that has been learned
+    of it."""
     follow_reference: bool = False
     """The emotion varies as over the reference, which plays alongside from the start of the edit
     and whose end is held. Else there is one emotion, of the reference's more expressive half."""

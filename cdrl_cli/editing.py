@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
@@ -260,17 +260,13 @@ def read_conditions(options: EditOptions, models: Models) -> Conditions:
         UnreadableInputError: If a reference cannot be decoded.
         WeightsError: If an emotion is named by words and the sentence encoder is missing.
     """
-    # A schedule comes back to the same emotion or reference again and again.
-    read: dict[Reference | str, ConditionTrack] = {}
 
-    def once(key: Reference | str) -> ConditionTrack:
-        if key not in read:
-            read[key] = (
-                read_named_emotion(key, models)
-                if isinstance(key, str)
-                else read_reference(key, models)
-            )
-        return read[key]
+    # A schedule comes back to the same emotion or reference again and again.
+    @cache
+    def once(asked: Reference | tuple[str, int | None]) -> ConditionTrack:
+        if isinstance(asked, Reference):
+            return read_reference(asked, models)
+        return read_named_emotion(asked[0], models, way=asked[1])
 
     asked = [_request(row) for row in options.plan.rows]
     with ThreadPoolExecutor(1) as pool:
@@ -279,10 +275,10 @@ def read_conditions(options: EditOptions, models: Models) -> Conditions:
         return tuple(None if one is None else once(one) for one in asked)
 
 
-def _request(row: ScheduleRow) -> Reference | str | None:
-    """What a row names its emotion by."""
+def _request(row: ScheduleRow) -> Reference | tuple[str, int | None] | None:
+    """What a row names its emotion by: a reference, or words and a way to act it."""
     if row.reference is None:
-        return row.emotion
+        return None if row.emotion is None else (row.emotion, row.way)
     return Reference(
         row.reference,
         neutral=row.reference_neutral,

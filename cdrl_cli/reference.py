@@ -19,13 +19,14 @@ from jaxtyping import Float
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, UsageError, WeightsError
-from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES, channels
+from cdrl_cli.face.blendshapes import IS_SMILE, SHARES
 from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import find_expressive
 from cdrl_cli.generator.pace import read_pace, typical
 from cdrl_cli.representation.evidence import Evidence
 from cdrl_cli.representation.expression_nets import ExpressionNets
+from cdrl_cli.weight_set import WeightSet
 
 REFERENCE_SECONDS = 60
 """Length of a reference that is read, from where its reading starts, seconds."""
@@ -55,9 +56,6 @@ mix its emotions as they were read, more leans to the likeliest."""
 
 LEAST_OBSERVED = 0.1
 """The same where nearly all of the own change contradicts what the reference reads as."""
-
-IS_SMILE = np.isin(np.arange(COEFFICIENTS), channels("mouthSmile"))
-"""Whether a channel pulls a corner of the mouth up and out."""
 
 MAX_NORMALISING = 3.0
 """Largest factor by which ``normalise`` strengthens a weak reference: beyond it noise is shown."""
@@ -134,14 +132,23 @@ def read_reference(reference: Reference, models: Models) -> ConditionTrack:
     )
 
 
-def read_named_emotion(words: str, models: Models) -> ConditionTrack:
+def read_named_emotion(words: str, models: Models, way: int | None = None) -> ConditionTrack:
     """The emotion that a label or other words name.
 
+    Args:
+        words: A label of :class:`~cdrl_cli.emotion.Emotion`, or others.
+        models: Say what they mean.
+        way: In which of its usual ways it is acted, from 1; None for all that the motion editor has
+            learned of it.
+
     Raises:
+        UsageError: If so many ways are not known of it.
         WeightsError: If other words than labels are given and the sentence encoder is missing.
     """
     label = Emotion.parse(words)
     condition = condition_of_label(label, models) if label else condition_of_words(words, models)
+    if way is not None:
+        condition = _act(condition, way, models)
     return ConditionTrack(np.zeros(1), (condition,), typical)
 
 
@@ -278,6 +285,20 @@ def _settle(condition: Condition, models: Models) -> Condition:
     settled = replace(condition, difference=kept * condition.difference)
     left = settled.strength / condition.strength if condition.strength else 1.0
     return replace(settled, observed=max(OBSERVED_SHARE * left, LEAST_OBSERVED))
+
+
+def _act(condition: Condition, way: int, models: Models) -> Condition:
+    """The same emotion, as if a reference had been seen that acts it in one of the usual ways."""
+    emotion = tuple(Emotion)[int(condition.likelihood.argmax())]
+    known = models.evidence.ways_of(emotion)
+    if not 1 <= way <= len(known):
+        more = " or take --weights research, which know more"
+        raise UsageError(
+            f"way {way} of {emotion} is asked for, and these weights know {len(known)}",
+            hint="leave --way out" + more * (models.weight_set is WeightSet.PERMISSIVE),
+        )
+    difference = condition.likelihood.sum() * known[way - 1]
+    return _settle(replace(condition, difference=difference, observed=OBSERVED_SHARE), models)
 
 
 def _normalise(condition: Condition, models: Models) -> Condition:

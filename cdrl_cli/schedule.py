@@ -18,6 +18,7 @@ from cdrl_cli.face.tracking import RAMP_S
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.generator.motion import MAX_INTENSITY
 from cdrl_cli.generator.pace import MAX_PACE
+from cdrl_cli.representation.evidence import WAYS
 
 DEFAULT_FADE: Final = Fraction(str(RAMP_S))
 """Time over which a row comes in, and goes where no other follows, seconds."""
@@ -38,6 +39,9 @@ class ScheduleRow:
     ``reference`` it says what that shows."""
     reference: Path | None = None
     """Clip or image that shows the emotion."""
+    way: int | None = None
+    """In which of its usual ways the emotion is acted, from 1; None for all that has been learned
+    of it."""
     follow_reference: bool = False
     """The emotion varies as over the reference, which plays alongside from the row's start."""
     reference_neutral: Path | None = None
@@ -91,6 +95,7 @@ class ScheduleRow:
             raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
         if not 0 <= self.pace <= MAX_PACE:
             raise UsageError(f"the pace, {self.pace:g}, is not within 0..{MAX_PACE:g}")
+        self._check_way()
         if self.reference_face < 1:
             raise UsageError(f"the reference's face {self.reference_face} is not 1 or more")
         if self.fade is not None and not 0 < self.fade <= MAX_FADE:
@@ -121,6 +126,17 @@ class ScheduleRow:
     def fade_s(self) -> float:
         """Seconds over which it comes and goes."""
         return float(DEFAULT_FADE if self.fade is None else self.fade)
+
+    def _check_way(self) -> None:
+        if self.way is None:
+            return
+        if self.emotion is None or self.reference is not None:
+            raise UsageError(
+                "a way is one of those of an emotion that is named",
+                hint="give --emotion, and no reference: that shows its own way",
+            )
+        if not 1 <= self.way <= WAYS:
+            raise UsageError(f"the way {self.way} is not within 1..{WAYS}")
 
     def _check_target(self) -> None:
         target = self.target_emotion

@@ -26,6 +26,7 @@ SCHEDULE_COLUMNS: Final[Columns] = {
     "end": parse_time,
     "face": read_face,
     "emotion": read_word,
+    "way": read_whole,
     "ref": read_name,
     "ref_neutral": read_name,
     "ref_face": read_whole,

@@ -65,7 +65,7 @@ Examples:
 
 \b
 A manifest is CSV with a header, or JSONL. Its columns are options of edit:
-  source, output; ref, emotion or both; ref_neutral, ref_face, ref_start, ref_end; intensity,
+  source, output; ref, emotion or both; way, ref_neutral, ref_face, ref_start, ref_end; intensity,
   pace, preset_emotion, target_emotion, adjust, face, who, start, end, schedule, copy_untouched,
   video_stream, codec, crf, preset, weights, device, consent, compare, report; follow_ref,
   normalize, neutralise, resume, overwrite (true or false); disclose (true, false or a corner)

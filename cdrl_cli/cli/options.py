@@ -152,6 +152,17 @@ Intensity = Annotated[
     ),
 ]
 
+Way = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=3,
+        metavar="N",
+        help="Act --emotion in one of its usual ways, 1 the most usual. Default: a mean of all.",
+        show_default=False,
+    ),
+]
+
 Pace = Annotated[
     float,
     typer.Option(

@@ -108,6 +108,16 @@ def preview(
             show_default="1",
         ),
     ] = None,
+    way: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            max=3,
+            metavar="N",
+            help="A column for the Nth usual way of acting each emotion; repeat for more.",
+            show_default=False,
+        ),
+    ] = None,
     follow_reference: FollowReference = False,
     reference_neutral: ReferenceNeutral = None,
     reference_face: ReferenceFace = 1,
@@ -202,16 +212,20 @@ def preview(
             "normalize": normalize,
         }
         if schedule is not None:
-            if emotion or reference or intensity:
+            if emotion or reference or intensity or way:
                 raise UsageError(
-                    "the schedule says what is shown: no --emotion, --ref, --intensity"
+                    "the schedule says what is shown: no --emotion, --way, --ref, --intensity"
                 )
             rows = read_schedule(schedule, **shown_by)
             edits = [EditOptions(schedule=rows, **of_edit, **of_reference)]
             names = [schedule.name]
         else:
             pairs = _columns(
-                _emotions(emotion, shown, chosen, shown_by),
+                [
+                    (words, each)
+                    for words in _emotions(emotion, shown, chosen, shown_by)
+                    for each in (way or (None,))
+                ],
                 [one for one in shown if one is not None],
                 intensity or [1.0 if chosen.intensity is None else chosen.intensity],
                 shown_by | of_edit,
@@ -281,26 +295,27 @@ def _emotions(
 
 
 def _columns(
-    emotions: list[str | None],
+    acted: list[tuple[str | None, int | None]],
     references: list[Path],
     intensities: list[float],
     common: dict[str, Any],
     of_reference: dict[str, Any],
 ) -> "Iterator[tuple[str, EditOptions]]":
-    """Each emotion and each reference at each intensity, with what it is called."""
+    """Each emotion, in its way, and each reference at each intensity; with what it is called."""
     from cdrl_cli.edit_options import EditOptions
 
     # Without a reference, what is said of one is refused with the first emotion.
-    unused = {} if references else of_reference
+    common = common if references else common | of_reference
     only = str(common["adjust"]) or "neutralised"
     shown: list[tuple[str, dict[str, Any]]] = [
-        (words or only, {"emotion": words, **unused}) for words in emotions
+        (f"{words or only}, way {way}" if way else words or only, {"emotion": words, "way": way})
+        for words, way in acted
     ]
-    shown += [(one.name, {"reference": one, **of_reference}) for one in references]
+    shown += [(one.name, {"reference": one} | of_reference) for one in references]
     for name, asked in shown:
         for intensity in intensities:
             called = name if len(intensities) == 1 and intensity == 1 else f"{name} {intensity:g}"
-            yield called, EditOptions(intensity=intensity, **asked, **common)
+            yield called, EditOptions(intensity=intensity, **(common | asked))
 
 
 def _count(number: int, noun: str) -> str:

@@ -24,6 +24,7 @@ from cdrl_cli.cli.options import (
     Source,
     TargetEmotion,
     VideoStream,
+    Way,
     Weights,
     Who,
     read_time,
@@ -85,6 +86,7 @@ def report(
         Path | None,
         typer.Option("--ref", "-r", metavar="FILE", help="What showed it.", show_default=False),
     ] = None,
+    way: Way = None,
     follow_reference: FollowReference = False,
     reference_neutral: ReferenceNeutral = None,
     reference_face: ReferenceFace = 1,
@@ -143,6 +145,7 @@ def report(
     }
     named: dict[str, Any] = {
         "emotion": emotion if is_named else chosen.emotion,
+        "way": way,
         "reference": reference,
         "follow_reference": follow_reference,
         "reference_neutral": reference_neutral,

@@ -65,6 +65,9 @@ SHARES = _emotion_shares()
 blink; .35 where speech and emotion share the lips; 1 at the brows, eyes, cheeks, nose and mouth
 corners."""
 
+IS_SMILE = np.isin(np.arange(COEFFICIENTS), channels("mouthSmile"))
+"""Whether a channel pulls a corner of the mouth up and out."""
+
 RHYTHM = np.flatnonzero(SHARES < 1).tolist()
 """Indices of the channels that tell the rhythm of speech, gaze and blinks: all whose share of an
 emotion (:data:`SHARES`) is under 1."""

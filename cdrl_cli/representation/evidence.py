@@ -7,19 +7,22 @@ are closed-form fits (:mod:`cdrl_cli.training.evidence`), linear in the evidence
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.blendshapes import SHARES
+from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES
 
 NETS = 2
 """Published expression nets that read the pixels: face-api's and FER's mini-Xception, both MIT."""
 
 FLOOR = -7.0
 """Log probability below which a net's doubt counts no further."""
+
+WAYS = 3
+"""Most ways of acting an emotion that are known."""
 
 COEFFICIENT_UNIT = 0.2
 """Coefficients are told in units of this."""
@@ -93,12 +96,22 @@ class EvidenceModel:
     """From the evidence to what is added to the nets' logits."""
     trust: float
     """Factor of the sum of the nets' log probabilities: two nets that agree are one opinion."""
+    ways: Float[np.ndarray, "7 ways 52"] = field(
+        default_factory=lambda: np.zeros((len(Emotion), 0, COEFFICIENTS))
+    )
+    """Usual changes of each emotion, the most usual first; 0 where there are fewer."""
 
     @classmethod
     def of(cls, numbers: Mapping[str, Float[np.ndarray, "..."]]) -> "EvidenceModel":
         """The model in a file's arrays."""
         neutral, mean, axes, rests, logits = (np.asarray(numbers[name], float) for name in ARRAYS)
-        return cls(neutral, mean, axes, rests, logits, float(np.squeeze(numbers["trust"])))
+        trust, ways = float(np.squeeze(numbers["trust"])), np.asarray(numbers["ways"], float)
+        return cls(neutral, mean, axes, rests, logits, trust, ways)
+
+    def ways_of(self, emotion: Emotion) -> Float[np.ndarray, "ways 52"]:
+        """The usual ways of acting an emotion that are known, as changes of the coefficients."""
+        ways = self.ways[emotion.class_index]
+        return ways[np.any(ways != 0, axis=1)]
 
     def estimate_neutral(self, seen: Evidence) -> Float[np.ndarray, " 52"]:
         """The person's neutral coefficients, 0..1, where no neutral picture of them is known.

@@ -57,6 +57,7 @@ from cdrl_cli.training.split import (
     may_teach,
 )
 from cdrl_cli.training.tuned_nets import NetsRecipe, look_at, tune_nets
+from cdrl_cli.training.ways import find_ways
 from cdrl_cli.training.wording import read_wording
 
 
@@ -282,7 +283,9 @@ def make_evidence(
         "measured": json.dumps(asdict(measured)),
     }
     arrays = {name: np.asarray(getattr(model, name), np.float32) for name in ARRAYS}
-    write_arrays(output, {**arrays, "trust": np.array([model.trust], np.float32)}, facts)
+    arrays["trust"] = np.array([model.trust], np.float32)
+    arrays["ways"] = find_ways(seen).astype(np.float32)
+    write_arrays(output, arrays, facts)
     return Made(output, measured.describe())
 
 
