@@ -41,6 +41,10 @@ class EditedRow:
     """Fine controls, as the command line takes them; empty for none."""
     neutralise: bool = False
     """Whether what the face shows itself was taken away first."""
+    way: int | None = None
+    """In which of its usual ways the emotion was acted; None for all that is learned of it."""
+    pace: float = 1.0
+    """How far the strength varied over time; 0 held it."""
     target_emotion: float | None = None
     """Likelihood that was asked for, 0..1; None where an intensity was."""
     measured: float | None = None

@@ -79,6 +79,8 @@ class RowEditor:
             who=row.who,
             adjust=str(row.adjust),
             neutralise=row.neutralise,
+            way=row.way,
+            pace=row.pace,
         )
 
     def ask(

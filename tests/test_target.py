@@ -91,7 +91,11 @@ def test_plan_and_preview_show_the_intensity_that_an_edit_would_choose(models, s
 
 def test_a_report_says_what_was_found_for_a_target(models):
     options = EditOptions(emotion="happy", target_emotion=0.7)
-    done = EditedRow(None, None, "largest", "happy", 0.5625, {}, 1.0, 9, None, "", False, 0.7, 0.71)
+    done = EditedRow(
+        *(None, None, "largest", "happy", 0.5625, {}, 1.0, 9),
+        target_emotion=0.7,
+        measured=0.71,
+    )
     asked, found = settle(Path("talk.mp4"), options, models, [done])
     assert (asked.intensity, asked.target_emotion) == (0.5625, None)
     words = "happy, at intensity 0.5625, found for 70% by measurement, which read 71%"
