@@ -298,7 +298,7 @@ def _act(condition: Condition, way: int, models: Models) -> Condition:
             hint="leave --way out" + more * (models.weight_set is WeightSet.PERMISSIVE),
         )
     difference = condition.likelihood.sum() * known[way - 1]
-    return _settle(replace(condition, difference=difference, observed=OBSERVED_SHARE), models)
+    return replace(condition, difference=difference, observed=OBSERVED_SHARE)
 
 
 def _normalise(condition: Condition, models: Models) -> Condition:
