@@ -40,6 +40,9 @@ SHADOW_TINT = (0.74, 1.04, 1.18)
 OPEN = np.ones(2)
 """Eyes that are open."""
 
+LIDS_OPEN = 2 / 3
+"""From so open an eye on, its colours and the shade around it show in full; 0 shut, 1 as usual."""
+
 EYE_X, EYE_Y = 0.345, 0.0
 EYE_REACH = (0.30, 0.24)
 """Middle of the left eye on the canonical face, and half-axes of the ellipse that holds its lids
@@ -243,18 +246,19 @@ class LearnedRenderer:
         movement = look.movement
         spared = spare_eyes(movement.position, eyes) * spare_mouth(movement.position)
         flow = movement.flow + _whole(cv2.merge(list(answer.flow * spared)))
+        # The colours and the shade of an open eye, on a lid that shuts it, make the lid grey.
+        lids = spare_eyes(movement.position, np.minimum(eyes / LIDS_OPEN, 1))
         if isinstance(self._skin, Skin):
             assert look.parts is not None
             assert answer.light is not None
-            shade = Shade(
-                self._skin.show(answer.light, look.parts), window_from_crop(), SHADOW_TINT
-            )
-            added = cv2.merge(list(answer.colour * look.parts[..., 1]))
+            parts = look.parts * lids[..., None]
+            shade = Shade(self._skin.show(answer.light, parts), window_from_crop(), SHADOW_TINT)
+            added = cv2.merge(list(answer.colour * parts[..., 1]))
         else:
             shade = None
             change = look.condition[COEFFICIENTS : 2 * COEFFICIENTS]
             folds = self._skin.shade(change, _whole(movement.position))
-            added = _whole(cv2.merge(list(answer.colour)))
+            added = _whole(cv2.merge(list(answer.colour * lids)))
             added += _folded(look.warped, folds * movement.mask)
         return Rendering(flow=flow, mask=movement.mask, colour=added, shade=shade)
 

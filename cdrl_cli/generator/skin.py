@@ -192,7 +192,7 @@ class Skin:
 
         Args:
             light: That.
-            masks: As of :meth:`ask`.
+            masks: As of :meth:`ask`, or less of them.
         """
         mask = np.ascontiguousarray(masks[..., 0])
         shown = cv2.warpAffine(mask, self._window_from_half, (WINDOW_SIZE, WINDOW_SIZE))

@@ -379,6 +379,26 @@ def test_the_skin_is_shaded_and_colours_stay_on_eyes_and_mouth():
         assert not border.any()
 
 
+def test_a_shut_eye_gets_no_colour_and_no_shade_of_an_open_one():
+    crop = crop_of(pose(scale=60, at=(150, 150)))
+    emotion = np.eye(7)[0]
+    shut, narrow, wide = (
+        with_skin(FakeSkinNetwork())(crop, crop.expression, emotion, np.array([1.0, opened]))
+        for opened in (0.0, 0.7, 1.0)
+    )
+    for corners, changed in (([33, 133], True), ([362, 263], False)):
+        eye = crop.landmarks_xyz[corners, :2].mean(axis=0)
+        x, y = (eye / 2).round().astype(int)
+        assert bool((shut.colour[y, x] != wide.colour[y, x]).any()) is changed
+        above = eye - (0, 0.16 * 60)
+        x, y = wide.shade.from_crop[:, :2] @ above + wide.shade.from_crop[:, 2]
+        at = round(y), round(x)
+        assert wide.shade.logarithm[at] < -0.3
+        assert shut.shade.logarithm[at] > -0.05 if changed else shut.shade.logarithm[at] < -0.3
+    np.testing.assert_array_equal(narrow.colour, wide.colour)
+    np.testing.assert_array_equal(narrow.shade.logarithm, wide.shade.logarithm)
+
+
 def test_the_skin_sees_the_face_and_is_told_the_emotion_at_its_own_strength():
     network = FakeSkinNetwork()
     crop = crop_of(pose(scale=60, at=(150, 150)), coefficients(jawOpen=0.3))
