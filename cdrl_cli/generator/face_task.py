@@ -7,6 +7,7 @@ level on the mean. Where coefficients change too suddenly for that, they are ask
 
 from collections.abc import Iterable, Iterator, Mapping
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -37,7 +38,8 @@ class _Question:
         emotion: Float[np.ndarray, " 7"],
     ) -> None:
         self.renderer = renderer
-        self._asked = (crop, expression, emotion)
+        self.condition = tell(crop, expression, emotion)
+        self._asked: tuple[Any, ...] = (crop, expression, emotion)
         self._lock = Lock()
         self._look: Look | None = None
         self._answer: Answer | None = None
@@ -54,9 +56,10 @@ class _Question:
                 self._answer = self.renderer.ask(self._looked())
             return self._answer
 
-    @property
-    def condition(self) -> Float[np.ndarray, " 111"]:
-        return tell(*self._asked)
+    def forget_look(self) -> None:
+        """Let go of all but the answer, which other frames may need for longer."""
+        with self._lock:
+            self._look, self._asked = None, ()
 
     def _looked(self) -> Look:
         if self._look is None:
@@ -116,6 +119,7 @@ class FaceTask:
             before, after = self._neighbours
             behind = after.answer  # first, for another thread is likely to be at the one before
             answer = Answer.between(before.answer, behind, look.mask)
+        question.forget_look()
         return question.renderer.render(look, answer, self._eyes)
 
 
