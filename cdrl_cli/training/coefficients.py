@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cdrl_cli.errors import UsageError
 from cdrl_cli.nn.litert import open_interpreter
@@ -72,20 +73,33 @@ class CoefficientNetwork(nn.Module):
         """
         x = points - points.mean(dim=1, keepdim=True)
         reach = (x.square().sum(dim=2, keepdim=True) + 1e-12).sqrt().mean(dim=1, keepdim=True)
-        x = self.stem[0]((self.scale / reach * x).transpose(1, 2))
-        x = self.stem[1](x.transpose(1, 2))
+        # Written for ONNX Runtime, which takes a product of two matrices, its bias and its ReLU as
+        # one step, and a product of stacks of matrices by itself.
+        x = _over_tokens(self.stem[0], self.scale / reach * x)
+        x = self.stem[1](x.flatten(0, 1)).unflatten(0, x.shape[:2])
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1)
         for number in range(_BLOCKS):
             wide, narrow, up, down = self.blocks[4 * number : 4 * number + 4]
-            mixed = narrow(torch.relu(wide(self._norm(x, 2 * number).transpose(1, 2))))
-            x = x + mixed.transpose(1, 2)
-            x = x + down(torch.relu(up(self._norm(x, 2 * number + 1))))
+            mixed = torch.relu(_over_tokens(wide, self._norm(x, 2 * number)))
+            if number == _BLOCKS - 1:  # the answer is read from the first token alone
+                x = x[:, :1] + _over_tokens(narrow, mixed, 1)
+            else:
+                x = x + _over_tokens(narrow, mixed)
+            rows = self._norm(x, 2 * number + 1).flatten(0, 1)
+            x = x + down(torch.relu(up(rows))).unflatten(0, x.shape[:2])
         return torch.sigmoid(self.head(x[:, 0]))
 
     def _norm(self, x: Tensor, place: int) -> Tensor:
-        apart = x - x.mean(dim=2, keepdim=True)
-        spread = (apart.square().mean(dim=2, keepdim=True) + self.epsilon).rsqrt()
-        return apart * spread * self.gains[place]
+        gain = self.gains[place].reshape(-1)
+        return functional.layer_norm(x, gain.shape, gain, eps=self.epsilon)
+
+
+def _over_tokens(
+    layer: nn.Module, x: Float[Tensor, "batch tokens channels"], rows: int | None = None
+) -> Float[Tensor, "batch rows channels"]:
+    """A linear layer over the tokens of each channel; of its outputs the first rows, or all."""
+    weight, bias = (layer.get_parameter(name)[:rows] for name in ("weight", "bias"))
+    return functional.conv1d(x, weight[:, :, None], bias)
 
 
 def read_coefficient_network(landmarker_file: Path) -> CoefficientNetwork:
