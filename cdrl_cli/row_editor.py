@@ -118,7 +118,7 @@ class RowEditor:
         if self._conditions is not None and intensity > 0:
             shown_s = float(frame.time) - (since_s if row.start is None else float(row.start))
             condition = self._conditions.at(shown_s)
-            intensity *= self._conditions.gain(shown_s, row.pace)
+            intensity *= self._conditions.gain(shown_s, row.pace) * condition.emphasis
             expression = self._models.motion(base, window, condition, intensity=intensity)
             if known.fitted is not None:
                 fitted = spare_blinks(known.fitted.at(condition), eyes)

@@ -294,7 +294,8 @@ def _ask(
                 since = first if row.start is None else float(row.start)
                 shown_s = float(time_s) - since
                 amount = one.share * one.weight * row.intensity * track.gain(shown_s, row.pace)
-                asked[place] += amount * track.at(shown_s).likelihood
+                condition = track.at(shown_s)
+                asked[place] += amount * condition.emphasis * condition.likelihood
     return asked
 
 
