@@ -18,7 +18,7 @@ from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.blendshapes import SHARES
+from cdrl_cli.face.blendshapes import IS_SMILE, SHARES
 from cdrl_cli.face.stream import FaceTrack
 from cdrl_cli.metrics.over_emotions import mean_over_emotions
 from cdrl_cli.representation.evidence import Evidence, EvidenceModel, opinions
@@ -37,7 +37,7 @@ class EvidenceConfig:
     """Principal axes of face shapes that are kept."""
     neutral_ridge: float = 30.0
     """Penalty of the neutral estimate's weights; the larger, the nearer to the mean face."""
-    logit_ridge: float = 60.0
+    logit_ridge: float = 400.0
     """Penalty of what is added to the nets' logits."""
     adds_to_nets: bool = True
     """Whether anything is learned beside the nets; else only how far they are trusted."""
@@ -267,7 +267,13 @@ def _fit_logits(
     told_by_nets: Float[np.ndarray, "rows 7"],
     config: EvidenceConfig,
 ) -> tuple[Float[np.ndarray, "features 7"], float]:
-    """Logistic regression beside the nets: each emotion counts alike, in clips and in stills."""
+    """Logistic regression beside the nets: each emotion counts alike, in clips and in stills.
+
+    Smiles are left to the nets: bared teeth and lips that grief presses wide count as smiles in the
+    coefficients, and pixels know better.
+    """
+    features = features.copy()
+    features[:, 1:][:, np.flatnonzero(IS_SMILE)] = 0  # after the constant, so they weigh nothing
     rows = chosen & (table.label >= 0)
     counted = np.zeros(len(rows))
     for still in (True, False):
