@@ -8,7 +8,7 @@ like the same shot. A face that is asked for by its number is the exception: num
 of a clip from its beginning, so the clip is read from there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -247,13 +247,13 @@ class _Preview:
         assert self._met is not None, "meet first"
         with open_faces(self._source, self._models, video_stream=self._stream) as stream:
             editors = self._open_editors(stream)
-            for tracked in stream.tracked_from(self._begin(stream, time)):
-                if tracked.frame.time >= time:
+            for near in _neighbours(stream.tracked_from(self._begin(stream, time))):
+                if near.now.frame.time >= time:
                     with self._editing:
-                        self._met.tell(editors, tracked)
-                        return _edit(editors, tracked)
+                        self._met.tell(editors, near.now)
+                        return _edit(editors, near)
                 for editor in editors:
-                    editor.look(tracked)
+                    editor.look(near.now)
         raise self._no_frame(time)
 
     def from_beginning(self, times: Sequence[Fraction]) -> Iterator[Moment]:
@@ -261,14 +261,14 @@ class _Preview:
         waiting = list(times)
         with open_faces(self._source, self._models, video_stream=self._stream) as stream:
             editors = self._open_editors(stream)
-            for tracked in stream.tracked():
+            for near in _neighbours(stream.tracked()):
                 for editor in editors:
-                    editor.look(tracked)
-                if any(editor.meets_faces and not editor.numbers_edited for editor in editors):
-                    _edit(editors, tracked)
-                while waiting and tracked.frame.time >= waiting[0]:
+                    editor.look(near.now)
+                    if editor.meets_faces and not editor.numbers_edited:
+                        editor.begin(near.now)  # nothing is rendered
+                while waiting and near.now.frame.time >= waiting[0]:
                     waiting.pop(0)
-                    yield _edit(editors, tracked)
+                    yield _edit(editors, near)
                 if not waiting:
                     return
         raise self._no_frame(waiting[0])
@@ -336,13 +336,45 @@ class _Meeting:
             editor.know(earlier, numbers)
 
 
-def _edit(editors: Sequence[FaceEditor], tracked: TrackedFrame) -> Moment:
-    chosen = [editor.look(tracked) for editor in editors]
-    faces = [face for faces in chosen for face in faces] or list(tracked.faces)
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """A frame, and those beside it: by their faces the networks answer for every second one."""
+
+    before: TrackedFrame | None
+    now: TrackedFrame
+    after: TrackedFrame | None
+
+    @property
+    def all(self) -> list[TrackedFrame]:
+        """In order."""
+        return [one for one in (self.before, self.now, self.after) if one is not None]
+
+
+def _neighbours(frames: Iterable[TrackedFrame]) -> Iterator[_Near]:
+    before: TrackedFrame | None = None
+    now: TrackedFrame | None = None
+    for after in frames:
+        if now is not None:
+            yield _Near(before, now, after)
+        before, now = now, after
+    if now is not None:
+        yield _Near(before, now, None)
+
+
+def _edit(editors: Sequence[FaceEditor], near: _Near) -> Moment:
+    now = near.now
+    edited = [
+        task()
+        for editor in editors
+        for task in editor.begin_all(near.all)
+        if task.frame is now.frame
+    ]
+    chosen = [editor.look(now) for editor in editors]
+    faces = [face for faces in chosen for face in faces] or list(now.faces)
     return Moment(
-        source=tracked.frame,
-        edited=tuple(editor.edit(tracked) for editor in editors),
-        untouched=tuple(editor.why_untouched(tracked) for editor in editors),
+        source=now.frame,
+        edited=tuple(edited),
+        untouched=tuple(editor.why_untouched(now) for editor in editors),
         face_xyxy=faces[0].face.box_xyxy if faces else None,
     )
 
