@@ -100,3 +100,9 @@ def test_a_report_says_what_was_found_for_a_target(models):
     assert (asked.intensity, asked.target_emotion) == (0.5625, None)
     words = "happy, at intensity 0.5625, found for 70% by measurement, which read 71%"
     assert words in say_asked(asked, found)
+
+
+def test_a_report_says_the_way_and_a_pace_that_was_asked_for():
+    said = say_asked(EditOptions(emotion="joy", way=2, pace=0.5))
+    assert "happy, way 2, at intensity 1, pace 0.5<" in said
+    assert "pace" not in say_asked(EditOptions(emotion="joy"))

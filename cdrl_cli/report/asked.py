@@ -75,6 +75,8 @@ def say_asked(options: EditOptions | None, found: Sequence[Found] = ()) -> str:
 
 def _describe(row: ScheduleRow, found: Found, *, with_face: bool) -> str:
     what = [row.emotion] if row.emotion else []
+    if row.way is not None:
+        what.append(f"way {row.way}")
     if row.reference is not None:
         what.append(f"as {row.reference.name} shows it")
     if row.names_emotion:
