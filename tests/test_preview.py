@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cdrl_cli.cli.app import run
 from cdrl_cli.contact_sheet import draw_sheet
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.errors import NoFaceError, UsageError
@@ -71,3 +72,8 @@ def test_a_sheet_has_a_row_for_each_moment_and_a_column_for_each_edit():
     assert whole.height == 30 + 90 + 30 + 10
     with pytest.raises(ValueError, match="names go with edits"):
         draw_sheet([moment], ["happy"])
+
+
+def test_a_way_without_an_emotion_to_act_is_refused(capsys):
+    assert run(["preview", "talk.mp4", "--ref", "joy.mp4", "--way", "1"]) == 2
+    assert "only references are shown" in capsys.readouterr().err

@@ -221,11 +221,7 @@ def preview(
             names = [schedule.name]
         else:
             pairs = _columns(
-                [
-                    (words, each)
-                    for words in _emotions(emotion, shown, chosen, shown_by)
-                    for each in (way or (None,))
-                ],
+                _acted(_emotions(emotion, shown, chosen, shown_by), way),
                 [one for one in shown if one is not None],
                 intensity or [1.0 if chosen.intensity is None else chosen.intensity],
                 shown_by | of_edit,
@@ -292,6 +288,18 @@ def _emotions(
     if shown_by["adjust"] or shown_by["neutralise"]:
         return [None]
     return [one for one in Emotion if one is not Emotion.NEUTRAL]
+
+
+def _acted(
+    emotions: list[str | None], ways: list[int] | None
+) -> list[tuple[str | None, int | None]]:
+    """Each emotion in each way; None for all that is learned of it."""
+    if ways and not emotions:
+        raise UsageError(
+            "--way says how an emotion is acted, and only references are shown",
+            hint="give --emotion, too, or leave --way out",
+        )
+    return [(words, way) for words in emotions for way in ways or (None,)]
 
 
 def _columns(

@@ -190,7 +190,7 @@ def _refuse_half_told(face: str, named: Mapping[str, Any]) -> None:
     given = {"--face": face != "largest", "--target-emotion": named["target_emotion"] is not None}
     given |= {
         f"--{name.replace('_', '-')}": named[name] is not None
-        for name in ("who", "start", "end", "video_stream")
+        for name in ("way", "who", "start", "end", "video_stream")
     }
     for option in (option for option, is_given in given.items() if is_given):
         raise UsageError(
