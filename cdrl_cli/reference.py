@@ -292,10 +292,11 @@ def _act(condition: Condition, way: int, models: Models) -> Condition:
     emotion = tuple(Emotion)[int(condition.likelihood.argmax())]
     known = models.evidence.ways_of(emotion)
     if not 1 <= way <= len(known):
-        more = " or take --weights research, which know more"
+        less = f"take at most {len(known)}" if len(known) else "leave the way out"
+        more = ", or take --weights research, which know more"
         raise UsageError(
             f"way {way} of {emotion} is asked for, and these weights know {len(known)}",
-            hint="leave --way out" + more * (models.weight_set is WeightSet.PERMISSIVE),
+            hint=less + more * (models.weight_set is WeightSet.PERMISSIVE),
         )
     difference = condition.likelihood.sum() * known[way - 1]
     return replace(condition, difference=difference, observed=OBSERVED_SHARE)

@@ -226,3 +226,6 @@ def test_a_way_is_a_reference_that_nobody_had_to_film(models):
         assert condition.observed > plain.observed == 0
     with pytest.raises(UsageError, match="way 3 of angry is asked for, and these weights know"):
         read_named_emotion("angry", models, 3)
+    with pytest.raises(UsageError, match="way 2 of surprised") as caught:
+        read_named_emotion("surprised", models, 2)
+    assert caught.value.hint == "take at most 1, or take --weights research, which know more"
