@@ -95,6 +95,11 @@ class ScheduleRow:
             raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
         if not 0 <= self.pace <= MAX_PACE:
             raise UsageError(f"the pace, {self.pace:g}, is not within 0..{MAX_PACE:g}")
+        if self.follow_reference and self.pace != 1:
+            raise UsageError(
+                f"the pace, {self.pace:g}, is asked for, and the reference is followed",
+                hint="leave one of them out: what is followed varies as it does itself",
+            )
         self._check_way()
         if self.reference_face < 1:
             raise UsageError(f"the reference's face {self.reference_face} is not 1 or more")

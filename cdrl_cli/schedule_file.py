@@ -113,4 +113,6 @@ def _row(record: Record, folder: Path, defaults: Mapping[str, Any]) -> ScheduleR
             given[column] = folder / given[column]
     refuse_both_strengths(given)
     fields = {FIELDS.get(column, column): value for column, value in given.items()}
+    if given.get("follow_ref"):  # it varies as the reference does
+        defaults = {name: value for name, value in defaults.items() if name != "pace"}
     return ScheduleRow(**{**defaults, **fields}, line=record.line)

@@ -196,6 +196,11 @@ def test_both_spellings_are_read(tmp_path, spelling):
     assert read_manifest(rows)[0].options.neutralise
 
 
+def test_a_pace_holds_for_rows_that_follow_no_reference(tmp_path):
+    (tmp_path / "s.csv").write_text("end,start,ref,follow_ref\n2,,joy.mp4,\n,2,joy.mp4,yes\n")
+    assert [row.pace for row in read_schedule(tmp_path / "s.csv", pace=0.5).rows] == [0.5, 1.0]
+
+
 def test_a_schedule_that_is_no_file_is_named(tmp_path):
     with pytest.raises(UnreadableInputError, match=r"gone\.csv: cannot be read"):
         read_schedule(tmp_path / "gone.csv")

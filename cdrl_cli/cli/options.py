@@ -112,8 +112,8 @@ ScheduleFile = Annotated[
         "--schedule",
         metavar="FILE",
         help="CSV or JSONL: who shows what, and when. Columns: start, end, face, emotion, ref, "
-        "intensity, fade and more; --intensity, --face, --adjust and --neutralise hold for rows "
-        "that do not say otherwise.",
+        "intensity, fade and more; --intensity, --pace, --face, --adjust and --neutralise hold for "
+        "rows that do not say otherwise.",
         show_default=False,
     ),
 ]

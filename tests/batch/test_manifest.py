@@ -27,7 +27,6 @@ EVERYTHING = {
     "normalize": True,
     "output": "out.mkv",
     "intensity": 0.5,
-    "pace": 0.25,
     "face": 2,
     "start": "1:05",
     "end": 66.25,
@@ -55,7 +54,6 @@ def check_everything(rows, folder):
         reference_end=Fraction(2),
         normalize=True,
         intensity=0.5,
-        pace=0.25,
         face=2,
         start=Fraction(65),
         end=Fraction(265, 4),
@@ -86,10 +84,12 @@ def test_a_stream_is_known_by_its_content(text):
 
 
 def test_a_row_that_does_not_say_takes_the_defaults():
-    text = "source,emotion,output,crf\na.mp4,sad,a.mkv,\nb.mp4,sad,b.mkv,3\n"
+    text = "source,emotion,output,crf,way,pace\na.mp4,joy,a.mkv,,,\nb.mp4,joy,b.mkv,3,2,.25\n"
     defaults = RowDefaults(crf=20, intensity=0.3, face="all", overwrite=True)
     first, second = read_manifest(io.StringIO(text), defaults=defaults)
     assert (first.options.crf, second.options.crf) == (20, 3)
+    assert (first.options.way, first.options.pace) == (None, 1)
+    assert (second.options.way, second.options.pace) == (2, 0.25)
     assert (first.options.intensity, first.options.face) == (0.3, "all")
     assert first.options.overwrite
 
@@ -146,6 +146,8 @@ def rows_of(*columns, folder=None):
     "column",
     [
         {"ref_face": 2},
+        {"pace": 0},
+        {"follow_ref": "yes"},
         {"ref_start": "0.333"},
         {"ref_end": 5},
         {"normalize": "yes"},
