@@ -142,6 +142,10 @@ class ScheduleRow:
             )
         if not 1 <= self.way <= WAYS:
             raise UsageError(f"the way {self.way} is not within 1..{WAYS}")
+        if self.emotion == Emotion.NEUTRAL:
+            raise UsageError(
+                "neutral is not acted in ways", hint="leave the way out, or name another emotion"
+            )
 
     def _check_target(self) -> None:
         target = self.target_emotion

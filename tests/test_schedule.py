@@ -170,6 +170,11 @@ def test_a_schedule_is_read_from_csv_and_from_jsonl_alike(tmp_path):
         ("emotion,target_emotion\nsad,1.5\n", "line 2: the target, 1.5, is not between 0 and 1"),
         ("adjust,target_emotion\nsmile=1,.5\n", "a target for an emotion, and no emotion"),
         ("emotion,face,who\nsad,2,jane.jpg\n", "either a number of a face or a photo"),
+        ("emotion,way\nsad,4\n", "line 2: the way 4 is not within 1..3"),
+        ("emotion,way\nneutral,1\n", "line 2: neutral is not acted in ways"),
+        ("ref,way\njoy.mp4,1\n", "line 2: a way is one of those of an emotion that is named"),
+        ("emotion,pace\nsad,nan\n", "line 2: the pace, nan, is not within 0..2"),
+        ("ref,follow_ref,pace\njoy.mp4,yes,0\n", "line 2: the pace, 0, is asked for, and the ref"),
     ],
 )
 def test_a_wrong_row_is_named_by_its_line(tmp_path, text, told):
