@@ -70,6 +70,7 @@ class FaceStream:
         self.video = video
         self._landmarker = landmarker
         self._head = head
+        self._located: tuple[Face, Similarity] | None = None
 
     def tracked(
         self,
@@ -121,11 +122,14 @@ class FaceStream:
 
     def locate(self, face: Face) -> Similarity:
         """Pose of a face's head in its frame."""
-        return self._head.locate(face)
+        last = self._located  # whoever asks where a face is asks for its crop next
+        if last is None or last[0] is not face:
+            last = self._located = face, self._head.locate(face)
+        return last[1]
 
     def crop(self, sighting: Sighting) -> FaceCrop:
         """The face upright on the aligned crop."""
-        head = self._head.locate(sighting.face)
+        head = self.locate(sighting.face)
         aspect = self.video.info.sample_aspect
         return crop_face(sighting.frame, sighting.face, head, sample_aspect=aspect)
 

@@ -303,10 +303,16 @@ def spare_eyes(
     spared = np.ones(position.shape[:2], np.float32)
     for side, opened in zip((EYE_X, -EYE_X), eyes, strict=True):
         if opened < 1:
-            x = (position[..., 0] - side) / EYE_REACH[0]
-            y = (position[..., 1] - EYE_Y) / EYE_REACH[1]
+            low, high = (
+                (side + sign * EYE_REACH[0], EYE_Y + sign * EYE_REACH[1], sign * np.inf)
+                for sign in (-1, 1)
+            )
+            left, top, columns, rows = cv2.boundingRect(cv2.inRange(position, low, high))
+            around = np.s_[top : top + rows, left : left + columns]
+            x = (position[around][..., 0] - side) / EYE_REACH[0]
+            y = (position[around][..., 1] - EYE_Y) / EYE_REACH[1]
             inside = np.clip(2 * (1 - np.hypot(x, y)), 0, 1)
-            spared *= 1 - np.float32(1 - opened) * inside
+            spared[around] *= 1 - np.float32(1 - opened) * inside
     return spared
 
 
