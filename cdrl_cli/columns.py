@@ -66,7 +66,7 @@ def read_cells(
     given: dict[str, Any] = {}
     if unknown := [column for column in record.cells if column not in columns]:
         faults.append(UsageError(_unknown(unknown)))
-    for column in record.cells.keys() & columns.keys():
+    for column in filter(columns.__contains__, record.cells):  # faults in the row's own order
         cell = record.cells[column]
         if cell is None or cell == "":
             continue

@@ -185,6 +185,14 @@ def test_a_wrong_row_is_named_by_its_line(tmp_path, text, told):
     assert any(told in line for line in caught.value.details), caught.value.details
 
 
+def test_all_that_is_wrong_with_a_row_is_told_in_its_own_order(tmp_path):
+    (tmp_path / "s.csv").write_text("emotion,way,pace,start,fade\nsad,x,x,x,x\n")
+    with pytest.raises(UsageError) as caught:
+        read_schedule(tmp_path / "s.csv")
+    told = [line.split(": ")[1] for line in caught.value.details]
+    assert told == ["way", "pace", "start", "fade"]
+
+
 def test_overlaps_are_told_with_the_line(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text("start,end,emotion\n0,2,sad\n1,3,happy\n")
