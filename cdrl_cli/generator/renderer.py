@@ -53,6 +53,10 @@ MOUTH_REACH = (0.36, 0.20)
 """Middle of the mouth on the canonical face, and half-axes of the ellipse around both lips inside
 of which they move by the mesh alone; head space."""
 
+SIDES_X = (0.45, 0.72)
+"""Between these distances from the middle of the canonical face, to either side, the light of the
+skin ends; head space, in which the outer corners of the eyes are at .5."""
+
 _LEVELS = (np.arange(256) / 127.5 - 1).astype(np.float32)
 """What the network is told of each level of a colour."""
 
@@ -252,8 +256,9 @@ class LearnedRenderer:
             assert look.parts is not None
             assert answer.light is not None
             parts = look.parts * lids[..., None]
-            shade = Shade(self._skin.show(answer.light, parts), window_from_crop(), SHADOW_TINT)
             added = cv2.merge(list(answer.colour * parts[..., 1]))
+            parts[..., 0] *= spare_sides(movement.position)
+            shade = Shade(self._skin.show(answer.light, parts), window_from_crop(), SHADOW_TINT)
         else:
             shade = None
             change = look.condition[COEFFICIENTS : 2 * COEFFICIENTS]
@@ -330,6 +335,21 @@ def spare_mouth(
     x = position[..., 0] / MOUTH_REACH[0]
     y = (position[..., 1] - MOUTH_Y) / MOUTH_REACH[1]
     return np.clip(x * x + y * y - 1, 0, 1)
+
+
+def spare_sides(
+    position: Float32[np.ndarray, "side side 3"],
+) -> Float32[np.ndarray, "side side"]:
+    """How much of the skin's light stays: none at the sides of the face, which show no emotion.
+
+    What it does there costs likeness all the same.
+
+    Args:
+        position: Where on the canonical face each pixel lies, head space.
+    """
+    start, end = SIDES_X
+    t = np.clip((np.abs(position[..., 0]) - np.float32(start)) / np.float32(end - start), 0, 1)
+    return 1 - t * t * (3 - 2 * t)
 
 
 def warp_crop(

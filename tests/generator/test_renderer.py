@@ -18,6 +18,7 @@ from cdrl_cli.generator.renderer import (
     WarpRenderer,
     spare_eyes,
     spare_mouth,
+    spare_sides,
 )
 from cdrl_cli.generator.skin import (
     SEEN_SIZE,
@@ -363,20 +364,27 @@ def with_skin(network):
 def test_the_skin_is_shaded_and_colours_stay_on_eyes_and_mouth():
     crop = crop_of(pose(scale=60, at=(150, 150)))
     rendering = with_skin(FakeSkinNetwork())(crop, crop.expression, np.eye(7)[0])
-    (cheek_x, cheek_y), (lip_x, lip_y) = crop.landmarks_xyz[[50, 13], :2].round().astype(int)
+    (nose_x, nose_y), (lip_x, lip_y) = crop.landmarks_xyz[[1, 13], :2].round().astype(int)
     assert len(rendering.colour) == CROP_SIZE // 2
-    assert not rendering.colour[cheek_y // 2, cheek_x // 2].any()
+    assert not rendering.colour[nose_y // 2, nose_x // 2].any()
     np.testing.assert_allclose(rendering.colour[lip_y // 2, lip_x // 2], 0.1, atol=1e-6)
     shade = rendering.shade
-    (cheek, lip) = (
-        crop.landmarks_xyz[[50, 13], :2] @ shade.from_crop[:, :2].T + shade.from_crop[:, 2]
+    (nose, lip) = (
+        crop.landmarks_xyz[[1, 13], :2] @ shade.from_crop[:, :2].T + shade.from_crop[:, 2]
     )
-    assert shade.logarithm[tuple(cheek.round().astype(int)[::-1])] == pytest.approx(
+    assert shade.logarithm[tuple(nose.round().astype(int)[::-1])] == pytest.approx(
         -0.3 * STRENGTHS[0], abs=1e-3
     )
     assert shade.logarithm[tuple(lip.round().astype(int)[::-1])] == 0
     for border in (shade.logarithm[0], shade.logarithm[-1], shade.logarithm[:, 0]):
         assert not border.any()
+
+
+def test_the_sides_of_a_face_keep_their_light():
+    x = np.array([0.0, 0.45, 0.585, 0.72, 0.8, -0.585], np.float32)
+    position = np.zeros((6, 6, 3), np.float32)
+    position[..., 0] = x
+    np.testing.assert_allclose(spare_sides(position)[0], [1, 1, 0.5, 0, 0, 0.5], atol=1e-6)
 
 
 def test_a_shut_eye_gets_no_colour_and_no_shade_of_an_open_one():
