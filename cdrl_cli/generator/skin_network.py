@@ -30,6 +30,10 @@ EXPECTED_GAIN = 4.0
 MAX_LIGHT, MAX_CREASE = 0.5, 0.7
 """Logarithm of the brightness that either part gives or takes, at most."""
 
+MAX_GLINT, GLINT_PX = 0.05, 8
+"""Logarithm of the brightness that a line narrower than so many window pixels gives, at most: folds
+are dark, and bright lines beside them look drawn."""
+
 FULL_GATE = 0.15
 """Length of the condition's change from which the network's word counts in full (63 %)."""
 
@@ -140,12 +144,19 @@ class Expectation(nn.Module):
 
 
 class SkinModel(nn.Module):
-    """Expectation and network together, as they are shipped."""
+    """Expectation and network together, as they are shipped.
 
-    def __init__(self, expectation: Expectation, network: SkinNet) -> None:
+    Args:
+        expectation: What is expected of everybody.
+        network: The rest of each person.
+        dulled: Whether bright lines are (:func:`dull_glints`).
+    """
+
+    def __init__(self, expectation: Expectation, network: SkinNet, *, dulled: bool = False) -> None:
         super().__init__()
         self.expectation = expectation
         self.network = network
+        self._dulled = dulled
 
     def forward(
         self, picture: Float[Tensor, "batch 9 128 128"], condition: Float[Tensor, "batch 111"]
@@ -159,7 +170,22 @@ class SkinModel(nn.Module):
         expected = self.expectation(picture[:, 6:9], condition)
         hint = EXPECTED_GAIN * functional.avg_pool2d(expected, 2)
         light, crease = self.network(torch.cat([picture, hint], dim=1), condition)
-        return expected + join(light, crease)
+        shade = expected + join(light, crease)
+        return dull_glints(shade) if self._dulled else shade
+
+
+def dull_glints(shade: Float[Tensor, "batch 1 256 256"]) -> Float[Tensor, "batch 1 256 256"]:
+    """Bright lines no brighter than :data:`MAX_GLINT` above what is around them; all else stays.
+
+    Args:
+        shade: Logarithm of the ratio of brightness.
+    """
+    around = functional.avg_pool2d(shade, GLINT_PX)
+    around = functional.interpolate(
+        around, scale_factor=float(GLINT_PX), mode="bilinear", align_corners=False
+    )
+    bright = functional.relu(shade - around)
+    return shade - bright + MAX_GLINT * torch.tanh(bright / MAX_GLINT)
 
 
 def join(

@@ -25,6 +25,7 @@ from cdrl_cli.data.motions import read_motion_takes
 from cdrl_cli.data.packs import write_pack
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.motion_network import MotionEditor
+from cdrl_cli.nn.networks import open_network
 from cdrl_cli.preparation import prepare_clips
 from cdrl_cli.training.checkpoint import digest_data, run_facts
 from cdrl_cli.training.config import read_config
@@ -39,6 +40,8 @@ from cdrl_cli.training.processes import open_processes
 from cdrl_cli.training.recipes import GeneratorConfig, MotionTrainingConfig, SkinConfig
 from cdrl_cli.training.skin import train_skin
 from cdrl_cli.training.skin_data import read_skin_data
+from cdrl_cli.training.skin_edits import read_skin_edits
+from cdrl_cli.training.skin_refinement import open_teachers, refine_skin
 from cdrl_cli.training.supervision import Supervision
 from cdrl_cli.training.teachers.emotion import open_guides
 from cdrl_cli.training.teachers.expression import train_expression_reader
@@ -224,7 +227,7 @@ def make_skin(
     changes: Sequence[str] = (),
     stages: Stages = no_stages,
 ) -> Made:
-    """Learn light and creases of the skin from photographs, and write them.
+    """Learn light and creases of the skin from photographs and edits of them, and write them.
 
     Args:
         config: The recipe, a TOML file.
@@ -244,6 +247,8 @@ def make_skin(
         load_models(weight_set, core=True),
         motion=open_motion(find_weights(weight_set.entry("motion"))),
     )
+    # What is missing is said before hours are spent.
+    teachers = None if recipe.refinement is None else open_teachers()
     with stages("looking at photographs") as progress:
         pairs = read_skin_data(recipe.data, data, cache, models, progress=progress)
     with stages("training") as progress:
@@ -255,10 +260,28 @@ def make_skin(
             device=options.device,
             progress=progress,
         )
+    said = f"step {result.best_step} of {result.steps}, {len(pairs.share)} pairs"
+    if teachers is not None:
+        network = open_network(find_weights(weight_set.entry("renderer")))
+        kept = cache / f"edits-{weight_set}-{pairs.key}.npz"
+        with stages("editing photographs") as progress:
+            edits = read_skin_edits(pairs.photos, models, network, kept, progress=progress)
+        second = options.run / "refinement"
+        with stages("refining") as progress:
+            result = refine_skin(
+                recipe,
+                pairs,
+                result,
+                edits,
+                teachers,
+                run=second,
+                # A run may have been cut before this.
+                resume=options.resume and (second / "last.pt").exists(),
+                device=options.device,
+                progress=progress,
+            )
+        said += f", then {result.facts['steps'].split()[-1]} steps, {len(edits.person)} edits"
     if open_processes().is_first:
         write_skin(output, result.model, facts=result.facts)
     minutes = (perf_counter() - began) / 60
-    return Made(
-        output,
-        f"step {result.best_step} of {result.steps}, {len(pairs.share)} pairs, {minutes:.0f} min",
-    )
+    return Made(output, f"{said}, {minutes:.0f} min")

@@ -331,6 +331,31 @@ class SkinLossConfig:
     """Of what the critic says."""
 
 
+def _refinement_schedule() -> ScheduleConfig:
+    return ScheduleConfig(steps=300, learning_rate=3e-4, weight_decay=1e-4, validate_every=50)
+
+
+@dataclass(frozen=True, slots=True)
+class SkinRefinementConfig:
+    """Second stage of light and creases: what they do to a picture of an edit; weights of terms."""
+
+    schedule: ScheduleConfig = field(default_factory=_refinement_schedule)
+    pairs: int = 4
+    """A step, beside the edits."""
+    edits: int = 6
+    """A step."""
+    guide: float = 0.5
+    """Of how hardly published nets see the emotion; 0: they are not asked."""
+    identity: float = 20.0
+    """Of how little the edit is like another photograph of the person."""
+    perceptual: float = 1.0
+    """Of how far pictures of pairs are from those with the real ratio."""
+    natural: float = 0.3
+    """Of what the critic says of edits."""
+    jagged: float = 5.0
+    """Of a grid of pixels in them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SkinConfig:
     """Recipe of light and creases of the skin."""
@@ -339,6 +364,8 @@ class SkinConfig:
     model: SkinNetConfig = field(default_factory=SkinNetConfig)
     loss: SkinLossConfig = field(default_factory=SkinLossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    refinement: SkinRefinementConfig | None = None
+    """None: there is no second stage, and its teachers are not needed."""
     ridge: float = 40.0
     """Of the regression that says what is expected of everybody; pairs."""
     rank: int = 28

@@ -6,7 +6,7 @@ it is compared by).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,9 @@ from cdrl_cli.training.skin_losses import (
 VALIDATION_BATCH = 8
 """Pairs looked at together in validation."""
 
+AVERAGE_DECAY = 0.995
+"""Decay of the moving average of the network's weights, per step."""
+
 _FIT_ROWS = 256
 """Pairs whose flat ratios are held as floats at once."""
 
@@ -77,7 +80,7 @@ class SkinTask(Task):
             torch.manual_seed(schedule.seed)
             network, critic = SkinNet(config.model), Critic()
         self._network, self._critic = network.to(self._device), critic.to(self._device)
-        self._average = MovingAverage.of(self._network, decay=0.995)
+        self._average = MovingAverage.of(self._network, decay=AVERAGE_DECAY)
         self._optimiser = Optimiser(
             self._network,
             learning_rate=schedule.learning_rate,
@@ -249,7 +252,9 @@ def train_skin(
     """
     expectation = fit_expectation(data.pairs, ridge=config.ridge, rank=config.rank)
     task = SkinTask(config, data, expectation, device=open_device(device))
-    facts = run_facts(config, digest_data([data.pairs["change"], data.pairs["ratio"]]))
+    # What comes after pairs changes nothing here.
+    own = replace(config, refinement=None)
+    facts = run_facts(own, digest_data([data.pairs["change"], data.pairs["ratio"]]))
     trainer = Trainer(run, task, config.schedule, facts, resume=resume, progress=progress)
     outcome = trainer.fit()
     described = facts.describe("spfem train skin") | {"steps": str(outcome.steps)}

@@ -63,6 +63,10 @@ class SkinData:
     """How often each is drawn, beside the others."""
     proof: Mapping[str, np.ndarray]
     """Of people who are not learned from: neutral to one of the six emotions."""
+    photos: Sequence[Photo] = ()
+    """Of the people who are learned from."""
+    key: str = ""
+    """Of the photographs as their files are; other ones have another."""
 
 
 def read_skin_data(
@@ -91,7 +95,8 @@ def read_skin_data(
         for photo in find_photos(root, data.stills)
         if data.weight_set in (WeightSet.RESEARCH, photo.licence_class)
     ]
-    kept = cache / f"faces-{data.weight_set}-{_key(photos):08x}.npz"
+    key = f"{_key(photos):08x}"
+    kept = cache / f"faces-{data.weight_set}-{key}.npz"
     if not kept.exists():
         faces = gather_faces(photos, models, progress=progress)
         save_arrays(
@@ -128,8 +133,17 @@ def read_skin_data(
     )
     asked = np.array([first.identity in data.validation_identities for first, _ in ends])
     plain = np.array([_is_neutral(first) and not second.is_compound for first, second in ends])
+    learned = [
+        photo
+        for photo in photos
+        if photo.split != "val" and photo.identity not in data.validation_identities
+    ]
     return SkinData(
-        pairs=_rows(pairs, ~asked), share=share[~asked], proof=_rows(pairs, asked & plain)
+        pairs=_rows(pairs, ~asked),
+        share=share[~asked],
+        proof=_rows(pairs, asked & plain),
+        photos=learned,
+        key=key,
     )
 
 

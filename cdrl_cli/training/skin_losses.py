@@ -141,6 +141,22 @@ def erased_texture(batch: SkinBatch, crease: Float[Tensor, "batch 1 256 256"]) -
     return (functional.relu(-both / (alone + 2e-4)) * shown).mean()
 
 
+def jaggedness(
+    shade: Float[Tensor, "batch 1 256 256"], mask: Float[Tensor, "batch 1 256 256"]
+) -> Float[Tensor, ""]:
+    """Third differences between neighbours, L1: near 0 for lines of skin, not for a grid of pixels.
+
+    Args:
+        shade: Under its mask.
+        mask: Where it shows.
+    """
+    found = shade.new_zeros(())
+    for values in (shade, shade.transpose(2, 3)):
+        third = values[..., 3:] - 3 * values[..., 2:-1] + 3 * values[..., 1:-2] - values[..., :-3]
+        found = found + third.abs().mean()
+    return found / (mask.mean() + 1e-6)
+
+
 def _grey(seen: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
     """Brightness, 0..1, of colours in -1..1."""
     weights = seen.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,6 +34,9 @@ from cdrl_cli.training.teachers.identity import Likeness, template_grids
 MIRRORED = 0.5
 """Share of the crops that are mirrored before the teachers of emotion see them."""
 
+Guides = Sequence[tuple[Guide, Mapping[Emotion, float]]]
+"""Frozen nets that see emotions, each with how far it is to be trusted about one, 0..1."""
+
 _SURE = 0.9
 """A guide that is as sure asks for no more."""
 
@@ -47,7 +50,7 @@ class Supervision:
     reader: ExpressionReader
     likeness: Likeness | None
     """None: nobody holds edits to the person."""
-    guides: Sequence[tuple[Guide, Mapping[Emotion, float]]]
+    guides: Guides
     """Each with how far it is to be trusted about an emotion, 0..1."""
     pictures: PictureSupervision | None = None
     """CERL and CCRL at the paper's size, which look at rendered faces too."""
@@ -74,14 +77,8 @@ class Supervision:
         rng: np.random.Generator,
     ) -> Float[Tensor, ""]:
         """How hardly the guides see the emotion, each as far as it is to be trusted; nats."""
-        faces = _tight_crops(edited, landmarks, rng)
         wanted = edits.per_crop(edits.classes).to(edited.device)
-        loss = edited.new_zeros(())
-        for guide, trust in self.guides:
-            likely = functional.log_softmax(guide(faces), dim=1).gather(1, wanted[:, None])[:, 0]
-            trusted = edited.new_tensor([trust.get(emotion, 0.0) for emotion in Emotion])[wanted]
-            loss = loss - (trusted * likely.clamp(max=float(np.log(_SURE)))).mean()
-        return loss
+        return ask_guides(self.guides, edited, landmarks, wanted, rng)
 
     def emotion_loss(
         self, expression: Float[Tensor, "crops 52"], edits: Edits
@@ -178,6 +175,31 @@ class Supervision:
         single: Tensor = self.emotion.encoder(shown.flatten(0, 1)[:, None])
         read = torch.where(of_clips, whole[:, None], _by_edit(single))
         return read @ others.transpose(1, 2)
+
+
+def ask_guides(
+    guides: Guides,
+    edited: Float[Tensor, "crops 3 256 256"],
+    landmarks: Float[Tensor, "crops 478 3"],
+    wanted: Int[Tensor, " crops"],
+    rng: np.random.Generator,
+) -> Float[Tensor, ""]:
+    """How hardly guides see the emotion, each as far as it is to be trusted; nats.
+
+    Args:
+        guides: Each with how far it is to be trusted about an emotion, 0..1.
+        edited: Crops, sRGB 0..1.
+        landmarks: Crop pixels.
+        wanted: Class index of the emotion asked for.
+        rng: Draws how faces are cut out.
+    """
+    faces = _tight_crops(edited, landmarks, rng)
+    loss = edited.new_zeros(())
+    for guide, trust in guides:
+        likely = functional.log_softmax(guide(faces), dim=1).gather(1, wanted[:, None])[:, 0]
+        trusted = edited.new_tensor([trust.get(emotion, 0.0) for emotion in Emotion])[wanted]
+        loss = loss - (trusted * likely.clamp(max=float(np.log(_SURE)))).mean()
+    return loss
 
 
 def _by_edit(values: Shaped[Tensor, "crops ..."]) -> Shaped[Tensor, "edits moments ..."]:

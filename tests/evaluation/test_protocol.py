@@ -164,7 +164,7 @@ def test_only_certain_labels_and_photos_to_validate_with_are_references(clips, p
     assert not {"CFEE_1", "MEAD_M003"} & {one.identity for one in pool}
 
 
-LEARNS_FROM_STILLS_ALONE = {"skin-research.toml"}
+LEARNS_FROM_STILLS_ALONE = {"skin-research.toml", "skin-refined-research.toml"}
 """Recipes that see no clip of the index; their photos and stills have a split of their own."""
 
 

@@ -369,9 +369,7 @@ def test_the_skin_is_shaded_and_colours_stay_on_eyes_and_mouth():
     assert not rendering.colour[nose_y // 2, nose_x // 2].any()
     np.testing.assert_allclose(rendering.colour[lip_y // 2, lip_x // 2], 0.1, atol=1e-6)
     shade = rendering.shade
-    (nose, lip) = (
-        crop.landmarks_xyz[[1, 13], :2] @ shade.from_crop[:, :2].T + shade.from_crop[:, 2]
-    )
+    (nose, lip) = crop.landmarks_xyz[[1, 13], :2] @ shade.from_crop[:, :2].T + shade.from_crop[:, 2]
     assert shade.logarithm[tuple(nose.round().astype(int)[::-1])] == pytest.approx(
         -0.3 * STRENGTHS[0], abs=1e-3
     )

@@ -2,16 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from cdrl_cli.generator.skin import RATIO_SIDE, SEEN_SIZE
+from cdrl_cli.generator.skin import RATIO_SIDE, SEEN_SIZE, WINDOW_SIZE
 from cdrl_cli.generator.skin_network import (
     CHANNELS,
     CONDITION,
     MAX_CREASE,
+    MAX_GLINT,
     MAX_LIGHT,
     Expectation,
     SkinModel,
     SkinNet,
     SkinNetConfig,
+    dull_glints,
 )
 from cdrl_cli.nn.networks import open_network
 
@@ -55,6 +57,21 @@ def test_nothing_asked_nothing_shaded():
     with torch.no_grad():
         shade = SkinModel(expectation(), network())(picture(9), asked(0.0))
     assert shade.abs().max() < 1e-5
+
+
+def test_bright_lines_are_dulled_and_dark_ones_and_broad_light_stay():
+    line, broad = torch.zeros(2, 1, 1, WINDOW_SIZE, WINDOW_SIZE)
+    line[..., 128:131] = 0.4
+    broad[..., 64:192] = 0.3
+    assert dull_glints(line).max() < MAX_GLINT + 0.4 * 5 / 8
+    assert dull_glints(line)[..., 129].max() < 0.6 * 0.4
+    assert torch.allclose(dull_glints(-line), -line, atol=0.12)
+    assert dull_glints(-line).min() == pytest.approx(-0.4, abs=1e-6)
+    model = SkinModel(expectation(), SkinNet(SMALL).eval(), dulled=True)
+    with torch.no_grad():
+        expected = model.expectation(picture(9)[:, 6:9], asked(0.5))
+        torch.testing.assert_close(model(picture(9), asked(0.5)), dull_glints(expected))
+    assert torch.allclose(dull_glints(broad)[..., 80:176], broad[..., 80:176], atol=1e-6)
 
 
 def test_a_new_network_says_what_is_expected_of_everybody():

@@ -140,8 +140,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     config = recipe(4, critic_from=0.3)
     whole = train_skin(config, data(), run=tmp_path / "whole")
     cut = recipe(4, critic_from=0.3)
-    stop = _Stop(3)
-    with pytest.raises(_CutError):
+    stop = Stop(3)
+    with pytest.raises(CutError):
         train_skin(cut, data(), run=tmp_path / "cut", progress=stop)
     resumed = train_skin(cut, data(), run=tmp_path / "cut", resume=True)
     for one, other in zip(
@@ -151,17 +151,17 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     assert whole.facts["recipe"] == "spfem train skin"
 
 
-class _CutError(Exception):
+class CutError(Exception):
     """Somebody pulled the plug."""
 
 
-class _Stop:
+class Stop:
     def __init__(self, step):
         self.step = step
 
     def __call__(self, done, _total):
         if done == self.step:
-            raise _CutError
+            raise CutError
 
 
 def test_training_lowers_what_is_missed():

@@ -4,8 +4,10 @@ import csv
 
 import cv2
 import pytest
+from training.test_skin_refinement import TEACHERS
 
 from cdrl_cli.nn.networks import open_network
+from cdrl_cli.training import generator_pipelines
 from cdrl_cli.training.generator_pipelines import make_skin
 from cdrl_cli.training.pipelines import RunOptions
 from pictures import read_pictures
@@ -24,7 +26,16 @@ stills = ["photos"]
 [schedule]
 steps = 2
 validate_every = 2
+[refinement]
+pairs = 2
+edits = 2
+schedule = { steps = 2, validate_every = 2 }
 """
+
+
+@pytest.fixture(autouse=True)
+def _teachers(monkeypatch):
+    monkeypatch.setattr(generator_pipelines, "open_teachers", lambda: TEACHERS)
 
 
 @pytest.fixture
@@ -51,18 +62,19 @@ def test_one_command_makes_the_file_and_goes_on_where_it_was(tmp_path, data):
     output, cache = tmp_path / "skin.onnx", tmp_path / "faces"
     options = RunOptions(tmp_path / "run", resume=False, device="cpu")
     made = make_skin(recipe, data, cache, output, options=options)
-    assert made.summary == "step 2 of 2, 1 pairs, 0 min"
+    assert made.summary == "step 2 of 2, 1 pairs, then 2 steps, 6 edits, 0 min"
     first = output.read_bytes()
     assert {one.name for one in open_network(output).get_inputs()} == {"picture", "condition"}
-    (kept,) = cache.glob("faces-research-*.npz")
-    found = kept.stat().st_mtime_ns
+    kept = [*cache.glob("faces-research-*.npz"), *cache.glob("edits-research-*.npz")]
+    assert len(kept) == 2
+    found = [one.stat().st_mtime_ns for one in kept]
 
     output.unlink()
     make_skin(
         recipe, data, cache, output, options=RunOptions(tmp_path / "run", resume=True, device="cpu")
     )
     assert output.read_bytes() == first
-    assert kept.stat().st_mtime_ns == found
+    assert [one.stat().st_mtime_ns for one in kept] == found
 
 
 def test_other_photographs_are_looked_at_anew(tmp_path, data):
@@ -72,4 +84,4 @@ def test_other_photographs_are_looked_at_anew(tmp_path, data):
     make_skin(recipe, data, tmp_path / "faces", tmp_path / "one.onnx", options=options)
     (data / "photos" / "happy.png").touch()
     make_skin(recipe, data, tmp_path / "faces", tmp_path / "two.onnx", options=options)
-    assert len(list((tmp_path / "faces").glob("*.npz"))) == 2
+    assert len(list((tmp_path / "faces").glob("*.npz"))) == 4

@@ -71,8 +71,20 @@ class Likeness(nn.Module):
             image: Crops, sRGB 0..1.
             where: Of :func:`template_grids`.
         """
-        face = functional.grid_sample(image, where, align_corners=True)
+        face = crops_to_template(image, where)
         return functional.normalize(self.layers((255 * face - self.middle) * self.scale), dim=1)
+
+
+def crops_to_template(
+    image: Float[Tensor, "batch 3 256 256"], where: Float[Tensor, "batch 112 112 2"]
+) -> Float[Tensor, "batch 3 112 112"]:
+    """Faces as networks of identity take them.
+
+    Args:
+        image: Crops.
+        where: Of :func:`template_grids`.
+    """
+    return functional.grid_sample(image, where, align_corners=True)
 
 
 def template_grids(
