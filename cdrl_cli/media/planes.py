@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import av
-import cv2
 import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
@@ -177,6 +176,8 @@ def block_means(
     """
     if step_x == step_y == 1:
         return mask
+    import cv2  # which mere reading and writing does without
+
     height, width = mask.shape
     down, across = -height % step_y, -width % step_x
     if down or across:
