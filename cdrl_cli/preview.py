@@ -71,8 +71,7 @@ def preview_edits(
 
     The frames are those that :func:`~cdrl_cli.editing.edit_video` hands to the encoder: bit by bit
     where tracking starts as in the edit (a moment in the first 2.25 seconds of the clip, or a face
-    by its number) and the edit asks its networks about that frame, as it does about every second
-    one; and else but for a shade, as landmarks depend a little on the frames before.
+    by its number), and else but for a shade, as landmarks depend a little on the frames before.
     In shots after the first, an edit by a reference or with ``neutralise`` first meets the face
     where the shot begins, and the preview at the moment itself: there the two may differ more.
 
