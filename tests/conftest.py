@@ -31,6 +31,7 @@ CLIP_CACHE = Path(__file__).parents[1] / ".cache" / "clips"
 
 MAY_SKIP = (
     "gpu is missing",
+    "guides is missing",  # two of its files are on GitHub alone, or in an npm package
     "tmpfs is missing",  # an unprivileged machine cannot mount one
     "permissions do not bind root",
     "there is no full device",
