@@ -52,11 +52,11 @@ def test_phrases_and_embedding_say_what_the_labels_say(clips):
 
 def test_a_clip_measured_from_itself_is_less_of_what_it_shows(clips):
     """What the coefficients say is gone; what is seen in the pixels stays."""
+    man = clips / "single_face.mp4"
     read, plain = (
-        embed_clip(clips / "joy.mp4", neutral=neutral, weight_set="research")
-        for neutral in (clips / "joy.mp4", None)
+        embed_clip(man, neutral=neutral, weight_set="research") for neutral in (man, None)
     )
-    assert read.probabilities[Emotion.HAPPY] < plain.probabilities[Emotion.HAPPY]
+    assert read.probabilities[Emotion.HAPPY] < 0.7 * plain.probabilities[Emotion.HAPPY]
 
 
 def test_a_clip_without_a_face_says_so(clips, tmp_path):
