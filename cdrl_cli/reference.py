@@ -23,7 +23,7 @@ from cdrl_cli.face.blendshapes import IS_SMILE, SHARES
 from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, open_faces
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import find_expressive
-from cdrl_cli.generator.pace import read_pace, typical
+from cdrl_cli.generator.pace import read_pace, typical_pace
 from cdrl_cli.representation.evidence import Evidence
 from cdrl_cli.representation.expression_nets import ExpressionNets
 from cdrl_cli.weight_set import WeightSet
@@ -149,7 +149,7 @@ def read_named_emotion(words: str, models: Models, way: int | None = None) -> Co
     condition = condition_of_label(label, models) if label else condition_of_words(words, models)
     if way is not None:
         condition = _act(condition, way, models)
-    return ConditionTrack(np.zeros(1), (condition,), typical)
+    return ConditionTrack(np.zeros(1), (condition,), typical_pace)
 
 
 def condition_of_label(emotion: Emotion, models: Models) -> Condition:

@@ -117,8 +117,8 @@ class RowEditor:
         intensity = weight * row.intensity
         if self._conditions is not None and intensity > 0:
             shown_s = float(frame.time) - (since_s if row.start is None else float(row.start))
-            condition = self._conditions.at(shown_s)
-            intensity *= self._conditions.gain(shown_s, row.pace) * condition.emphasis
+            condition, factor = self._conditions.asked(shown_s, row.pace)
+            intensity *= factor
             expression = self._models.motion(base, window, condition, intensity=intensity)
             if known.fitted is not None:
                 fitted = spare_blinks(known.fitted.at(condition), eyes)

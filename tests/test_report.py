@@ -6,7 +6,7 @@ import pytest
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.editing import read_conditions
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.generator.pace import typical
+from cdrl_cli.generator.pace import typical_pace
 from cdrl_cli.media import open_video
 from cdrl_cli.media.stacked import StackedWriter
 from cdrl_cli.report import Untouched
@@ -29,7 +29,7 @@ def test_what_is_asked_for_has_the_time_and_the_strength_of_the_options(models):
     )
     assert not asked[[0, 2]].any()
     assert asked[1].argmax() == Emotion.SAD.class_index
-    assert asked[1].max() == pytest.approx(0.5 * typical(1.0), rel=0.1)
+    assert asked[1].max() == pytest.approx(0.5 * typical_pace(1.0), rel=0.1)
 
 
 def test_both_pictures_and_the_sound_are_in_one_small_file(short, tmp_path):

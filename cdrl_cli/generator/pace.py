@@ -32,23 +32,24 @@ SMOOTHED_S = 0.7
 """Width of the Hann window that a pace is smoothed by, seconds: a blink is no change of mind."""
 
 SPREAD = 0.15
-"""Standard deviation of a typical pace, and largest one of a pace that was read: a face that an
-actor lets go now and then is told from noise by nobody."""
+"""Standard deviation of a typical pace, near that of MEAD's takes (.17); largest one of a pace that
+was read."""
 
 FARTHEST = 0.35
-"""Most that a pace may differ from 1."""
+"""Most that a pace that was read may differ from 1."""
 
 WAVES = ((1.7, -0.25), (3.1, 0.0), (5.3, -0.25))
 """Of a typical pace: period, seconds, and where it begins, in turns. So it builds up at first, as
-takes do, is 1 in the mean of any two seconds and more, and does not repeat for minutes."""
+takes do, is 1, within .05, in the mean of its first two seconds and more, and does not repeat for
+minutes."""
 
 
-def steady(_: float) -> float:
+def steady_pace(_: float) -> float:
     """The same strength throughout."""
     return 1.0
 
 
-def typical(time_s: float) -> float:
+def typical_pace(time_s: float) -> float:
     """Where nobody shows it: a label, words, a picture."""
     turns = (time_s / period_s + begins for period_s, begins in WAVES)
     waves = sum(math.sin(2 * math.pi * each) for each in turns)
@@ -72,7 +73,7 @@ class OwnPace:
 def read_pace(
     times_s: Float[np.ndarray, " frames"], changes: Float[np.ndarray, "frames 52"]
 ) -> Pace:
-    """The pace of a clip; :func:`typical` for a picture, or what is too short to say.
+    """The pace of a clip; :func:`typical_pace` for a picture, or what is too short to say.
 
     Args:
         times_s: Of its frames, growing.
@@ -82,7 +83,7 @@ def read_pace(
     length = float(np.linalg.norm(mean))
     lasts_s = float(times_s[-1] - times_s[0])
     if lasts_s < SHORTEST_S or length < LEAST_LENGTH:
-        return typical
+        return typical_pace
     grid_s = np.arange(0.0, lasts_s, STEP_S)
     shown = np.interp(grid_s, times_s - times_s[0], changes @ mean / length**2)
     window = np.hanning(round(SMOOTHED_S / STEP_S) + 2)[1:-1]

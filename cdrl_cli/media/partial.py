@@ -45,7 +45,7 @@ class PartialFile:
         _remove_stale(self._target.parent, stem)
         while True:
             self.path = self._target.with_name(f"{stem}.{secrets.token_hex(4)}.part")
-            self._discard = weakref.finalize(self, _discard, self.path)
+            self._discard = weakref.finalize(self, self.path.unlink, missing_ok=True)
             self._file = self.path.open("xb")
             # Between its birth and its lock another process may have taken it for left over.
             if _take_lock(self._file) is not False and self.path.exists():
@@ -83,10 +83,6 @@ class PartialFile:
         except OSError:  # FAT, some network shares
             return False
         return True
-
-
-def _discard(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 def _remove_stale(folder: Path, stem: str) -> None:

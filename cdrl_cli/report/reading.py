@@ -292,10 +292,9 @@ def _ask(
             row, track = plan.rows[one.index], conditions[one.index]
             if track is not None:
                 since = first if row.start is None else float(row.start)
-                shown_s = float(time_s) - since
-                amount = one.share * one.weight * row.intensity * track.gain(shown_s, row.pace)
-                condition = track.at(shown_s)
-                asked[place] += amount * condition.emphasis * condition.likelihood
+                condition, factor = track.asked(float(time_s) - since, row.pace)
+                amount = one.share * one.weight * row.intensity * factor
+                asked[place] += amount * condition.likelihood
     return asked
 
 

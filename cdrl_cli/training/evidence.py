@@ -161,11 +161,7 @@ class _Table:
 
     @classmethod
     def of(cls, seen: Sequence[Seen], neutral: Float[np.ndarray, " 52"]) -> "_Table":
-        rests: dict[str, list[np.ndarray]] = {}
-        for one in seen:
-            if one.clip.emotion is Emotion.NEUTRAL:
-                rests.setdefault(one.clip.identity, []).append(one.mean)
-        known = {name: np.mean(values, axis=0) for name, values in rests.items()}
+        known = find_rests(seen)
         return cls(
             expression=np.stack([one.shown.expression for one in seen]),
             shape=np.stack([one.shown.shape.ravel() for one in seen]).astype(float),
@@ -177,6 +173,15 @@ class _Table:
             dataset=tuple(one.clip.dataset for one in seen),
             is_still=np.array([one.is_still for one in seen]),
         )
+
+
+def find_rests(seen: Sequence[Seen]) -> dict[str, Float[np.ndarray, " 52"]]:
+    """By identity, the mean coefficients of each person's neutral clips and stills."""
+    rests: dict[str, list[np.ndarray]] = {}
+    for one in seen:
+        if one.clip.emotion is Emotion.NEUTRAL:
+            rests.setdefault(one.clip.identity, []).append(one.mean)
+    return {name: np.mean(values, axis=0) for name, values in rests.items()}
 
 
 def _label(clip: Clip) -> int:
@@ -273,7 +278,7 @@ def _fit_logits(
     coefficients, and pixels know better.
     """
     features = features.copy()
-    features[:, 1:][:, np.flatnonzero(IS_SMILE)] = 0  # after the constant, so they weigh nothing
+    features[:, 1 + np.flatnonzero(IS_SMILE)] = 0  # behind the constant; so they weigh nothing
     rows = chosen & (table.label >= 0)
     counted = np.zeros(len(rows))
     for still in (True, False):

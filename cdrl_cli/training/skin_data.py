@@ -17,12 +17,13 @@ from cdrl_cli.data.prepared import save_arrays
 from cdrl_cli.data.skin_pairs import MOST_TURN_DEG, FacePhotos, PairMaker, turn_deg
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
-from cdrl_cli.face.alignment import crop_face
+from cdrl_cli.face.alignment import FaceCrop, crop_face
 from cdrl_cli.face.blendshapes import CEILINGS, SHARES
 from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
 from cdrl_cli.generator.motion import Window
 from cdrl_cli.generator.skin import WINDOW_EYE_DISTANCE_PX, WINDOW_SIZE, window_from_crop
 from cdrl_cli.media import open_video
+from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.reference import condition_of_label
 from cdrl_cli.representation.expression_nets import COLOUR_SIDE, ExpressionNets
 from cdrl_cli.training.config import DataConfig
@@ -334,13 +335,24 @@ def gather_faces(
     return FacePhotos(*columns)
 
 
-def _look_at(path: Path, models: Models) -> Iterator[tuple[np.ndarray, ...]]:
+def cut_face(path: Path, models: Models) -> tuple[VideoFrame, FaceCrop] | None:
+    """A photograph, and the crop of its largest face; None where it shows none.
+
+    Args:
+        path: The photograph, with square pixels.
+        models: Landmarker and head model.
+    """
     with open_video(path) as video:
         frame = next(iter(video))
-    picture = frame.picture(DETECTION_SIDE_PX)
     landmarker = models.open_landmarker(max_faces=1)
-    for face in find_faces(picture, frame, landmarker, 1.0)[:1]:
-        crop = crop_face(frame, face, models.head.locate(face))
+    faces = find_faces(frame.picture(DETECTION_SIDE_PX), frame, landmarker, 1.0)
+    return (frame, crop_face(frame, faces[0], models.head.locate(faces[0]))) if faces else None
+
+
+def _look_at(path: Path, models: Models) -> Iterator[tuple[np.ndarray, ...]]:
+    found = cut_face(path, models)
+    if found is not None:
+        frame, crop = found
         window = np.vstack([window_from_crop(), (0, 0, 1)])
         window_from_frame = (window @ np.vstack([crop.crop_from_frame, (0, 0, 1)]))[:2]
         zoom = float(np.sqrt(abs(np.linalg.det(window_from_frame[:, :2]))))

@@ -21,17 +21,16 @@ from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.datasets.photos import Photo
 from cdrl_cli.data.prepared import save_arrays
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop, crop_face
+from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.identity import SIDE, align_to_template
-from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
 from cdrl_cli.generator.motion import Window
-from cdrl_cli.generator.renderer import SHADOW_TINT, LearnedRenderer, WarpRenderer
+from cdrl_cli.generator.renderer import SHADOW_TINT, LearnedRenderer, WarpRenderer, tell
 from cdrl_cli.generator.skin import STRENGTHS, WINDOW_SIZE, Skin, SkinMasks, window_from_crop
-from cdrl_cli.media import open_video
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.reference import condition_of_label
+from cdrl_cli.training.skin_data import cut_face
 
 INTENSITIES = (0.5, 0.75, 1.0, 1.0, 1.0, 1.25)
 """Of which one is drawn for each edit."""
@@ -216,9 +215,7 @@ class _Editor:
             yield {
                 "picture": recut(paste_face(frame, crop, replace(rendering, shade=None)), crop),
                 "seen": self._recorder.asked["picture"][0].astype(np.float16),
-                "condition": np.concatenate(
-                    [crop.expression, shown - crop.expression, asked], dtype=np.float32
-                ),
+                "condition": tell(crop, shown, asked).astype(np.float32),
                 "mask": np.rint(255 * rendering.shade.logarithm).astype(np.uint8),
                 "emotion": emotion.class_index,
             }
@@ -259,22 +256,14 @@ def _meet(
 ) -> tuple[VideoFrame, FaceCrop, list[_Other]] | None:
     """A person's calm photograph, and others; None where either is missing."""
     calm = [photo for photo in photos if photo.emotions == (Emotion.NEUTRAL,)]
-    found = _look(calm[0].path, models) if calm else None
+    found = cut_face(calm[0].path, models) if calm else None
     if found is None:
         return None
     rest = [photo for photo in photos if photo is not calm[0]]
     rest.sort(key=lambda photo: (photo.is_compound, rng.random()))
-    seen = ((photo, _look(photo.path, models)) for photo in rest[:MOST_OTHERS])
+    seen = ((photo, cut_face(photo.path, models)) for photo in rest[:MOST_OTHERS])
     others = [(photo, one[1]) for photo, one in seen if one is not None]
     return (*found, others) if others else None
-
-
-def _look(path: Path, models: Models) -> tuple[VideoFrame, FaceCrop] | None:
-    with open_video(path) as video:
-        frame = next(iter(video))
-    landmarker = models.open_landmarker(max_faces=1)
-    faces = find_faces(frame.picture(DETECTION_SIDE_PX), frame, landmarker, 1.0)
-    return (frame, crop_face(frame, faces[0], models.head.locate(faces[0]))) if faces else None
 
 
 def _describe(crop: FaceCrop, others: Sequence[_Other]) -> dict[str, np.ndarray]:

@@ -69,7 +69,8 @@ def open_teachers() -> SkinTeachers:
     """All of them.
 
     Raises:
-        WeightsError: If their weights have not been brought (``download-weights guides``).
+        WeightsError: If their weights have not been brought (``download-weights guides
+            guide-recognition``).
     """
     return SkinTeachers(open_guides(), Recogniser(find_weights("guide-recognition")))
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, IS_SMILE, SHARES
 from cdrl_cli.representation.evidence import WAYS, opinions
-from cdrl_cli.training.evidence import Seen
+from cdrl_cli.training.evidence import Seen, find_rests
 
 LEAST_TAKES = 8
 """Takes that a way must be seen in; else the emotion has fewer ways."""
@@ -34,14 +34,11 @@ def find_ways(seen: Sequence[Seen]) -> Float[np.ndarray, "7 ways 52"]:
     Args:
         seen: Takes, and neutral faces of the same people.
     """
-    rests: dict[str, list[np.ndarray]] = {}
-    for one in seen:
-        if one.clip.emotion is Emotion.NEUTRAL:
-            rests.setdefault(one.clip.identity, []).append(one.mean)
+    rests = find_rests(seen)
     ways = np.zeros((len(Emotion), WAYS, COEFFICIENTS))
     for emotion in Emotion:
         changes = [
-            SHARES * (one.shown.expression - np.mean(rests[one.clip.identity], axis=0))
+            SHARES * (one.shown.expression - rests[one.clip.identity])
             for one in seen
             if one.clip.emotion is emotion is not Emotion.NEUTRAL
             and one.clip.identity in rests

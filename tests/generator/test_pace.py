@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from cdrl_cli.generator import pace
 from cdrl_cli.generator.condition import ConditionTrack
-from cdrl_cli.generator.pace import OwnPace, read_pace, steady, typical
+from cdrl_cli.generator.pace import OwnPace, read_pace, steady_pace, typical_pace
 
 LONG_S = np.arange(0, 120, 0.01)
 TIMES_S = np.arange(0, 6, 0.04)
@@ -24,7 +24,7 @@ def gains(of: pace.Pace, times_s: np.ndarray = LONG_S) -> np.ndarray:
 
 
 def test_a_typical_pace_is_one_in_the_mean_and_varies_as_actors_do():
-    found = gains(typical)
+    found = gains(typical_pace)
     assert found.mean() == pytest.approx(1, abs=0.01)
     assert all(found[until >= LONG_S].mean() == pytest.approx(1, abs=0.05) for until in (2, 3, 5))
     assert found[0] < 0.8  # it builds up
@@ -57,7 +57,7 @@ def test_a_blink_is_no_change_of_mind_and_a_long_wave_is_bounded():
     ],
 )
 def test_what_says_nothing_of_pace_gets_the_typical_one(times_s, changes):
-    assert read_pace(times_s, changes) is typical
+    assert read_pace(times_s, changes) is typical_pace
 
 
 @given(time_s=st.floats(-1, 1e5), step_s=st.floats(0, 0.04))
@@ -68,8 +68,8 @@ def test_a_clip_s_pace_goes_on_without_a_jump(time_s, step_s):
 
 
 def test_a_share_of_nothing_holds_the_strength():
-    track = ConditionTrack(np.zeros(1), (), typical)
+    track = ConditionTrack(np.zeros(1), (), typical_pace)
     assert track.gain(0.6, 0.0) == 1
-    assert track.gain(0.6, 1.0) == typical(0.6) != 1
-    assert track.gain(0.6, 2.0) - 1 == pytest.approx(2 * (typical(0.6) - 1))
-    assert steady(0.6) == 1
+    assert track.gain(0.6, 1.0) == typical_pace(0.6) != 1
+    assert track.gain(0.6, 2.0) - 1 == pytest.approx(2 * (typical_pace(0.6) - 1))
+    assert steady_pace(0.6) == 1
