@@ -6,6 +6,7 @@ changed, each plane at its own resolution: nothing is turned into colours and ba
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log2
 from typing import Any
 
 import cv2
@@ -16,18 +17,23 @@ from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.geometry.warp import chain, fetch, invert, resample, turn_flow
 from cdrl_cli.media.frames import Plane, VideoFrame
 from cdrl_cli.media.orientation import Box
-from cdrl_cli.media.planes import block_means
 
 _MARGIN_PX = 8
 """Wider than any chroma sample and the filter that makes it."""
 
-_STRIP_PX = 1 << 17
+_STRIP_PX = 1 << 18
 """About so many pixels are painted at once."""
 
 _DEPTHS = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U}
 
 _REACH_PX = 2
 """So far around a place samples are read from which the one there is made."""
+
+
+_SPREAD = 5
+"""Points of a grid around those under a mask, as far as samples may change: a pixel of the crop
+reaches to its neighbours' middles, over two points, a point to the next one, and chroma has points
+of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +74,128 @@ def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> Video
     if box is None:
         return frame
     repaint = _Repaint(crop, rendering, frame.planes(box))
-    return frame.with_planes((strip, repaint(frame.planes(strip))) for strip in _strips(box))
+    strips = _strips(box, rendering.mask, crop.crop_from_frame)
+    return frame.with_planes((strip, repaint(frame.planes(strip))) for strip in strips)
 
 
-def _strips(box: Box) -> Iterator[Box]:
-    """A box in strips so small that what is made of one stays in the processor's cache."""
+def _strips(
+    box: Box, mask: Float32[np.ndarray, "256 256"], crop_from_frame: Float[np.ndarray, "2 3"]
+) -> Iterator[Box]:
+    """What is masked of a box, in strips.
+
+    They are so small that what is made of one stays in the processor's cache.
+    """
     left, top, right, bottom = box
     # Whole chroma samples, or their rows would be made twice.
     rows = max(_STRIP_PX // (right - left) // 4 * 4, 16)
+    if rows >= bottom - top:
+        yield box
+        return
+    grid = _Grid.over(box, crop_from_frame)
+    veil = (grid.read(mask, crop_from_frame) > 0).astype(np.uint8)
     for row in range(top - top % 4, bottom, rows):
-        yield left, max(row, top), right, min(row + rows, bottom)
-
-
-_Layers = Float32[np.ndarray, "256 256 4"]
-"""What is read for each sample together."""
+        y0, y1 = max(row, top), min(row + rows, bottom)
+        first, behind = ((y - top) // grid.step for y in (y0, y1))
+        around = veil[max(first - _SPREAD, 0) : behind + _SPREAD]
+        x, _, columns, _ = cv2.boundingRect(around)
+        x0 = grid.corner_xy[0] + (x - _SPREAD) * grid.step
+        x1 = x0 + (columns + 2 * _SPREAD) * grid.step
+        if columns:
+            yield max(x0, left), y0, min(x1, right), y1
 
 
 @dataclass(frozen=True, slots=True)
-class _Samples:
-    """Samples of a part of a plane, in single precision."""
+class _Grid:
+    """Every so many samples of a plane's part, for what is smooth from one to the next.
 
-    values: Float32[np.ndarray, "rows columns"]
-    origin_xy: tuple[int, int]
-    """Where the first one lies among the plane's."""
+    What lies on the crop is read at these, and enlarged to the samples: a tenth of the work of
+    reading it at each sample of a face that is larger than the crop.
+    """
 
-    def part(self, box: Box) -> Float32[np.ndarray, "rows columns"]:
-        """Those of a box of the plane."""
-        x, y = self.origin_xy
-        return self.values[box[1] - y : box[3] - y, box[0] - x : box[2] - x]
+    step: int
+    """Samples from one point to the next, in x and in y."""
+    corner_xy: tuple[int, int]
+    """The plane's sample where the square of ``step`` samples begins that the first point is the
+    middle of."""
+    size_xy: tuple[int, int]
+    """How many points there are."""
+
+    @classmethod
+    def over(cls, part_xyxy: Box, from_plane: Float[np.ndarray, "2 3"]) -> "_Grid":
+        """Points over a plane's part and one to each side of it, no farther apart than pixels are.
+
+        Args:
+            part_xyxy: The part.
+            from_plane: Carries places among the samples to the pixels that are read.
+        """
+        # Of a stretched plane the direction counts in which pixels are nearest.
+        pixels_per_sample = float(np.linalg.norm(from_plane[:, :2], ord=2))
+        step = 1 << max(floor(-log2(pixels_per_sample)), 0)
+        left, top, right, bottom = part_xyxy
+        size = -(-(right - left) // step) + 2, -(-(bottom - top) // step) + 2
+        return cls(step, (left - step, top - step), size)
+
+    def read(
+        self, values: Float32[np.ndarray, "size size *layers"], from_plane: Float[np.ndarray, "2 3"]
+    ) -> Float32[np.ndarray, "rows columns *layers"]:
+        """Values at each point; 0 where there are none.
+
+        Args:
+            values: On the crop, or another picture.
+            from_plane: Carries places among the samples to its pixels.
+        """
+        # Middles of squares of samples, not their corners, lie at whole numbers.
+        middle = (self.step - 1) / 2
+        x, y = self.corner_xy
+        plane_from_grid = np.array([(self.step, 0, x + middle), (0, self.step, y + middle)], float)
+        return resample(values, chain(from_plane, plane_from_grid), (0, 0, *self.size_xy))
+
+    def enlarge(
+        self, points: Float32[np.ndarray, "across down"], part_xyxy: Box
+    ) -> Float32[np.ndarray, "rows columns"]:
+        """What was read at the points, for each sample of a part of the plane."""
+        left, top, right, bottom = np.subtract(part_xyxy, self.corner_xy * 2).tolist()
+        if self.step == 1:
+            return points[top:bottom, left:right]
+        # With the points that the outermost samples lie between.
+        x0, y0 = left // self.step - 1, top // self.step - 1
+        near = points[y0 : bottom // self.step + 2, x0 : right // self.step + 2]
+        left, top = left - x0 * self.step, top - y0 * self.step
+        whole = near.shape[1] * self.step, near.shape[0] * self.step
+        fine = cv2.resize(near, whole, interpolation=cv2.INTER_LINEAR)
+        rows, columns = part_xyxy[3] - part_xyxy[1], part_xyxy[2] - part_xyxy[0]
+        return fine[top : top + rows, left : left + columns]
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Planes whose samples lie alike, the luma or both chromas, and how they change.
+
+    What a grid holds is read at its points.
+    """
+
+    grid: _Grid
+    moves: tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]
+    """Where samples come from, x and y, minus where they are."""
+    added: tuple[Float32[np.ndarray, "rows columns"], ...]
+    """What is added, for each plane."""
+    fine_grid: _Grid
+    factors: tuple[Float32[np.ndarray, "fine_rows fine_columns"], ...]
+    """By what samples are multiplied before that, for each plane, on the fine grid; empty if they
+    stay."""
 
 
 class _Repaint:
-    r"""Samples of a plane as a rendering has them, wherever its mask lets them show.
+    r"""Samples of a frame's planes as a rendering has them, wherever its mask lets them show.
 
     With a ratio of brightness for each colour, a sample :math:`s = b + w \cdot c` of the colours
     :math:`c` (0..1) becomes :math:`b + (1 + g) (s - b) + w \cdot (\gamma - g) c`, where
     :math:`1 + \gamma` are the ratios and :math:`g` is their mean by the size of the weights
     :math:`w`. The first part multiplies the sample itself, whose texture stays; the second is
     small, and the colours in it are read from the crop.
+
+    The mask counts on what changes, not on the changed samples: half of it is half of the way, of
+    the gain and of what is added, so that nothing is seen twice, and all is smooth but the samples.
 
     Args:
         crop: The face.
@@ -120,17 +210,9 @@ class _Repaint:
         self._side = CROP_SIZE // 2 if colour is None else len(colour)
         self._gains: list[Float32[np.ndarray, "side side"]] = []
         self._coarse: tuple[Any, Any, Any] | None = None
-        # Of each kind of plane, by its step or its weights: a frame comes in strips.
-        self._crop_from_step: dict[tuple[int, int], Float[np.ndarray, "2 3"]] = {}
-        self._layers_of: dict[tuple[tuple[int, int], int], _Layers] = {}
-        self._gain_of: dict[tuple[float, float, float], Any] = {}
-        self._farthest = cv2.norm(rendering.flow, cv2.NORM_INF)
-        self._samples = [self._samples_around(plane) for plane in planes]
-        if shade is None:
-            return
-        self._lit = cv2.boundingRect((shade.logarithm != 0).astype(np.uint8))
-        self._gains = [_growth(shade.logarithm, share) for share in shade.tint]
-        if len(set(shade.tint)) > 1:
+        if shade is not None:
+            self._gains = [_growth(shade.logarithm, share) for share in shade.tint]
+        if shade is not None and len(set(shade.tint)) > 1:
             whole = (0, 0, self._side, self._side)
             from_grid = chain(shade.from_crop, invert(_grid_from_crop(self._side)))
             found = resample(shade.logarithm, from_grid, whole)
@@ -138,141 +220,74 @@ class _Repaint:
             seen = cv2.resize(crop.image(), whole[2:], interpolation=cv2.INTER_AREA)
             colours = seen.astype(np.float32) / np.float32(255)
             self._coarse = colours, colours * cv2.merge(gains), gains
+        mask = rendering.mask
+        self._flow = cv2.multiply(rendering.flow, cv2.merge([mask, mask]))
+        luma, *chromas = planes
+        self._kinds = [self._look_at(alike) for alike in ([luma], chromas) if alike]
 
-    def __call__(self, planes: Sequence[Plane]) -> list[Shaped[np.ndarray, "rows columns"]]:
+    def __call__(self, planes: Sequence[Plane]) -> list[Shaped[np.ndarray, "_ _"]]:
         """New samples for the parts of a frame's planes."""
         luma, *chromas = planes
-        of_luma, *of_chromas = self._samples
-        read = self._read([luma], of_luma)
-        mask = read[2]
-        if not mask.any():
-            return [plane.samples[_slices(plane)] for plane in planes]
-        parts = [self._paint(luma, of_luma, (read[0], read[1]), read[3], mask)]
-        if chromas:
-            # They lie alike, so they share where they come from. Each of their samples shows as
-            # much of the change as the pixels that it serves do on average.
-            x, y, *added = self._read(chromas, of_chromas[0])
-            weight = block_means(mask, *chromas[0].step_xy)
-            parts += [
-                self._paint(chroma, samples, (x, y), one, weight)
-                for chroma, samples, one in zip(chromas, of_chromas, added, strict=True)
-            ]
-        return parts
+        return [
+            part
+            for kind, alike in zip(self._kinds, ([luma], chromas), strict=False)
+            for part in self._paint(kind, alike)
+        ]
 
-    def _samples_around(self, plane: Plane) -> _Samples:
-        """The samples that those of a plane's part come from."""
-        turn = invert(self._crop_from(plane))[:, :2]
-        reach = np.abs(turn).sum(axis=1) * self._farthest + _REACH_PX
-        rows, columns = plane.samples.shape
-        across, down = np.ceil(reach).astype(int).tolist()
-        left, top, right, bottom = plane.part_xyxy
-        left, top = max(left - across, 0), max(top - down, 0)
-        part = plane.samples[top : min(bottom + down, rows), left : min(right + across, columns)]
-        # Single precision is read in three quarters of the time of bytes, and not rounded between.
-        return _Samples(part.astype(np.float32), (left, top))
-
-    def _crop_from(self, plane: Plane) -> Float[np.ndarray, "2 3"]:
-        """Carries places among a plane's samples to crop pixels."""
-        if plane.step_xy not in self._crop_from_step:
-            matrix = chain(self._crop_from_frame, invert(plane.from_frame))
-            self._crop_from_step[plane.step_xy] = matrix
-        return self._crop_from_step[plane.step_xy]
-
-    def _read(
-        self, planes: Sequence[Plane], samples: _Samples
-    ) -> Sequence[Float32[np.ndarray, "rows columns"]]:
-        """What lies on the crop, for each sample of the parts of planes that lie alike.
-
-        Args:
-            planes: The luma, or the two chromas.
-            samples: Around the part of the first one.
-
-        Returns:
-            Where among these each sample comes from, x and y; of the luma how much of the change
-            it shows; what is added to each of the planes.
-        """
-        first = planes[0]
-        crop_from_plane = self._crop_from(first)
-        kind = first.step_xy, len(planes)  # of 4:4:4, luma and chromas have the same step
-        if kind not in self._layers_of:
-            flow = turn_flow(self._rendering.flow, crop_from_plane)
-            mask = [self._rendering.mask] if len(planes) == 1 else []
-            added = [self._find_added(plane) for plane in planes]
-            self._layers_of[kind] = cv2.merge([*flow, *mask, *added])
-        # Four layers at once take little longer than one.
-        x, y, *rest = cv2.split(resample(self._layers_of[kind], crop_from_plane, first.part_xyxy))
-        (left, top, right, bottom), (x0, y0) = first.part_xyxy, samples.origin_xy
-        x += np.arange(left - x0, right - x0, dtype=np.float32)
-        y += np.arange(top - y0, bottom - y0, dtype=np.float32)[:, None]
-        return x, y, *rest
+    def _look_at(self, planes: Sequence[Plane]) -> _Alike:
+        """What the rendering says about planes that lie alike."""
+        plane = planes[0]
+        mask, shade = self._rendering.mask, self._rendering.shade
+        crop_from_plane = chain(self._crop_from_frame, invert(plane.from_frame))
+        layers = [*turn_flow(self._flow, crop_from_plane), *map(self._find_added, planes)]
+        # Four layers are read in the time of one, and two or three in twice that.
+        layers += [mask] * (4 - len(layers))
+        grid = _Grid.over(plane.part_xyxy, crop_from_plane)
+        x, y, *added = cv2.split(grid.read(cv2.merge(layers), crop_from_plane))
+        fine_grid: _Grid = grid
+        factors: tuple[Float32[np.ndarray, "_ _"], ...] = ()
+        if shade is not None:
+            from_plane = chain(shade.from_crop, crop_from_plane)
+            fine_grid = _Grid.over(plane.part_xyxy, from_plane)
+            veil = fine_grid.read(mask, crop_from_plane)
+            gains = [fine_grid.read(_mean(one, self._gains), from_plane) for one in planes]
+            factors = tuple(cv2.multiply(gain, veil) + np.float32(1) for gain in gains)
+            added = [one + np.float32(its.black) for one, its in zip(added, planes, strict=False)]
+        return _Alike(
+            grid=grid,
+            moves=(x, y),
+            added=tuple(added[: len(planes)]),
+            fine_grid=fine_grid,
+            factors=factors,
+        )
 
     def _paint(
-        self,
-        plane: Plane,
-        samples: _Samples,
-        places: tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]],
-        added: Float32[np.ndarray, "rows columns"],
-        mask: Float32[np.ndarray, "rows columns"],
-    ) -> Shaped[np.ndarray, "rows columns"]:
-        """The samples of a plane's part, as far as a mask lets them change; under 0 they stay.
-
-        Args:
-            plane: The plane.
-            samples: Of it, around.
-            places: Where among these each sample comes from, x and y.
-            added: What is added to it.
-            mask: How much of the change it shows.
-        """
-        # Chroma at half the resolution has no edges that bilinear reading would soften.
-        painted = fetch(samples.values, *places, smooth=plane.step_xy != (1, 1))
-        if self._rendering.shade is not None:
-            self._shade(plane, painted)
-        if self._adds:
-            cv2.add(painted, added, dst=painted)
-        old = samples.part(plane.part_xyxy)
-        cv2.subtract(painted, old, dst=painted)
-        cv2.multiply(painted, mask, dst=painted)
-        depth = plane.samples.dtype
-        mixed = cv2.add(painted, old, dtype=_DEPTHS[depth.name])
-        return mixed if plane.largest == np.iinfo(depth).max else np.minimum(mixed, plane.largest)
-
-    def _shade(self, plane: Plane, painted: Float32[np.ndarray, "rows columns"]) -> None:
-        """Make samples of a plane's part lighter, in place; where the gain is 0 they stay."""
-        shade = self._rendering.shade
-        assert shade is not None
-        from_plane = chain(shade.from_crop, self._crop_from(plane))
-        left, top, right, bottom = plane.part_xyxy
-        x0, y0, x1, y1 = self._reached(from_plane)
-        x0, y0, x1, y1 = max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
-        if x0 >= x1 or y0 >= y1:
-            return
-        lit = painted[y0 - top : y1 - top, x0 - left : x1 - left]
-        grown = lit - np.float32(plane.black)
-        cv2.multiply(grown, resample(self._gain(plane), from_plane, (x0, y0, x1, y1)), dst=grown)
-        lit += grown
-
-    def _reached(self, from_plane: Float[np.ndarray, "2 3"]) -> Box:
-        """A box of a plane's samples around all that becomes lighter; empty where nothing does.
-
-        Args:
-            from_plane: Carries places among the samples to where the shade lies.
-        """
-        left, top, columns, rows = self._lit
-        if not columns:
-            return 0, 0, 0, 0
-        corners = [(x, y) for x in (left - 1, left + columns) for y in (top - 1, top + rows)]
-        return _box_around(corners, invert(from_plane))
-
-    def _gain(self, plane: Plane) -> Float32[np.ndarray, "side side"]:
-        """By which share of itself a sample grows, where the shade lies."""
-        if plane.weights not in self._gain_of:
-            self._gain_of[plane.weights] = _mean(plane, self._gains)
-        return self._gain_of[plane.weights]
-
-    @property
-    def _adds(self) -> bool:
-        """Whether anything is added to the samples."""
-        return self._rendering.colour is not None or self._coarse is not None
+        self, kind: _Alike, planes: Sequence[Plane]
+    ) -> Iterator[Shaped[np.ndarray, "rows columns"]]:
+        """The samples of the same part of planes that lie alike."""
+        left, top, right, bottom = part = planes[0].part_xyxy
+        x, y = (kind.grid.enlarge(moves, part) for moves in kind.moves)
+        rows, columns = planes[0].samples.shape
+        first_column, behind_columns = _reached(x, left, right, columns)
+        first_row, behind_rows = _reached(y, top, bottom, rows)
+        x = x + np.arange(left - first_column, right - first_column, dtype=np.float32)
+        y = y + np.arange(top - first_row, bottom - first_row, dtype=np.float32)[:, None]
+        for place, plane in enumerate(planes):
+            # Single precision is read in three quarters of the time of bytes, and not rounded
+            # between. What grows by a factor is counted from black.
+            around = plane.samples[first_row:behind_rows, first_column:behind_columns]
+            around = around.astype(np.float32)
+            if kind.factors:
+                around -= np.float32(plane.black)
+            # Chroma at half the resolution has no edges that bilinear reading would soften.
+            painted = fetch(around, x, y, smooth=plane.step_xy != (1, 1))
+            if kind.factors:
+                factor = kind.fine_grid.enlarge(kind.factors[place], part)
+                cv2.multiply(painted, factor, dst=painted)
+            depth = plane.samples.dtype
+            added = kind.grid.enlarge(kind.added[place], part)
+            new = cv2.add(painted, added, dtype=_DEPTHS[depth.name])
+            yield new if plane.largest == np.iinfo(depth).max else np.minimum(new, plane.largest)
 
     def _find_added(self, plane: Plane) -> Float32[np.ndarray, "256 256"]:
         """What is added to the samples, over the whole crop."""
@@ -285,7 +300,24 @@ class _Repaint:
             colours, grown, gains = self._coarse
             plain, changed = cv2.transform(colours, weights), cv2.transform(grown, weights)
             added += changed - _mean(plane, gains) * plain
-        return cv2.resize(added, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+        whole = cv2.resize(added, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+        return cv2.multiply(whole, self._rendering.mask)
+
+
+def _reached(
+    moves: Float32[np.ndarray, "rows columns"], start: int, stop: int, length: int
+) -> tuple[int, int]:
+    """The span that samples of a span come from, with those that are read for the ones there.
+
+    Args:
+        moves: Where each sample comes from minus where it is.
+        start: Of the span.
+        stop: Of it, exclusive.
+        length: Of the plane.
+    """
+    least, most, *_ = cv2.minMaxLoc(moves)
+    first, behind = start + floor(least) - _REACH_PX, stop + ceil(most) + _REACH_PX
+    return max(min(first, length - 1), 0), min(max(behind, 1), length)
 
 
 def _growth(
@@ -303,12 +335,6 @@ def _mean(
     shares = weights / weights.sum()
     counted = [share * one for share, one in zip(shares, of_colours, strict=True) if share]
     return np.add.reduce(counted)
-
-
-def _slices(plane: Plane) -> tuple[slice, slice]:
-    """Rows and columns of a plane's part."""
-    left, top, right, bottom = plane.part_xyxy
-    return slice(top, bottom), slice(left, right)
 
 
 def _grid_from_crop(side: int) -> Float[np.ndarray, "2 3"]:
@@ -332,9 +358,9 @@ def _masked_box(
     left, top, columns, rows = cv2.boundingRect((mask > 0).astype(np.uint8))
     if not columns:
         return None
-    # A pixel of the crop reaches to its neighbours' middles.
-    corners = [(x, y) for x in (left - 1, left + columns) for y in (top - 1, top + rows)]
-    x0, y0, x1, y1 = _box_around(corners, invert(crop_from_frame))
+    # A pixel of the crop reaches to its neighbours' middles, and a point of a grid, nearer, to its.
+    xs, ys = (left - 2, left + columns + 1), (top - 2, top + rows + 1)
+    x0, y0, x1, y1 = _box_around([(x, y) for x in xs for y in ys], invert(crop_from_frame))
     x0, y0 = max(x0 - _MARGIN_PX, 0), max(y0 - _MARGIN_PX, 0)
     x1, y1 = min(x1 + _MARGIN_PX, width), min(y1 + _MARGIN_PX, height)
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Final
 
 import av
@@ -142,28 +143,40 @@ class Development:
     def planes(self, frame: av.VideoFrame, box_xyxy: Box) -> tuple[Plane, ...]:
         """The samples, and which of them serve an upright box."""
         x0, y0, x1, y1 = self._outer_box(box_xyxy, 0)
-        weights = color.plane_weights(self._matrix, self._range, self.layout.bit_depth)
-        arrays = plane_arrays(frame, self.layout)
-        coded = self._coded_from_frame()
-        planes = []
-        for samples, (dx, dy), (rgb, black) in zip(
-            arrays, self.layout.shifts, weights, strict=True
-        ):
-            # Where nothing else is stated, chroma lies at the left of what it serves, and midway
-            # from top to bottom.
-            lies = np.array([(0.5**dx, 0, 0), (0, 0.5**dy, (0.5**dy - 1) / 2)])
-            planes.append(
-                Plane(
-                    samples=samples,
-                    part_xyxy=(x0 >> dx, y0 >> dy, -(-x1 >> dx), -(-y1 >> dy)),
-                    step_xy=(1 << dx, 1 << dy),
-                    from_frame=_chain(lies, coded),
-                    weights=rgb,
-                    black=black,
-                    largest=(1 << self.layout.bit_depth) - 1,
-                )
+        return tuple(
+            Plane(
+                samples=samples,
+                part_xyxy=(x0 >> dx, y0 >> dy, -(-x1 >> dx), -(-y1 >> dy)),
+                step_xy=(1 << dx, 1 << dy),
+                from_frame=from_frame,
+                weights=weights,
+                black=black,
+                largest=(1 << self.layout.bit_depth) - 1,
             )
-        return tuple(planes)
+            for samples, (dx, dy), from_frame, (weights, black) in zip(
+                plane_arrays(frame, self.layout),
+                self.layout.shifts,
+                self._planes_from_frame,
+                self._plane_weights,
+                strict=True,
+            )
+        )
+
+    @cached_property
+    def _plane_weights(self) -> Sequence[tuple[tuple[float, float, float], float]]:
+        """By how much samples of each plane grow with red, green and blue, and their black."""
+        return color.plane_weights(self._matrix, self._range, self.layout.bit_depth)
+
+    @cached_property
+    def _planes_from_frame(self) -> Sequence[Float[np.ndarray, "2 3"]]:
+        """What carries places in an upright frame to places among each plane's samples."""
+        coded = self._coded_from_frame()
+        # Where nothing else is stated, chroma lies at the left of what it serves, and midway from
+        # top to bottom.
+        return [
+            _chain(np.array([(0.5**dx, 0, 0), (0, 0.5**dy, (0.5**dy - 1) / 2)]), coded)
+            for dx, dy in self.layout.shifts
+        ]
 
     def with_planes(
         self, frame: av.VideoFrame, patches: Iterable[tuple[Box, Sequence[NDArray[Any]]]]

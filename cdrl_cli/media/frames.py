@@ -196,9 +196,7 @@ class VideoFrame(Protocol):
 
     def with_planes(
         self,
-        patches: Iterable[
-            tuple[tuple[int, int, int, int], Sequence[Shaped[np.ndarray, "rows columns"]]]
-        ],
+        patches: Iterable[tuple[tuple[int, int, int, int], Sequence[Shaped[np.ndarray, "_ _"]]]],
     ) -> "VideoFrame":
         """A new frame with new samples.
 

@@ -141,7 +141,7 @@ class DecodedFrame:
         return self._development.planes(self._planes, box_xyxy)
 
     def with_planes(
-        self, patches: Iterable[tuple[Box, Sequence[Shaped[np.ndarray, "rows columns"]]]]
+        self, patches: Iterable[tuple[Box, Sequence[Shaped[np.ndarray, "_ _"]]]]
     ) -> "DecodedFrame":
         """A new frame with new samples.
 
