@@ -10,7 +10,7 @@ are pixels of the crop. Head space is that of :class:`~cdrl_cli.face.head.HeadMo
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import atan2, ceil, cos, floor, sin
+from math import atan2, ceil, cos, floor, log2, sin
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.geometry.similarity import Similarity
-from cdrl_cli.geometry.warp import chain, invert
+from cdrl_cli.geometry.warp import carry, chain, invert
 from cdrl_cli.media.frames import Cutout, VideoFrame
 
 CROP_SIZE = 256
@@ -56,9 +56,7 @@ class FaceCrop:
         shrink = np.sqrt(abs(np.linalg.det(crop_from_cutout[:, :2])))
         sharp = self.cutout.rgb
         pixels = cv2.GaussianBlur(sharp, (0, 0), sigmaX=0.4 / shrink) if shrink < 1 else sharp
-        crop = cv2.warpAffine(
-            pixels, crop_from_cutout, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE
-        )
+        crop = carry(pixels, invert(crop_from_cutout), CROP_SIZE)
         return crop if crop.dtype == np.uint8 else (crop // 256).astype(np.uint8)
 
     def thumbnail(self, side: int) -> UInt8[np.ndarray, "side side 3"]:
@@ -121,9 +119,12 @@ def crop_face(
 
 
 def _whole_shrink(crop_from_frame: Float[np.ndarray, "2 3"]) -> int:
-    """How many pixels of the frame, in each direction, a pixel of the crop is made of, or less."""
+    """How many pixels of the frame, in each direction, a pixel of the crop is made of, or less.
+
+    A power of two.
+    """
     scale = np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2])))
-    return max(int(1 / scale), 1)
+    return 1 << max(floor(-log2(scale)), 0)
 
 
 def _covered_box(

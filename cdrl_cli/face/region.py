@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
+
+from cdrl_cli.geometry.warp import carry
 
 DETECTED_MARGIN = 1.5
 """Side of the region around a detected face, by the longer side of the detector's box
@@ -75,14 +76,7 @@ class FaceRegion:
             black_outside: Show black beyond the picture's edge; otherwise the edge goes on.
         """
         side = into.shape[0]
-        cv2.warpAffine(
-            picture,
-            self.picture_from_crop(side),
-            (side, side),
-            dst=into,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT if black_outside else cv2.BORDER_REPLICATE,
-        )
+        carry(picture, self.picture_from_crop(side), side, into=into, black_outside=black_outside)
 
     def overlap(self, other: "FaceRegion") -> float:
         """Intersection over union of the two squares, 0..1, as if they were upright."""

@@ -20,13 +20,13 @@ from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.skin import Skin, window_from_crop
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners, fit_planes, read_planes, unfold
+from cdrl_cli.geometry.warp import fetch
 
 RING_REACH = 1.35
 """Motion ends at so many times the face's outline."""
 
 SOFTNESS_PX = 1.5
 """Blur of the flow, crop pixels: hides the mesh's edges and keeps upper and lower lip apart."""
-
 
 FADE_PX = 8.0
 """And over so many pixels inside the ring it is brought to exactly zero."""
@@ -358,7 +358,7 @@ def warp_crop(
     """The aligned crop, moved."""
     x = movement.flow[..., 0] + np.arange(CROP_SIZE, dtype=np.float32)
     y = movement.flow[..., 1] + np.arange(CROP_SIZE, dtype=np.float32)[:, None]
-    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return fetch(image, x, y, smooth=True)
 
 
 def network_input(

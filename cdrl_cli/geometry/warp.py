@@ -56,14 +56,51 @@ def fetch(
     At whole numbers a pixel is the image's own, bit for bit.
 
     Args:
-        image: uint8, uint16 or float32.
+        image: uint8, uint16 or float32; one channel, or three.
         x: Of each place, pixels.
         y: The same.
         smooth: The image has no edges that bilinear reading would soften, which takes a third of
             the time; else it is read bicubically.
     """
     how = cv2.INTER_LINEAR if smooth else cv2.INTER_CUBIC
+    if image.shape[2:]:  # colours
+        four = cv2.remap(_with_fourth(image), x, y, how, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.cvtColor(four, cv2.COLOR_RGBA2RGB)
     return cv2.remap(image, x, y, how, borderMode=cv2.BORDER_REPLICATE)
+
+
+def carry(
+    image: Shaped[np.ndarray, "height width 3"],
+    image_from_crop: Float[np.ndarray, "2 3"],
+    side: int,
+    *,
+    into: Shaped[np.ndarray, "side side 3"] | None = None,
+    black_outside: bool = False,
+) -> Shaped[np.ndarray, "side side 3"]:
+    """A square crop of colours, read linearly between the image's pixels.
+
+    Args:
+        image: uint8 or uint16.
+        image_from_crop: Carries places in the crop to places in the image.
+        side: Of the crop, pixels.
+        into: Where it is drawn; None makes an array.
+        black_outside: Show black beyond the image's edge; otherwise the edge goes on.
+    """
+    four = cv2.warpAffine(
+        _with_fourth(image),
+        image_from_crop,
+        (side, side),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT if black_outside else cv2.BORDER_REPLICATE,
+    )
+    return cv2.cvtColor(four, cv2.COLOR_RGBA2RGB, dst=into)
+
+
+def _with_fourth(
+    image: Shaped[np.ndarray, "height width 3"],
+) -> Shaped[np.ndarray, "height width 4"]:
+    """The image with a fourth channel: OpenCV warps four, to the same bits, in half the time."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
 
 
 def chain(

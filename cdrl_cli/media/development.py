@@ -21,6 +21,7 @@ from cdrl_cli.media.planes import (
     align_box,
     blend_planes,
     crop_planes,
+    halve_down_to,
     plane_arrays,
 )
 
@@ -111,23 +112,25 @@ class Development:
         return np.ascontiguousarray(self.orientation.upright(inner))
 
     def cutout(self, frame: av.VideoFrame, box_xyxy: Box, shrink: int) -> Cutout:
-        """Colours of a part that holds an upright box, shrunk; as :meth:`rgb` has them."""
-        outer = self._outer_box(box_xyxy, _MARGIN_SAMPLES)
+        """Colours of a part that holds an upright box, shrunk; in the stream's own transfer."""
+        import cv2  # which mere reading and writing does without
+
+        outer = self._outer_box(box_xyxy, _MARGIN_SAMPLES, whole=shrink)
         size = outer[2] - outer[0], outer[3] - outer[1]
         width, height = (max(round(side / shrink), 1) for side in size)
-        converted = (
-            self._scaler("cutout")
-            .reformat(
-                self._cut(frame, outer),
-                width,
-                height,
-                self._rgb_format,
-                interpolation=_EXACT if shrink == 1 else Interpolation.AREA,
-                threads=1,
+        parts = crop_planes(plane_arrays(frame, self.layout), outer, self.layout)
+        halved, biases = zip(*(halve_down_to(one, width, height) for one in parts), strict=True)
+        sized = [
+            one
+            if one.shape == (height, width)
+            else cv2.resize(
+                one,
+                (width, height),
+                interpolation=cv2.INTER_AREA if one.size > width * height else cv2.INTER_LINEAR,
             )
-            .to_ndarray()
-        )
-        rgb = _full_scale(converted) if self.layout.is_deep else converted
+            for one in halved
+        ]
+        rgb = cv2.transform(cv2.merge(sized), self._rgb_from_samples(biases))
         # Middles of pixels, not their corners, lie at whole numbers.
         across, down = width / size[0], height / size[1]
         shrunk = np.array(
@@ -200,10 +203,34 @@ class Development:
         cut.colorspace, cut.color_range = self._matrix, self._range
         return cut
 
-    def _outer_box(self, box_xyxy: Box, margin: int) -> Box:
-        """The coded box of whole chroma samples around an upright one."""
+    def _outer_box(self, box_xyxy: Box, margin: int, *, whole: int = 1) -> Box:
+        """The coded box of whole chroma samples around an upright one.
+
+        Args:
+            box_xyxy: The box.
+            margin: Chroma samples more to each side, inside the picture.
+            whole: Both sides and the corner are multiples of so many pixels, where there are as
+                many; at the picture's edge, less than that is left out.
+        """
         coded = self.orientation.coded_box(box_xyxy, self.width, self.height)
-        return align_box(coded, self.coded_width, self.coded_height, self.layout, margin)
+        outer = align_box(coded, self.coded_width, self.coded_height, self.layout, margin)
+        if whole == 1:
+            return outer
+        x0, x1 = _whole_span(outer[0], outer[2], self.coded_width, whole)
+        y0, y1 = _whole_span(outer[1], outer[3], self.coded_height, whole)
+        return x0, y0, x1, y1
+
+    def _rgb_from_samples(self, biases: Sequence[float]) -> Float[np.ndarray, "3 4"]:
+        """What carries the samples of a place to its colours, 0..255 or 0..65535.
+
+        Args:
+            biases: By how much samples of each plane are too large.
+        """
+        white = 65535 if self.layout.is_deep else 255
+        weights, blacks = zip(*self._plane_weights, strict=True)
+        rgb_from_samples = white * np.linalg.inv(weights)
+        black = rgb_from_samples @ np.add(blacks, biases)
+        return np.column_stack([rgb_from_samples, -black])
 
     def _coded_from_frame(self) -> Float[np.ndarray, "2 3"]:
         matrix = self.orientation.upright_from_coded(self.width, self.height)
@@ -276,6 +303,13 @@ class Development:
             scaler = VideoReformatter()
             setattr(self._local, purpose, scaler)
         return scaler
+
+
+def _whole_span(start: int, stop: int, length: int, step: int) -> tuple[int, int]:
+    """A span grown to multiples of a step; where there are no more, the last ones are left out."""
+    start = start // step * step
+    most = length // step * step
+    return start, min(-(-stop // step) * step, most) if start < most else length
 
 
 def _chain(

@@ -187,7 +187,10 @@ class VideoFrame(Protocol):
         ...
 
     def cutout(self, box_xyxy: tuple[int, int, int, int], *, shrink: int = 1) -> Cutout:
-        """A part of the frame that holds the box, averaged over squares of ``shrink`` pixels."""
+        """A part of the frame that holds the box, averaged over squares of ``shrink`` pixels.
+
+        Less than such a square may be missing at the frame's edge. ``shrink`` is a power of two.
+        """
         ...
 
     def planes(self, box_xyxy: tuple[int, int, int, int]) -> tuple[Plane, ...]:

@@ -125,6 +125,10 @@ class DecodedFrame:
     def cutout(self, box_xyxy: Box, *, shrink: int = 1) -> Cutout:
         """A part of the frame that holds the box, averaged over squares of ``shrink`` pixels.
 
+        Args:
+            box_xyxy: Exclusive at right and bottom.
+            shrink: A power of two. Less than a square may be missing at the picture's edge.
+
         Raises:
             ValueError: If the box is empty or not inside the frame.
         """

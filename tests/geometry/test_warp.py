@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdrl_cli.geometry.warp import chain, fetch, invert, resample, turn_flow
+from cdrl_cli.geometry.warp import carry, chain, fetch, invert, resample, turn_flow
 from pictures import noise, waves
 
 SIZE = 64
@@ -26,6 +26,22 @@ def test_without_flow_every_bit_stays(dtype):
     warped = warp(picture, np.zeros((45, 61, 2), np.float32))
     assert warped.dtype == dtype
     np.testing.assert_array_equal(warped, picture)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_are_read_as_each_of_them_would_be(dtype):
+    picture = noise(45, 61, dtype=dtype)
+    matrix = similarity_matrix(0.3, 1.2, 4, 2)
+    crop = carry(picture, matrix, 40)
+    y, x = np.mgrid[:40, :40].astype(np.float32)
+    places = [m[0] * x + m[1] * y + m[2] for m in matrix.astype(np.float32)]
+    white = np.iinfo(dtype).max
+    for channel in range(3):
+        alone = fetch(np.ascontiguousarray(picture[..., channel]), *places, smooth=True)
+        np.testing.assert_allclose(crop[..., channel], alone, atol=max(white * 1e-3, 1))
+    into = np.empty_like(crop)
+    assert carry(picture, matrix, 40, into=into) is into
+    np.testing.assert_array_equal(into, crop)
 
 
 def grid(left, top, right, bottom):

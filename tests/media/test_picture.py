@@ -281,6 +281,19 @@ class TestPlanes:
             stored = luma.black + np.dot(luma.weights, frame.rgb((x, y, x + 1, y + 1))[0, 0] / 255)
             assert luma.samples[row, column] == pytest.approx(stored, abs=4)
 
+    @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p", "yuv422p10le"])
+    @pytest.mark.parametrize("shrink", [1, 2, 8])
+    def test_a_cutout_is_as_light_as_the_frame(
+        self, tmp_path: Path, pixel_format: str, shrink: int
+    ) -> None:
+        frame = one_frame(tmp_path, pixel_format=pixel_format, width=94, height=62)
+        cutout = frame.cutout((0, 0, frame.width, frame.height), shrink=shrink).rgb
+        assert max(cutout.shape) <= frame.width / shrink
+        high, wide = (side * shrink for side in cutout.shape[:2])
+        shown = frame.rgb((0, 0, wide, high)).mean(axis=(0, 1))
+        unit = 1 if cutout.dtype == np.uint8 else 257
+        np.testing.assert_allclose(cutout.mean(axis=(0, 1)), shown, atol=0.8 * unit)
+
     def test_samples_are_replaced_in_a_copy_where_a_box_says(self, tmp_path: Path) -> None:
         frame = one_frame(tmp_path)
         before, box = planes_of(frame), (8, 8, 24, 24)
