@@ -24,6 +24,7 @@ from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.identity import IdentityEncoder
 from cdrl_cli.face.landmarks import Landmarker, LandmarkNetworks
+from cdrl_cli.generator.eyes import lift_lids
 from cdrl_cli.generator.fitting import ChangeFitter
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.motion import (
@@ -184,7 +185,8 @@ def load_models(
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
     basis = ExpressionBasis(move_unseen(numbers["basis"], numbers["canonical_xyz"]))
-    warp = WarpRenderer(basis, mesh, numbers["canonical_xyz"])
+    lifted = ExpressionBasis(lift_lids(basis.displacement))
+    warp = WarpRenderer(lifted, mesh, numbers["canonical_xyz"])
     # Opening a network takes most of its time outside of Python.
     with ThreadPoolExecutor(usable_cores()) as pool:
         finders = pool.submit(_open_landmark_networks)

@@ -19,7 +19,8 @@ from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import Rendering
 from cdrl_cli.face.stream import open_faces
 from cdrl_cli.face_editor import FaceEditor
-from cdrl_cli.generator.renderer import OPEN, Renderer
+from cdrl_cli.generator.eyes import OPEN
+from cdrl_cli.generator.renderer import Renderer
 from cdrl_cli.geometry.warp import resample
 
 CHROMA_REACH_PX = 2

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
+from cdrl_cli.face.eyeballs import Eyeball, Uncovered, uncover
 from cdrl_cli.geometry.warp import chain, fetch, invert, resample, turn_flow
 from cdrl_cli.media.frames import Plane, VideoFrame
 from cdrl_cli.media.orientation import Box
@@ -49,6 +50,8 @@ class Rendering:
     nothing."""
     shade: "Shade | None" = None
     """By which the moved pixels become lighter; None leaves them as they are."""
+    eyeballs: tuple[Eyeball, ...] = ()
+    """Which stay as they are under lids that move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,8 @@ class _Alike:
     factors: tuple[Float32[np.ndarray, "fine_rows fine_columns"], ...]
     """By what samples are multiplied before that, for each plane, on the fine grid; empty if they
     stay."""
+    eyes: tuple[Uncovered, ...]
+    """What is seen where lids have moved."""
 
 
 class _Repaint:
@@ -253,12 +258,17 @@ class _Repaint:
             gains = [fine_grid.read(_mean(one, self._gains), from_plane) for one in planes]
             factors = tuple(cv2.multiply(gain, veil) + np.float32(1) for gain in gains)
             added = [one + np.float32(its.black) for one, its in zip(added, planes, strict=False)]
+        eyes = (
+            uncover(eyeball, self._flow, planes, crop_from_plane)
+            for eyeball in self._rendering.eyeballs
+        )
         return _Alike(
             grid=grid,
             moves=(x, y),
             added=tuple(added[: len(planes)]),
             fine_grid=fine_grid,
             factors=factors,
+            eyes=tuple(one for one in eyes if one is not None),
         )
 
     def _paint(
@@ -277,10 +287,12 @@ class _Repaint:
             # between. What grows by a factor is counted from black.
             around = plane.samples[first_row:behind_rows, first_column:behind_columns]
             around = around.astype(np.float32)
-            if kind.factors:
-                around -= np.float32(plane.black)
+            black = np.float32(plane.black if kind.factors else 0)
+            around -= black
             # Chroma at half the resolution has no edges that bilinear reading would soften.
             painted = fetch(around, x, y, smooth=plane.step_xy != (1, 1))
+            for eye in kind.eyes:
+                eye.lay_on(painted, part, place, black)
             if kind.factors:
                 factor = kind.fine_grid.enlarge(kind.factors[place], part)
                 cv2.multiply(painted, factor, dst=painted)

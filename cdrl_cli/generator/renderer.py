@@ -14,8 +14,17 @@ from jaxtyping import Float, Float32, Shaped, UInt8
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.compositing import Rendering, Shade
+from cdrl_cli.face.eyeballs import Eyeball
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.answer import Answer
+from cdrl_cli.generator.eyes import (
+    LIDS_OPEN,
+    OPEN,
+    find_eyeballs,
+    hold_lower_lids,
+    shut_eyeballs,
+    spare_eyes,
+)
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.skin import Skin, window_from_crop
@@ -36,17 +45,6 @@ FLOW_UNIT_PX = 8.0
 
 SHADOW_TINT = (0.74, 1.04, 1.18)
 """Share of a change of light that red, green and blue take on skin."""
-
-OPEN = np.ones(2)
-"""Eyes that are open."""
-
-LIDS_OPEN = 2 / 3
-"""From so open an eye on, its colours and the shade around it show in full; 0 shut, 1 as usual."""
-
-EYE_X, EYE_Y = 0.345, 0.0
-EYE_REACH = (0.30, 0.24)
-"""Middle of the left eye on the canonical face, and half-axes of the ellipse that holds its lids
-and what moves with them; head space."""
 
 MOUTH_Y = 0.77
 MOUTH_REACH = (0.36, 0.20)
@@ -130,11 +128,12 @@ class WarpRenderer:
         crop: FaceCrop,
         expression: Float[np.ndarray, " 52"],
         emotion: Float[np.ndarray, " 7"],  # noqa: ARG002 - a warp shows no more than coefficients
-        eyes: Float[np.ndarray, " 2"] = OPEN,  # noqa: ARG002 - and those spare them
+        eyes: Float[np.ndarray, " 2"] = OPEN,
     ) -> Rendering:
         """See :class:`Renderer`."""
         movement = self.move(crop, expression)
-        return Rendering(flow=movement.flow, mask=movement.mask)
+        eyeballs = shut_eyeballs(find_eyeballs(crop), eyes)
+        return Rendering(movement.flow, movement.mask, eyeballs=eyeballs)
 
     def move(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Movement:
         """Where each pixel of the crop comes from when the face shows these coefficients."""
@@ -173,6 +172,8 @@ class Look:
     """The source's coefficients, their change, and how much of each emotion is asked for."""
     mask: Float32[np.ndarray, "128 128"]
     """The movement's, at half the side."""
+    eyeballs: tuple[Eyeball, ...]
+    """Left and right, before it moved."""
     parts: Float32[np.ndarray, "128 128 2"] | None
     """Where skin is, and where eyes and mouth are, 0..1; None where light is not learned."""
 
@@ -220,6 +221,7 @@ class LearnedRenderer:
             warped=warp_crop(crop.image(), movement),
             condition=tell(crop, expression, emotion),
             mask=_half(movement.mask),
+            eyeballs=find_eyeballs(crop),
             parts=skin.masks.at(movement.position) if isinstance(skin, Skin) else None,
         )
 
@@ -249,7 +251,8 @@ class LearnedRenderer:
         """
         movement = look.movement
         spared = spare_eyes(movement.position, eyes) * spare_mouth(movement.position)
-        flow = movement.flow + _whole(cv2.merge(list(answer.flow * spared)))
+        finer = hold_lower_lids(answer.flow * spared, movement.position)
+        flow = movement.flow + _whole(cv2.merge(list(finer)))
         # The colours and the shade of an open eye, on a lid that shuts it, make the lid grey.
         lids = spare_eyes(movement.position, np.minimum(eyes / LIDS_OPEN, 1))
         if isinstance(self._skin, Skin):
@@ -265,7 +268,8 @@ class LearnedRenderer:
             folds = self._skin.shade(change, _whole(movement.position))
             added = _whole(cv2.merge(list(answer.colour * lids)))
             added += _folded(look.warped, folds * movement.mask)
-        return Rendering(flow=flow, mask=movement.mask, colour=added, shade=shade)
+        eyeballs = shut_eyeballs(look.eyeballs, eyes)
+        return Rendering(flow, movement.mask, colour=added, shade=shade, eyeballs=eyeballs)
 
 
 def tell(
@@ -294,31 +298,6 @@ def _whole(
 ) -> Float32[np.ndarray, "256 256 channels"]:
     """Values of the crop at half its side at its whole side."""
     return cv2.resize(values, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
-
-
-def spare_eyes(
-    position: Float32[np.ndarray, "side side 3"], eyes: Float[np.ndarray, " 2"]
-) -> Float32[np.ndarray, "side side"]:
-    """How much of the finer flow stays: all but around an eye that is shut, which it would tear.
-
-    Args:
-        position: Where on the canonical face each pixel lies, head space.
-        eyes: How open they are, left and right.
-    """
-    spared = np.ones(position.shape[:2], np.float32)
-    for side, opened in zip((EYE_X, -EYE_X), eyes, strict=True):
-        if opened < 1:
-            low, high = (
-                (side + sign * EYE_REACH[0], EYE_Y + sign * EYE_REACH[1], sign * np.inf)
-                for sign in (-1, 1)
-            )
-            left, top, columns, rows = cv2.boundingRect(cv2.inRange(position, low, high))
-            around = np.s_[top : top + rows, left : left + columns]
-            x = (position[around][..., 0] - side) / EYE_REACH[0]
-            y = (position[around][..., 1] - EYE_Y) / EYE_REACH[1]
-            inside = np.clip(2 * (1 - np.hypot(x, y)), 0, 1)
-            spared[around] *= 1 - np.float32(1 - opened) * inside
-    return spared
 
 
 def spare_mouth(

@@ -16,7 +16,6 @@ from cdrl_cli.generator.renderer import (
     ExpressionBasis,
     LearnedRenderer,
     WarpRenderer,
-    spare_eyes,
     spare_mouth,
     spare_sides,
 )
@@ -314,24 +313,6 @@ def test_the_network_is_told_what_is_asked():
     np.testing.assert_allclose(
         seen[6:, nose_xy[1], nose_xy[0]], toy_head().canonical_xyz[1], atol=0.05
     )
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_around_a_shut_eye_the_finer_flow_ends(left, right):
-    toy, position = toy_head(), np.zeros((256, 256, 3), np.float32)
-    names = {"left": (386, 374, 362), "right": (159, 145, 133)}
-    position[0, :468] = 9.0  # elsewhere
-    for row, lids in enumerate(names.values(), start=1):
-        position[row, :3] = toy.canonical_xyz[list(lids)]
-    spared = spare_eyes(position, np.array([left, right]))
-    assert (spared[0, :468] == 1).all()
-    for row, opened in enumerate((left, right), start=1):
-        np.testing.assert_allclose(spared[row, :2], opened, atol=0.12)
-        assert (spared[row, :3] >= opened - 1e-6).all()
-
-
-def test_open_eyes_spare_nothing():
-    assert (spare_eyes(np.zeros((256, 256, 3), np.float32), np.ones(2)) == 1).all()
 
 
 class FakeSkinNetwork:

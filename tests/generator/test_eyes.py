@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from drawn_eyes import drawn_face
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdrl_cli.generator.eyes import (
+    LOWER_LIDS,
+    UPPER_LIDS,
+    find_eyeballs,
+    hold_lower_lids,
+    lift_lids,
+    shut_eyeballs,
+    spare_eyes,
+)
+from heads import coefficients, toy_head
+
+
+@pytest.mark.parametrize("off", [(0.0, 0.0), (1.2, 0.6), (-1.2, 1.0)])
+def test_an_iris_is_found_beside_its_landmark(off):
+    _, crop, middles = drawn_face(off=off)
+    for eyeball, middle in zip(find_eyeballs(crop), middles, strict=True):
+        in_crop = crop.crop_from_frame @ np.r_[middle, 1]
+        in_eye = eyeball.eye_from_crop @ np.r_[in_crop, 1]
+        np.testing.assert_allclose(eyeball.iris_xy, in_eye, atol=0.45)
+        assert eyeball.iris_radius == pytest.approx(4.9, abs=0.35)
+        assert eyeball.strength == pytest.approx(1)
+
+
+def test_eyes_that_show_no_iris_move_with_their_lids():
+    _, crop, _ = drawn_face(radius=0.0)
+    assert all(one.strength == 0 for one in find_eyeballs(crop))
+
+
+def test_eyes_that_look_far_aside_move_with_their_lids():
+    _, crop, _ = drawn_face(at=(7.0, -4.0), radius=4.0)
+    assert all(one.strength == 0 for one in find_eyeballs(crop))
+
+
+@pytest.mark.parametrize(
+    ("opened", "left", "right"),
+    [((1, 1), 1.0, 1.0), ((0.5, 1), 0.75, 1.0), ((1 / 3, 0), 0.5, None)],
+)
+def test_shut_eyes_are_left_to_the_warp(opened, left, right):
+    _, crop, _ = drawn_face()
+    shown = shut_eyeballs(find_eyeballs(crop), np.array(opened, float))
+    wanted = [one for one in (left, right) if one is not None]
+    assert [one.strength for one in shown] == pytest.approx(wanted)
+
+
+def test_wide_eyes_rise_by_their_upper_lids_alone():
+    basis = toy_head().basis
+    lifted = lift_lids(basis)
+    changed = np.abs(lifted - basis).max(axis=2) > 0
+    wide = coefficients(eyeWideLeft=1.0, eyeWideRight=1.0) > 0
+    assert not changed[~wide].any()
+    assert changed[wide].sum() == 28
+    corners = UPPER_LIDS[:, [0, -1]].ravel()
+    assert not changed[:, [*corners, *LOWER_LIDS.ravel()]].any()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_lower_lids_are_held_where_they_sink_and_nowhere_else(seed):
+    flow = np.random.default_rng(seed).normal(size=(2, 64, 64)).astype(np.float32)
+    x, y = np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64))
+    position = np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.float32)
+    held = hold_lower_lids(flow, position)
+    np.testing.assert_array_equal(held[0], flow[0])
+    np.testing.assert_array_equal(held[1][flow[1] > 0], flow[1][flow[1] > 0])
+    near = (np.hypot((np.abs(x) - 0.345) / 0.26, (y - 0.1) / 0.14) < 1) & (flow[1] < 0)
+    np.testing.assert_array_equal(held[1][~near], flow[1][~near])
+    assert (held[1][near] >= flow[1][near]).all()
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_around_a_shut_eye_the_finer_flow_ends(left, right):
+    toy, position = toy_head(), np.zeros((256, 256, 3), np.float32)
+    names = {"left": (386, 374, 362), "right": (159, 145, 133)}
+    position[0, :468] = 9.0  # elsewhere
+    for row, lids in enumerate(names.values(), start=1):
+        position[row, :3] = toy.canonical_xyz[list(lids)]
+    spared = spare_eyes(position, np.array([left, right]))
+    assert (spared[0, :468] == 1).all()
+    for row, opened in enumerate((left, right), start=1):
+        np.testing.assert_allclose(spared[row, :2], opened, atol=0.12)
+        assert (spared[row, :3] >= opened - 1e-6).all()
+
+
+def test_open_eyes_spare_nothing():
+    assert (spare_eyes(np.zeros((256, 256, 3), np.float32), np.ones(2)) == 1).all()
