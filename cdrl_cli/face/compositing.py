@@ -153,21 +153,33 @@ class _Grid:
         plane_from_grid = np.array([(self.step, 0, x + middle), (0, self.step, y + middle)], float)
         return resample(values, chain(from_plane, plane_from_grid), (0, 0, *self.size_xy))
 
-    def enlarge(
+    def near(
         self, points: Float32[np.ndarray, "across down"], part_xyxy: Box
     ) -> Float32[np.ndarray, "rows columns"]:
-        """What was read at the points, for each sample of a part of the plane."""
-        left, top, right, bottom = np.subtract(part_xyxy, self.corner_xy * 2).tolist()
+        """What was read at the points that a part of the plane lies between."""
         if self.step == 1:
+            left, top, right, bottom = np.subtract(part_xyxy, self.corner_xy * 2).tolist()
             return points[top:bottom, left:right]
-        # With the points that the outermost samples lie between.
-        x0, y0 = left // self.step - 1, top // self.step - 1
-        near = points[y0 : bottom // self.step + 2, x0 : right // self.step + 2]
-        left, top = left - x0 * self.step, top - y0 * self.step
+        x0, y0, x1, y1 = (
+            (side - corner) // self.step
+            for side, corner in zip(part_xyxy, self.corner_xy * 2, strict=True)
+        )
+        return points[y0 - 1 : y1 + 2, x0 - 1 : x1 + 2]
+
+    def enlarge(
+        self, near: Float32[np.ndarray, "across down"], part_xyxy: Box
+    ) -> Float32[np.ndarray, "rows columns"]:
+        """What was read at the points near a part of the plane, for each sample of it."""
+        if self.step == 1:
+            return near
         whole = near.shape[1] * self.step, near.shape[0] * self.step
         fine = cv2.resize(near, whole, interpolation=cv2.INTER_LINEAR)
-        rows, columns = part_xyxy[3] - part_xyxy[1], part_xyxy[2] - part_xyxy[0]
-        return fine[top : top + rows, left : left + columns]
+        left, top, right, bottom = part_xyxy
+        x, y = (
+            (side - corner) % self.step + self.step
+            for side, corner in zip((left, top), self.corner_xy, strict=True)
+        )
+        return fine[y : y + bottom - top, x : x + right - left]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,28 +288,29 @@ class _Repaint:
     ) -> Iterator[Shaped[np.ndarray, "rows columns"]]:
         """The samples of the same part of planes that lie alike."""
         left, top, right, bottom = part = planes[0].part_xyxy
-        x, y = (kind.grid.enlarge(moves, part) for moves in kind.moves)
         rows, columns = planes[0].samples.shape
+        x, y = (kind.grid.near(moves, part) for moves in kind.moves)
         first_column, behind_columns = _reached(x, left, right, columns)
         first_row, behind_rows = _reached(y, top, bottom, rows)
-        x = x + np.arange(left - first_column, right - first_column, dtype=np.float32)
-        y = y + np.arange(top - first_row, bottom - first_row, dtype=np.float32)[:, None]
+        x = kind.grid.enlarge(x + np.float32(left - first_column), part)
+        y = kind.grid.enlarge(y + np.float32(top - first_row), part)
         for place, plane in enumerate(planes):
             # Single precision is read in three quarters of the time of bytes, and not rounded
             # between. What grows by a factor is counted from black.
             around = plane.samples[first_row:behind_rows, first_column:behind_columns]
             around = around.astype(np.float32)
             black = np.float32(plane.black if kind.factors else 0)
-            around -= black
+            if black:
+                around -= black
             # Chroma at half the resolution has no edges that bilinear reading would soften.
-            painted = fetch(around, x, y, smooth=plane.step_xy != (1, 1))
+            painted = fetch(around, x, y, smooth=plane.step_xy != (1, 1), relative=True)
             for eye in kind.eyes:
                 eye.lay_on(painted, part, place, black)
             if kind.factors:
-                factor = kind.fine_grid.enlarge(kind.factors[place], part)
-                cv2.multiply(painted, factor, dst=painted)
+                factor = kind.fine_grid.near(kind.factors[place], part)
+                cv2.multiply(painted, kind.fine_grid.enlarge(factor, part), dst=painted)
             depth = plane.samples.dtype
-            added = kind.grid.enlarge(kind.added[place], part)
+            added = kind.grid.enlarge(kind.grid.near(kind.added[place], part), part)
             new = cv2.add(painted, added, dtype=_DEPTHS[depth.name])
             yield new if plane.largest == np.iinfo(depth).max else np.minimum(new, plane.largest)
 

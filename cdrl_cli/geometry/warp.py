@@ -50,6 +50,7 @@ def fetch(
     y: Float32[np.ndarray, "rows columns"],
     *,
     smooth: bool = False,
+    relative: bool = False,
 ) -> Shaped[np.ndarray, "rows columns *channels"]:
     """The image at places, between its pixels too (edges repeated).
 
@@ -61,8 +62,10 @@ def fetch(
         y: The same.
         smooth: The image has no edges that bilinear reading would soften, which takes a third of
             the time; else it is read bicubically.
+        relative: Places count from where each lies itself, as a flow's do.
     """
     how = cv2.INTER_LINEAR if smooth else cv2.INTER_CUBIC
+    how |= cv2.WARP_RELATIVE_MAP if relative else 0
     if image.shape[2:]:  # colours
         four = cv2.remap(_with_fourth(image), x, y, how, borderMode=cv2.BORDER_REPLICATE)
         return cv2.cvtColor(four, cv2.COLOR_RGBA2RGB)
