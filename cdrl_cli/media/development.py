@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.filter import Graph
 from av.video.reformatter import Interpolation, VideoReformatter
-from jaxtyping import Float, Float32, UInt8, UInt16
+from jaxtyping import Float, Float32, Shaped, UInt8, UInt16
 from numpy.typing import NDArray
 
 from cdrl_cli.media import color
@@ -21,8 +21,8 @@ from cdrl_cli.media.planes import (
     align_box,
     blend_planes,
     crop_planes,
-    halve_down_to,
     plane_arrays,
+    resize_plane,
 )
 
 _EXACT: Final = (
@@ -75,20 +75,24 @@ class Development:
         """The whole picture, upright, square pixels, sRGB."""
         width, height = self._small_size(max_side)
         is_hdr = color.is_hdr(self._tags)
-        small = self._scaler("small").reformat(
-            frame,
-            width,
-            height,
-            _DEEP_RGB if is_hdr else "rgb24",
-            # Averages what it leaves out, and is faster than swscale's bilinear at that.
-            interpolation=Interpolation.AREA,
-            src_colorspace=color.SWS_MATRICES[self._matrix],
-            src_color_range=self._range,
-            threads=1,
-        )
-        rgb = small.to_ndarray()
-        if is_hdr:
-            rgb = color.srgb_from_hdr(_full_scale(rgb), self._tags.transfer or "")
+        if is_hdr or (width, height) != (self.coded_width, self.coded_height):
+            rgb = self._colours(plane_arrays(frame, self.layout), width, height)
+            if is_hdr:
+                rgb = color.srgb_from_hdr(rgb, self._tags.transfer or "")
+            elif self.layout.is_deep:
+                rgb = (rgb >> 8).astype(np.uint8)
+        else:  # without a change of size swscale is quicker
+            rgb = (
+                self._scaler("small")
+                .reformat(
+                    frame,
+                    format="rgb24",
+                    src_colorspace=color.SWS_MATRICES[self._matrix],
+                    src_color_range=self._range,
+                    threads=1,
+                )
+                .to_ndarray()
+            )
         return np.ascontiguousarray(self.orientation.upright(rgb))
 
     def _small_size(self, max_side: int) -> tuple[int, int]:
@@ -113,24 +117,11 @@ class Development:
 
     def cutout(self, frame: av.VideoFrame, box_xyxy: Box, shrink: int) -> Cutout:
         """Colours of a part that holds an upright box, shrunk; in the stream's own transfer."""
-        import cv2  # which mere reading and writing does without
-
         outer = self._outer_box(box_xyxy, _MARGIN_SAMPLES, whole=shrink)
         size = outer[2] - outer[0], outer[3] - outer[1]
         width, height = (max(round(side / shrink), 1) for side in size)
         parts = crop_planes(plane_arrays(frame, self.layout), outer, self.layout)
-        halved, biases = zip(*(halve_down_to(one, width, height) for one in parts), strict=True)
-        sized = [
-            one
-            if one.shape == (height, width)
-            else cv2.resize(
-                one,
-                (width, height),
-                interpolation=cv2.INTER_AREA if one.size > width * height else cv2.INTER_LINEAR,
-            )
-            for one in halved
-        ]
-        rgb = cv2.transform(cv2.merge(sized), self._rgb_from_samples(biases))
+        rgb = self._colours(parts, width, height)
         # Middles of pixels, not their corners, lie at whole numbers.
         across, down = width / size[0], height / size[1]
         shrunk = np.array(
@@ -219,6 +210,16 @@ class Development:
         x0, x1 = _whole_span(outer[0], outer[2], self.coded_width, whole)
         y0, y1 = _whole_span(outer[1], outer[3], self.coded_height, whole)
         return x0, y0, x1, y1
+
+    def _colours(
+        self, parts: Sequence[Shaped[np.ndarray, "_ _"]], width: int, height: int
+    ) -> UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]:
+        """Colours of a part of each plane at another size, coded, in the stream's own transfer."""
+        import cv2  # which mere reading and writing does without
+
+        sized, biases = zip(*(resize_plane(one, width, height) for one in parts), strict=True)
+        rgb: NDArray[Any] = cv2.transform(cv2.merge(sized), self._rgb_from_samples(biases))
+        return rgb
 
     def _rgb_from_samples(self, biases: Sequence[float]) -> Float[np.ndarray, "3 4"]:
         """What carries the samples of a place to its colours, 0..255 or 0..65535.

@@ -143,18 +143,20 @@ def crop_planes(planes: list[NDArray[Any]], box_xyxy: Box, layout: PlanarFormat)
     ]
 
 
-def halve_down_to(
+def resize_plane(
     plane: Shaped[np.ndarray, "rows columns"], width: int, height: int
-) -> tuple[Shaped[np.ndarray, "smaller_rows smaller_columns"], float]:
-    """A plane, halved as often as it stays no smaller than a size; a tenth of the work of one step.
+) -> tuple[Shaped[np.ndarray, "height width"], float]:
+    """A plane at another size: halved while that leaves enough, then read between its samples.
+
+    A tenth of the work of taking the mean of whatever each new sample covers.
 
     Args:
         plane: Samples.
-        width: Columns that must remain.
-        height: Rows that must remain.
+        width: Columns of the result.
+        height: Rows of the result.
 
     Returns:
-        The plane, and by how much its samples are too large on the mean: OpenCV rounds a half up
+        The result, and by how much its samples are too large on the mean: OpenCV rounds a half up
         whenever it takes the mean of four.
     """
     import cv2  # which mere reading and writing does without
@@ -165,6 +167,11 @@ def halve_down_to(
         even = plane[: 2 * rows, : 2 * columns]
         plane = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA)
         bias += 1 / 8
+    if plane.shape != (height, width):
+        # Of one with chroma at a quarter in one direction alone, the other may still be large.
+        is_large = plane.shape[1] >= 2 * width or plane.shape[0] >= 2 * height
+        how = cv2.INTER_AREA if is_large else cv2.INTER_LINEAR
+        plane = cv2.resize(plane, (width, height), interpolation=how)
     return plane, bias
 
 
