@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from cdrl_cli.face.alignment import crop_face
-from cdrl_cli.generator.eyes import IRISES, LOWER_LIDS, UPPER_LIDS
+from cdrl_cli.generator.eyes import place_eyeballs
+from cdrl_cli.generator.irises import IRISES, LOWER_LIDS, UPPER_LIDS, find_irises
 from heads import pose, toy_head
 from pictures import ArrayFrame
 
@@ -44,3 +45,9 @@ def drawn_face(*, scale=150.0, radius=4.9, at=(0.0, -5.5), off=(0.0, 0.0)):
         skin[opening > 0] = eye[opening > 0]
     frame = ArrayFrame(cv2.resize(skin, (size, size), interpolation=cv2.INTER_AREA))
     return frame, crop_face(frame, face, toy.model.locate(face)), middles
+
+
+def eyeballs_of(crop, eyes=(1.0, 1.0)):
+    """What is found of the eyeballs of a face, left and right, if they are so far open."""
+    irises = find_irises(crop.image(), crop.landmarks_xyz)
+    return place_eyeballs(crop.landmarks_xyz, irises, np.array(eyes, float))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
-from cdrl_cli.face.eyeballs import Eyeball, Uncovered, uncover
+from cdrl_cli.face.eyeballs import Eyeball, Openings, Uncovered
 from cdrl_cli.geometry.warp import chain, fetch, invert, resample, turn_flow
 from cdrl_cli.media.frames import Plane, VideoFrame
 from cdrl_cli.media.orientation import Box
@@ -239,6 +239,7 @@ class _Repaint:
             self._coarse = colours, colours * cv2.merge(gains), gains
         mask = rendering.mask
         self._flow = cv2.multiply(rendering.flow, cv2.merge([mask, mask]))
+        self._openings = Openings(rendering.eyeballs, self._flow, crop.crop_from_frame)
         luma, *chromas = planes
         self._kinds = [self._look_at(alike) for alike in ([luma], chromas) if alike]
 
@@ -270,17 +271,13 @@ class _Repaint:
             gains = [fine_grid.read(_mean(one, self._gains), from_plane) for one in planes]
             factors = tuple(cv2.multiply(gain, veil) + np.float32(1) for gain in gains)
             added = [one + np.float32(its.black) for one, its in zip(added, planes, strict=False)]
-        eyes = (
-            uncover(eyeball, self._flow, planes, crop_from_plane)
-            for eyeball in self._rendering.eyeballs
-        )
         return _Alike(
             grid=grid,
             moves=(x, y),
             added=tuple(added[: len(planes)]),
             fine_grid=fine_grid,
             factors=factors,
-            eyes=tuple(one for one in eyes if one is not None),
+            eyes=self._openings.fill(planes, crop_from_plane),
         )
 
     def _paint(
@@ -299,13 +296,12 @@ class _Repaint:
             # between. What grows by a factor is counted from black.
             around = plane.samples[first_row:behind_rows, first_column:behind_columns]
             around = around.astype(np.float32)
-            black = np.float32(plane.black if kind.factors else 0)
-            if black:
-                around -= black
+            if kind.factors and plane.black:
+                around -= np.float32(plane.black)
             # Chroma at half the resolution has no edges that bilinear reading would soften.
             painted = fetch(around, x, y, smooth=plane.step_xy != (1, 1), relative=True)
             for eye in kind.eyes:
-                eye.lay_on(painted, part, place, black)
+                eye.lay_on(painted, part, place, 0.0 if kind.factors else plane.black)
             if kind.factors:
                 factor = kind.fine_grid.near(kind.factors[place], part)
                 cv2.multiply(painted, kind.fine_grid.enlarge(factor, part), dst=painted)

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
-from cdrl_cli.geometry.warp import chain, fetch, invert, resample
+from cdrl_cli.geometry.warp import chain, invert, resample
 from cdrl_cli.media.frames import Plane
 from cdrl_cli.media.orientation import Box
 
-KNOTS = 25
+KNOTS = 40
 """At so many places, equally far apart from corner to corner, the height of a lid is told."""
 
 UPPER_EDGE, LOWER_EDGE = 0.3, 0.0
@@ -33,8 +33,8 @@ UPPER_DOUBT, LOWER_DOUBT = 1.8, 1.3
 """Widest strip along a lid whose pixels belong to the lid as much as to the eyeball, lashes and
 blur, crop pixels: where the lid moves away they are made up."""
 
-DOUBT_PER_SAMPLE = 0.9
-"""But it is at least so many samples wide: one holds colour from all around it."""
+DOUBT_PER_SAMPLE = 1.35
+"""But it is at least so many samples wide: one of colour tells of all around it."""
 
 SHADOW, SHADOW_REACH = 0.1, 1.2
 """Share of the light that the upper lid keeps from the eyeball right under it, and at which depth,
@@ -53,6 +53,14 @@ nothing is so near, as far as the second, which counts less by the third."""
 
 STILL_PX = 0.05
 """Lids that move less than this are left to the warp, crop pixels."""
+
+_BESIDE = 2
+"""Columns of the grid beside each corner."""
+_ROWS = 34
+"""Rows of the grid: nearly as far above and below the opening as eyes are high."""
+_COLUMNS = KNOTS + 2 * _BESIDE
+_LITTLE = 1e-4
+"""A weight that is as good as none, and can be divided by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +83,21 @@ class Eyeball:
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """Samples of some planes that lie alike, around an eyeball whose lids have moved."""
+    """Samples of planes that lie alike, around an eyeball whose lids have moved."""
 
     box: Box
     """Where, among the planes' samples."""
     weight: Float32[np.ndarray, "rows columns"]
     """0 where the lids lie, 1 where the eyeball shows."""
-    values: Sequence[Float32[np.ndarray, "rows columns"]]
-    """Of each plane, the eyeball as if there were no lids."""
+    values: Float32[np.ndarray, "rows columns planes"]
+    """Of the eyeball as if there were no lids, above black."""
 
     def lay_on(
         self,
         moved: Float32[np.ndarray, "part_rows part_columns"],
         part: Box,
         plane: int,
-        black: np.float32,
+        black: float,
     ) -> None:
         """Show it, in place.
 
@@ -97,7 +105,7 @@ class Uncovered:
             moved: Samples of a part of a plane.
             part: That part.
             plane: Which one of the planes it is.
-            black: What has been taken off these samples.
+            black: What black is among these samples.
         """
         (x0, y0, x1, y1), (left, top, right, bottom) = self.box, part
         low_x, high_x, low_y, high_y = max(x0, left), min(x1, right), max(y0, top), min(y1, bottom)
@@ -105,197 +113,269 @@ class Uncovered:
             return
         here = np.s_[low_y - y0 : high_y - y0, low_x - x0 : high_x - x0]
         under = moved[low_y - top : high_y - top, low_x - left : high_x - left]
-        under += self.weight[here] * (self.values[plane][here] - black - under)
+        over = self.values[here][..., plane] - under
+        if black:
+            over += np.float32(black)
+        over *= self.weight[here]
+        under += over
 
 
-def uncover(
-    eyeball: Eyeball,
-    flow: Float32[np.ndarray, "256 256 2"],
-    planes: Sequence[Plane],
-    crop_from_plane: Float[np.ndarray, "2 3"],
-) -> Uncovered | None:
-    """An eyeball after its lids have moved; None where they have not, or it lies outside.
+_Maps = Float32[np.ndarray, "eyes rows columns"]
+_Both = Float32[np.ndarray, "2 eyes rows columns"]
+"""Of the upper and of the lower lid."""
 
-    A place belongs to the opening if what the flow brings there was in the opening.
+
+class Openings:
+    """The openings between lids that have moved, and whence what is seen in them is taken.
+
+    A place belongs to an opening if what the flow brings there was in it. All is found on a grid
+    over each eye, three points over two crop pixels.
 
     Args:
-        eyeball: As it is seen before.
+        eyeballs: As they are seen before.
         flow: Of the lids and all around, crop pixels.
-        planes: Luma, or the chromas, which lie alike.
-        crop_from_plane: Carries places among a plane's samples to crop pixels.
-    """
-    eye_from_plane = chain(eyeball.eye_from_crop, crop_from_plane)
-    rows, columns = planes[0].samples.shape
-    box = _box(eyeball, invert(eye_from_plane), (0, 0, columns, rows))
-    if box is None:
-        return None
-    moved = resample(flow, crop_from_plane, box)
-    if cv2.norm(moved, cv2.NORM_INF) < STILL_PX:
-        return None
-    return _Opening(eyeball, moved, box, eye_from_plane, crop_from_plane).fill(planes)
-
-
-def _box(eyeball: Eyeball, plane_from_eye: Float[np.ndarray, "2 3"], within: Box) -> Box | None:
-    """A box of samples around all that may be uncovered."""
-    reach = 4.0
-    top, bottom = float(eyeball.upper.min()) - reach, float(eyeball.lower.max()) + reach
-    corners = np.array([(x, y) for x in (0.0, eyeball.length) for y in (top, bottom)])
-    places = corners @ plane_from_eye[:, :2].T + plane_from_eye[:, 2]
-    low, high = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0)) + 1
-    x0, y0, x1, y1 = np.concatenate([low, high]).astype(int).tolist()
-    x0, y0, x1, y1 = max(x0, within[0]), max(y0, within[1]), min(x1, within[2]), min(y1, within[3])
-    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
-
-
-_Map = Float32[np.ndarray, "rows columns"]
-
-
-class _Opening:
-    """Where in a box of samples the eyeball shows, and whence.
-
-    Args:
-        eyeball: The eyeball.
-        flow: At each sample, crop pixels.
-        box: Of the samples.
-        eye_from_plane: Carries places among the samples to the eye.
-        crop_from_plane: And to the crop.
+        crop_from_frame: Carries places in the frame to crop pixels.
     """
 
     def __init__(
         self,
-        eyeball: Eyeball,
-        flow: Float32[np.ndarray, "rows columns 2"],
-        box: Box,
-        eye_from_plane: Float[np.ndarray, "2 3"],
-        crop_from_plane: Float[np.ndarray, "2 3"],
+        eyeballs: Sequence[Eyeball],
+        flow: Float32[np.ndarray, "256 256 2"],
+        crop_from_frame: Float[np.ndarray, "2 3"],
     ) -> None:
-        self._eyeball = eyeball
-        self._box = box
-        self._plane_from_eye = invert(eye_from_plane).astype(np.float32)
-        self._crop_px = float(np.sqrt(abs(np.linalg.det(crop_from_plane[:, :2]))))
-        left, top, right, bottom = box
-        matrix = eye_from_plane.astype(np.float32)
-        column = np.arange(left, right, dtype=np.float32)
-        row = np.arange(top, bottom, dtype=np.float32)[:, None]
-        x = matrix[0, 0] * column + (matrix[0, 1] * row + matrix[0, 2])
-        y = matrix[1, 0] * column + (matrix[1, 1] * row + matrix[1, 2])
-        across, down = cv2.split(
-            cv2.transform(flow, eyeball.eye_from_crop[:, :2].astype(np.float32))
-        )
-        loose = 1 - np.float32(eyeball.strength) * _held(x / np.float32(eyeball.length))
-        plane_from_crop = np.linalg.inv(crop_from_plane[:, :2]).astype(np.float32)
-        flow_x, flow_y = cv2.split(cv2.transform(flow, plane_from_crop))
-        self._place_xy = (
-            column - np.float32(left) + loose * flow_x,
-            row - np.float32(top) + loose * flow_y,
-        )
-        self._x, self._y = x + loose * across, y + loose * down
-        self._upper, self._lower = self._depths(self._x, self._y)
-        self._upper_after, self._lower_after = self._depths(x + across, y + down)
-        middle_x, middle_y = eyeball.iris_xy
-        self._off = cv2.magnitude(self._x - np.float32(middle_x), self._y - np.float32(middle_y))
+        self._eyeballs: list[Eyeball] = []
+        self._crop_from_grids: list[Float[np.ndarray, "2 3"]] = []
+        flows = []
+        for eyeball in eyeballs:
+            crop_from_grid = chain(invert(eyeball.eye_from_crop), _eye_from_grid(eyeball))
+            moved = resample(flow, crop_from_grid, (0, 0, _COLUMNS, _ROWS))
+            if cv2.norm(moved, cv2.NORM_INF) >= STILL_PX:
+                self._eyeballs.append(eyeball)
+                self._crop_from_grids.append(crop_from_grid)
+                flows.append(moved)
+        if flows:
+            self._look(np.stack(flows), float(np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2])))))
 
-    def _depths(self, x: _Map, y: _Map) -> tuple[_Map, _Map]:
-        """How far below the upper and above the lower lid places of the eye lie."""
-        lids = np.stack([self._eyeball.upper, self._eyeball.lower], axis=1)[None]
-        place = x * np.float32((KNOTS - 1) / self._eyeball.length)
-        found = cv2.remap(
-            lids, place, np.zeros_like(place), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        return y - found[..., 0], found[..., 1] - y
+    def _look(self, flow: Float32[np.ndarray, "eyes rows columns 2"], crop_px: float) -> None:
+        """Find where the eyeballs show, and of what their samples are made.
 
-    def fill(self, planes: Sequence[Plane]) -> Uncovered:
-        """The eyeball in each of the planes."""
-        eyeball, wide, upper, lower = self._eyeball, self._crop_px, self._upper, self._lower
-        radius = np.float32(eyeball.iris_radius)
-        shows = np.minimum(self._upper_after - UPPER_EDGE, self._lower_after - LOWER_EDGE)
-        weight = _clip(shows / np.float32(EDGE_SOFTNESS))
-        kept = self._kept()
+        Args:
+            flow: On the grid.
+            crop_px: From one pixel of the frame to the next, crop pixels.
+        """
+        eyes = self._eyeballs
+        grids = np.array([_eye_from_grid(one) for one in eyes], np.float32)[..., None, None]
+        x = grids[:, 0, 0] * np.arange(_COLUMNS, dtype=np.float32) + grids[:, 0, 2]
+        y = grids[:, 1, 1] * np.arange(_ROWS, dtype=np.float32)[:, None] + grids[:, 1, 2]
+        numbers = np.array([(*one.iris_xy, one.iris_radius, one.strength) for one in eyes])
+        middle_x, middle_y, radius, strength = numbers.T.astype(np.float32)[..., None, None]
+        turns = np.array([one.eye_from_crop[:, :2] for one in eyes], np.float32)
+        # A product of small matrices for each point takes ten times as long.
+        across = (
+            turns[:, 0, 0, None, None] * flow[..., 0] + turns[:, 0, 1, None, None] * flow[..., 1]
+        )
+        down = turns[:, 1, 0, None, None] * flow[..., 0] + turns[:, 1, 1, None, None] * flow[..., 1]
+        lids = np.array([[one.upper for one in eyes], [one.lower for one in eyes]])
+        lids = lids[:, :, None, _KNOT_OF_COLUMN]
+        slopes = np.gradient(lids, axis=3) / grids[:, 0, 0]
+        loose = 1 - strength * _STILLNESS
+        before_x, before_y = loose * across, loose * down
+        before = _INWARDS * (y + before_y - lids - slopes * before_x)
+        after = _INWARDS * (y + down - lids - slopes * across)
+        mirrored = _INWARDS * (2 * middle_y - y - lids)
+
+        weight = _clip((after - _EDGES).min(axis=0) / np.float32(EDGE_SOFTNESS))
+        kept = _find_kept(before, after, crop_px)
         # Surely the eyeball's own, of the white and of the iris.
-        clear = _clip(np.minimum(upper - (0.6 + 0.4 * wide), lower - (0.4 + 0.4 * wide)) / 0.6)
-        white = clear * _clip((self._off - (radius + 0.8)) / 0.6) + np.float32(1e-4)
-        coloured = clear * _clip((radius - 0.3 - self._off) / 0.6) + np.float32(1e-4)
-        disc = _clip((radius + 0.2 - self._off) / LIMBUS + 0.5)
-        mirrored_y = np.float32(2 * eyeball.iris_xy[1]) - self._y
-        upper_there, lower_there = self._depths(self._x, mirrored_y)
-        seen = _clip(np.minimum(upper_there - 0.5, lower_there - (0.2 + 0.3 * wide)) / 0.6)
-        there = self._places(self._x, mirrored_y)
-        shade_after = _light(self._upper_after)
-        shade = shade_after / _light(upper)
-        values = []
-        left, top, right, bottom = self._box
-        for plane in planes:
-            smooth = plane.step_xy != (1, 1)
-            around = plane.samples[top:bottom, left:right].astype(np.float32)
-            own = fetch(around, *self._place_xy, smooth=smooth)
-            iris = fetch(around, *there, smooth=smooth)
-            usual = np.float32((own * coloured).sum() / coloured.sum())
-            if plane.step_xy == (1, 1):
-                # What glints is not the iris's own, and stays where it is.
-                iris = np.minimum(iris, usual)
-            iris = usual + seen * (iris - usual)
-            around = _spread(own, white, wide)
-            made_up = around + disc * (iris - around)
-            black = np.float32(plane.black)
-            made_up = black + (made_up - black) * shade_after
-            own = black + (own - black) * shade
-            values.append(made_up + kept * (own - made_up))
-        return Uncovered(self._box, weight, values)
+        clear = _least(before, (0.6 + 0.6 * crop_px, 0.4 + 0.6 * crop_px))
+        off = np.hypot(x + before_x - middle_x, y + before_y - middle_y)
+        white = clear * _clip((off - (radius + np.float32(0.8))) / np.float32(0.6))
+        coloured = clear * _clip((radius - np.float32(0.3) - off) / np.float32(0.6))
+        disc = _clip((radius + np.float32(0.2) - off) / np.float32(LIMBUS) + np.float32(0.5))
+        seen = disc * _least(mirrored, (0.5, 0.2 + 0.45 * crop_px))
+        lit = _light(after[0])
+        made_up = (1 - kept) * lit
+        own = kept * lit / _light(before[0])
+        self._shares = np.stack(
+            [
+                *(weight, own, made_up * seen, made_up * (disc - seen)),
+                *(made_up * (1 - disc), white, coloured, np.zeros_like(white)),
+            ],
+            axis=-1,
+        )
+        self._moves = loose[..., None] * flow
 
-    def _kept(self) -> _Map:
-        """How much of each sample is the eyeball's own: less, the more a lid has moved away."""
-        least = DOUBT_PER_SAMPLE * self._crop_px
-        kept = []
-        for before, after, edge, doubt, start in (
-            (self._upper, self._upper_after, UPPER_EDGE, UPPER_DOUBT, 0.3),
-            (self._lower, self._lower_after, LOWER_EDGE, LOWER_DOUBT, 0.7),
-        ):
-            strip = np.clip(1.5 * (after - before), 1e-3, max(doubt, least))
-            kept.append((before - edge) / strip - np.float32(start))
-        return _ease(np.minimum(*kept))
+    def fill(
+        self, planes: Sequence[Plane], crop_from_plane: Float[np.ndarray, "2 3"]
+    ) -> tuple[Uncovered, ...]:
+        """What is seen in them in planes that lie alike; of those that lie wholly inside.
 
-    def _places(self, x: _Map, y: _Map) -> tuple[_Map, _Map]:
-        """Where places of the eye lie in the box."""
-        (a, b, c), (d, e, f) = self._plane_from_eye
-        left, top, *_ = self._box
-        return a * x + b * y + (c - np.float32(left)), d * x + e * y + (f - np.float32(top))
+        Args:
+            planes: Luma, or the chromas.
+            crop_from_plane: Carries places among a plane's samples to crop pixels.
+        """
+        if not self._eyeballs:
+            return ()
+        plane_from_crop = invert(crop_from_plane)
+        boxes = _boxes(self._crop_from_grids, plane_from_crop, planes[0].samples.shape)
+        if not boxes:
+            return ()
+        # The eyes one above the other: most steps then take little longer than for one.
+        rows, columns = boxes[0][3] - boxes[0][1], boxes[0][2] - boxes[0][0]
+        high, luma = len(boxes) * rows, planes[0].step_xy == (1, 1)
+        seen = np.empty((high, columns, len(planes)), np.float32)
+        mirrored = np.empty_like(seen)
+        shares, more = (np.empty((high, columns, 4), np.float32) for _ in range(2))
+        moves = np.empty((high, columns, 2), np.float32)
+        for eye, (left, top, right, bottom) in enumerate(boxes):
+            block = np.s_[eye * rows : (eye + 1) * rows]
+            for place, plane in enumerate(planes):
+                seen[block, :, place] = plane.samples[top:bottom, left:right]
+                seen[block, :, place] -= np.float32(plane.black)
+            box_from_crop = plane_from_crop.copy()
+            box_from_crop[:, 2] -= left, top
+            box_from_grid = chain(box_from_crop, self._crop_from_grids[eye])
+            for into, values in (
+                (shares, self._shares[eye, ..., :4]),
+                (more, self._shares[eye, ..., 4:]),
+                (moves, self._moves[eye]),
+            ):
+                cv2.warpAffine(values, box_from_grid, (columns, rows), dst=into[block])
+            eyeball = self._eyeballs[eye]
+            box_from_eye = chain(box_from_crop, invert(eyeball.eye_from_crop))
+            upside_down = np.array([(1, 0, 0), (0, -1, 2 * eyeball.iris_xy[1])])
+            cv2.warpAffine(
+                seen[block], chain(chain(box_from_eye, upside_down), invert(box_from_eye)),
+                (columns, rows), dst=mirrored[block],
+                flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if luma else cv2.INTER_LINEAR),
+                borderMode=cv2.BORDER_REPLICATE,
+            )  # fmt: skip
+        x, y = cv2.split(cv2.transform(moves, plane_from_crop[:, :2].astype(np.float32)))
+        x += np.arange(columns, dtype=np.float32)
+        y += np.arange(high, dtype=np.float32)[:, None]
+        # As all that lies around is read (:func:`~cdrl_cli.geometry.warp.fetch`).
+        how = cv2.INTER_CUBIC if luma else cv2.INTER_LINEAR
+        own = cv2.remap(seen, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(seen.shape)
+        by_eye = len(boxes), rows, columns
+        counts = more[..., 2].reshape(*by_eye, 1)
+        usual = (own.reshape(*by_eye, -1) * counts).sum(axis=(1, 2), keepdims=True)
+        usual /= counts.sum(axis=(1, 2), keepdims=True) + np.float32(_LITTLE)
+        usual = np.broadcast_to(usual, (*by_eye, len(planes))).reshape(seen.shape)
+        if luma:
+            # What glints is not the iris's own, and stays where it is.
+            mirrored = np.minimum(mirrored, usual)
+        spread = _spread(own, more[..., 1:2] + np.float32(_LITTLE), crop_from_plane)
+        values = own * shares[..., 1:2] + mirrored * shares[..., 2:3]
+        values += usual * shares[..., 3:4] + spread * more[..., :1]
+        return tuple(
+            Uncovered(box, shares[block][..., 0], values[block])
+            for box, block in (
+                (box, np.s_[eye * rows : (eye + 1) * rows]) for eye, box in enumerate(boxes)
+            )
+        )
 
 
-def _spread(values: _Map, weight: _Map, crop_px: float) -> _Map:
+def _eye_from_grid(eyeball: Eyeball) -> Float[np.ndarray, "2 3"]:
+    """Carries points of the grid over an eye to the eye."""
+    step = eyeball.length / (KNOTS - 1)
+    middle = float(eyeball.upper.min() + eyeball.lower.max()) / 2
+    return np.array([(step, 0, -_BESIDE * step), (0, step, middle - step * (_ROWS - 1) / 2)])
+
+
+def _boxes(
+    crop_from_grids: Sequence[Float[np.ndarray, "2 3"]],
+    plane_from_crop: Float[np.ndarray, "2 3"],
+    shape: tuple[int, ...],
+) -> list[Box]:
+    """Boxes of a plane's samples around grids, of one size, moved into the plane.
+
+    Empty if that is smaller.
+    """
+    corners = np.array([(x, y) for x in (0, _COLUMNS - 1) for y in (0, _ROWS - 1)], float)
+    lows, highs = [], []
+    for crop_from_grid in crop_from_grids:
+        plane_from_grid = chain(plane_from_crop, crop_from_grid)
+        places = corners @ plane_from_grid[:, :2].T + plane_from_grid[:, 2]
+        lows.append(np.floor(places.min(axis=0)))
+        highs.append(np.ceil(places.max(axis=0)) + 1)
+    sizes = np.subtract(highs, lows).max(axis=0).astype(int)
+    room = np.array(shape[::-1]) - sizes
+    if (room < 0).any():
+        return []
+    starts = np.clip(lows, 0, room).astype(int)
+    wide, high = sizes.tolist()
+    return [(x, y, x + wide, y + high) for x, y in starts.tolist()]
+
+
+def _find_kept(before: _Both, after: _Both, crop_px: float) -> _Maps:
+    """How much of each point is the eyeball's own: less, the more a lid has moved away."""
+    most = np.maximum(_DOUBTS, np.float32(DOUBT_PER_SAMPLE * crop_px))
+    strip = np.clip(np.float32(1.5) * (after - before), np.float32(1e-3), most)
+    # Where a lid does not move, all is kept a point of the grid farther than anything shows.
+    inside = before - _EDGES + (1 - strip / most)
+    return _ease((inside / strip - _DOUBTED).min(axis=0))
+
+
+def _least(depths: _Both, margins: tuple[float, float]) -> _Maps:
+    """1 so far inside of both lids, 0 a little less far."""
+    upper, lower = (
+        depth - np.float32(margin) for depth, margin in zip(depths, margins, strict=True)
+    )
+    return _clip(np.minimum(upper, lower) / np.float32(0.6))
+
+
+def _spread(
+    values: Float32[np.ndarray, "rows columns planes"],
+    weight: Float32[np.ndarray, "rows columns 1"],
+    crop_from_plane: Float[np.ndarray, "2 3"],
+) -> Float32[np.ndarray, "rows columns planes"]:
     """Values spread to where they have no weight, from near by if they can be.
 
     Args:
         values: In their places.
         weight: Of each, above 0.
-        crop_px: From one to the next, crop pixels.
+        crop_from_plane: Carries places among them to crop pixels.
     """
-    rows, columns = weight.shape
+    rows, columns, planes = values.shape
+    crop_px = float(np.sqrt(abs(np.linalg.det(crop_from_plane[:, :2]))))
     shrink = min(crop_px, 1.0)  # a large eye is blurred small
     size = max(round(columns * shrink), 1), max(round(rows * shrink), 1)
-    both = cv2.resize(cv2.merge([values * weight, weight]), size, interpolation=cv2.INTER_AREA)
+    all_of_it = np.concatenate([values * weight, weight], axis=2)
+    small = cv2.resize(all_of_it, size, interpolation=cv2.INTER_AREA)
     px = size[0] / (columns * crop_px)
-    far = cv2.GaussianBlur(both, (0, 0), sigmaX=FAR_PX[0] * px, sigmaY=FAR_PX[1] * px)
-    near = cv2.GaussianBlur(both, (0, 0), sigmaX=NEAR_PX[0] * px, sigmaY=NEAR_PX[1] * px)
-    total, count = cv2.split(cv2.scaleAdd(far, FAR, near))
-    found = cv2.divide(total, count)
-    return cv2.resize(found, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    far = cv2.GaussianBlur(small, (0, 0), sigmaX=FAR_PX[0] * px, sigmaY=FAR_PX[1] * px)
+    near = cv2.GaussianBlur(small, (0, 0), sigmaX=NEAR_PX[0] * px, sigmaY=NEAR_PX[1] * px)
+    near = cv2.scaleAdd(far, FAR, near)
+    found = (near[..., :planes] / near[..., planes:]).astype(np.float32)
+    whole = cv2.resize(found, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return whole.reshape(values.shape)
 
 
-def _light(depth: _Map) -> _Map:
+def _light(depth: _Maps) -> _Maps:
     """Share of the light that reaches the eyeball so far under the upper lid."""
-    return 1 - np.float32(SHADOW) * cv2.exp(np.maximum(depth, 0) * np.float32(-1 / SHADOW_REACH))
+    return 1 - np.float32(SHADOW) * np.exp(np.maximum(depth, 0) * np.float32(-1 / SHADOW_REACH))
 
 
-def _held(share: _Map) -> _Map:
-    """How still the eyeball is at a share of the way from corner to corner."""
-    start, end = CORNERS
-    return _ease((np.minimum(share, 1 - share) - np.float32(start)) / np.float32(end - start))
-
-
-def _ease(t: _Map) -> _Map:
+def _ease(t: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """From 0 to 1 without a corner at either end (smoothstep)."""
     t = _clip(t)
     return t * t * (3 - 2 * t)
 
 
-def _clip(t: _Map) -> _Map:
+def _clip(t: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
     return np.clip(t, np.float32(0), np.float32(1))
+
+
+def _both(upper: float, lower: float) -> Float32[np.ndarray, "2 1 1 1"]:
+    return np.array([upper, lower], np.float32).reshape(2, 1, 1, 1)
+
+
+_INWARDS = _both(1.0, -1.0)
+_EDGES = _both(UPPER_EDGE, LOWER_EDGE)
+_DOUBTS = _both(UPPER_DOUBT, LOWER_DOUBT)
+_DOUBTED = _both(0.3, 0.7)
+"""So many times the width of a doubtful strip nothing of it is kept."""
+_KNOT_OF_COLUMN = np.clip(np.arange(_COLUMNS) - _BESIDE, 0, KNOTS - 1)
+_SHARE = (np.arange(_COLUMNS, dtype=np.float32) - _BESIDE) / (KNOTS - 1)
+_STILLNESS = _ease((np.minimum(_SHARE, 1 - _SHARE) - CORNERS[0]) / (CORNERS[1] - CORNERS[0]))
+"""How still the eyeball is at the columns of the grid."""

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from cdrl_cli.generator.irises import Irises
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -20,6 +22,8 @@ class Answer:
     light: Float32[np.ndarray, "256 256"] | None
     """Logarithm of how much lighter each pixel of the skin's window becomes; None where light is
     not learned."""
+    irises: Irises
+    """As they were seen beside."""
 
     @classmethod
     def between(
@@ -37,4 +41,5 @@ class Answer:
             colour=(before.colour + after.colour) * share,
             mask=mask,
             light=light,
+            irises=Irises.between(before.irises, after.irises),
         )

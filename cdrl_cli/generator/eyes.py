@@ -1,20 +1,12 @@
-"""Eyes: where their eyeballs lie, which no lid takes along, and what a shut one is spared.
-
-The landmarker's irises are those of its average face: up to a quarter of the radius too large and
-as far off. So the rim of each is looked for around there, where the lids leave it free.
-"""
-
-from dataclasses import replace
-from functools import cache
+"""Eyes: eyeballs that no lid takes along, lids that open wide, and what a shut eye is spared."""
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
-from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
-from cdrl_cli.face.eyeballs import KNOTS, Eyeball
-from cdrl_cli.geometry.warp import chain, invert
+from cdrl_cli.face.eyeballs import Eyeball
+from cdrl_cli.generator.irises import UPPER_LIDS, EyeOutline, Irises
 
 OPEN = np.ones(2)
 """Eyes that are open."""
@@ -26,17 +18,6 @@ EYE_X, EYE_Y = 0.345, 0.0
 EYE_REACH = (0.30, 0.24)
 """Middle of the left eye on the canonical face, and half-axes of the ellipse that holds its lids
 and what moves with them; head space."""
-
-UPPER_LIDS = np.array(
-    [(362, 398, 384, 385, 386, 387, 388, 466, 263), (33, 246, 161, 160, 159, 158, 157, 173, 133)]
-)
-"""Landmarks of the edges of the upper lids, of the left eye and of the right one, from its corner
-on the left of the picture to the other one."""
-
-LOWER_LIDS = np.array(
-    [(362, 382, 381, 380, 374, 373, 390, 249, 263), (33, 7, 163, 144, 145, 153, 154, 155, 133)]
-)
-"""Of the lower lids'; the corners are the same."""
 
 FOLDS_OF_LIDS = np.array([(414, 286, 258, 257, 259, 260, 467), (247, 30, 29, 27, 28, 56, 190)])
 """Landmarks of the upper lids above their edges, as :data:`UPPER_LIDS` without the corners."""
@@ -53,13 +34,6 @@ ellipse around it; head space."""
 SINKING = 0.4
 """Share of what draws lower lids down that stays: a wide eye opens upwards."""
 
-IRISES = np.array([473, 468])
-"""Landmarks of the middles of the irises."""
-
-IRIS_RADIUS, IRIS_SPREAD = 4.8, 0.4
-"""Usual radius of an iris, and by how much people differ, crop pixels: eyes grow hardly at all,
-and their outer corners are at one distance in every crop."""
-
 OPEN_ENOUGH = (0.8, 1.2)
 """An opening that is lower than the first number times the radius of the iris is left to the warp;
 from the second on the eyeball is still."""
@@ -68,194 +42,60 @@ ASIDE = (0.15, 0.27)
 """An eye that looks so far aside, as a share of the way from corner to corner, begins to move with
 its lids; from the second number on it does so wholly."""
 
+LATE_X, LATE_Y, USUAL_Y = (0.8, 1.3), (1.4, 1.9), -0.8
+"""Both irises are so far beside their landmarks, and beside where they usually lie above these,
+crop pixels, where landmarks are late behind a head that turns quickly: eyeballs begin to move with
+their lids, which are not where landmarks say; from the second numbers on they do so wholly."""
+
 SEEN = (1.0, 4.0)
 """An iris whose rim is fainter than the first number, levels per 1.6 crop pixels, is not found;
 from the second on it surely is."""
 
-_GRID_PX = 0.5
-"""Step of the picture of an eye in which its iris is looked for, crop pixels."""
-_GRID_REACH = (2.0, 9.0)
-"""So far it reaches beyond the corners, and above and below them."""
-_STEPS = np.linspace(-2.4, 2.4, 9)
-"""How far off its landmark an iris is looked for, crop pixels, in x and y."""
-_RADII = np.arange(3.2, 6.61, 0.4)
-_RIM = 2
-"""The rim is seen as the difference between so many radii farther out and farther in."""
-_ANGLES = np.arange(16) * (np.pi / 8)
-_BELOW = np.arange(7) * 0.25
-"""So far below the lower lid the iris is looked for, crop pixels."""
-_LEAST_LENGTH_PX = 4.0
-"""An eye seen shorter is seen from the side."""
-_SOFTNESS_PX = 0.6
-_SHARPNESS = 1.5
-"""Candidates count by the exponential of what is seen of their rims in these units, levels."""
 
-
-def find_eyeballs(crop: FaceCrop) -> tuple[Eyeball, ...]:
-    """The eyeballs of a face, left and right; how still each is says how surely it is seen."""
-    return tuple(_find_eyeball(crop, side) for side in range(2))
-
-
-def shut_eyeballs(
-    eyeballs: tuple[Eyeball, ...], eyes: Float[np.ndarray, " 2"]
+def place_eyeballs(
+    landmarks_xyz: Float[np.ndarray, "478 3"],
+    irises: Irises,
+    eyes: Float[np.ndarray, " 2"] = OPEN,
 ) -> tuple[Eyeball, ...]:
-    """Those that show under lids that are so far open; the others move with their lids.
+    """The eyeballs of a face that lids do not take along: none that is hardly seen.
 
     Args:
-        eyeballs: Left and right.
-        eyes: How open they are: 1 as usual, 0 shut.
+        landmarks_xyz: Crop pixels.
+        irises: Of the same frame, or of frames around it.
+        eyes: How open they are, left and right: 1 as usual, 0 shut.
     """
-    shares = np.minimum(eyes / LIDS_OPEN, 1).tolist()
-    held = (
-        replace(one, strength=one.strength * share)
-        for one, share in zip(eyeballs, shares, strict=True)
+    beside, above = (np.abs(irises.offset_xy.mean(axis=0) - (0, USUAL_Y))).tolist()
+    in_time = _share(-beside, (-LATE_X[1], -LATE_X[0])) * _share(-above, (-LATE_Y[1], -LATE_Y[0]))
+    shares = (in_time * np.minimum(eyes / LIDS_OPEN, 1)).tolist()
+    eyeballs = (
+        _place_eyeball(outline, irises, side, shares[side])
+        for side, outline in enumerate(EyeOutline.both(landmarks_xyz))
+        if shares[side] > 0 and irises.clearness[side] > SEEN[0]
     )
-    return tuple(one for one in held if one.strength > 0)
+    return tuple(one for one in eyeballs if one.strength > 0)
 
 
-def _find_eyeball(crop: FaceCrop, side: int) -> Eyeball:
-    upper, lower = (crop.landmarks_xyz[lids[side], :2] for lids in (UPPER_LIDS, LOWER_LIDS))
-    along = upper[-1] - upper[0]
-    length = float(np.linalg.norm(along))
-    (x, y) = along / max(length, 1e-6)
-    turn = np.array([(x, y), (-y, x)])
-    eye_from_crop = np.column_stack([turn, -turn @ upper[0]])
-    knots = np.linspace(0, length, KNOTS)
-    high, low = (
-        np.interp(knots, *((lid - upper[0]) @ turn.T).T).astype(np.float32)
-        for lid in (upper, lower)
-    )
-    middle = turn @ (crop.landmarks_xyz[IRISES[side], :2] - upper[0])
-    if length < _LEAST_LENGTH_PX:
-        return Eyeball(eye_from_crop, length, high, low, (0.0, 0.0), IRIS_RADIUS, 0.0)
-    close = _CloseUp(crop.image(), eye_from_crop, knots, high, low)
-    iris_xy, radius, rim = close.find_iris(middle)
-    low = low + close.reach_below(low, iris_xy, radius)
-    opening = float(np.interp(iris_xy[0], knots, low - high))
+def _place_eyeball(outline: EyeOutline, irises: Irises, side: int, share: float) -> Eyeball:
+    x, y = (outline.middle_xy + irises.offset_xy[side]).tolist()
+    radius, length = float(irises.radius[side]), outline.length
+    off = outline.knots - x
+    # As dark as it is, its rest on a lid that moves would be a line below it.
+    rim = y + np.sqrt(np.maximum((radius + 0.7) ** 2 - off**2, 0)) - outline.lower
+    below = np.where(np.abs(off) < radius, np.clip(rim, 0, irises.below[side]), 0)
+    lower = outline.lower + below.astype(np.float32)
+    opening = float(np.interp(x, outline.knots, lower - outline.upper))
     strength = (
-        _share(opening / radius, OPEN_ENOUGH)
-        * _share(-abs(iris_xy[0] / length - 0.5), (-ASIDE[1], -ASIDE[0]))
-        * _share(rim, SEEN)
+        share
+        * _share(opening / radius, OPEN_ENOUGH)
+        * _share(-abs(x / length - 0.5), (-ASIDE[1], -ASIDE[0]))
+        * _share(float(irises.clearness[side]), SEEN)
     )
-    return Eyeball(eye_from_crop, length, high, low, iris_xy, radius, strength)
+    return Eyeball(outline.eye_from_crop, length, outline.upper, lower, (x, y), radius, strength)
 
 
 def _share(value: float, between: tuple[float, float]) -> float:
     start, end = between
     return min(max((value - start) / (end - start), 0.0), 1.0)
-
-
-class _CloseUp:
-    """The picture of an eye, level.
-
-    Args:
-        image: The face's crop.
-        eye_from_crop: Carries crop pixels to the eye (see :mod:`cdrl_cli.face.eyeballs`).
-        knots: Places from corner to corner.
-        upper: Height of the upper lid there.
-        lower: And of the lower one.
-    """
-
-    def __init__(
-        self,
-        image: UInt8[np.ndarray, "256 256 3"],
-        eye_from_crop: Float[np.ndarray, "2 3"],
-        knots: Float[np.ndarray, " knots"],
-        upper: Float32[np.ndarray, " knots"],
-        lower: Float32[np.ndarray, " knots"],
-    ) -> None:
-        beside, above = _GRID_REACH
-        size = round((knots[-1] + 2 * beside) / _GRID_PX), round(2 * above / _GRID_PX)
-        eye_from_grid = np.array([(_GRID_PX, 0, -beside), (0, _GRID_PX, -above)])
-        crop_from_grid = chain(invert(eye_from_crop), eye_from_grid)
-        colours = cv2.warpAffine(
-            image, crop_from_grid, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
-        grey = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        self._grey = cv2.GaussianBlur(grey, (0, 0), _SOFTNESS_PX / _GRID_PX)
-        x = np.arange(size[0]) * _GRID_PX - beside
-        y = (np.arange(size[1]) * _GRID_PX - above)[:, None].astype(np.float32)
-        high, low = (np.interp(x, knots, lid).astype(np.float32) for lid in (upper, lower))
-        seen = np.clip(np.minimum(y - (high + 0.8), (low - 0.3) - y), 0, 1)
-        self._both = cv2.merge([self._grey, seen])
-        self._knots = knots
-
-    def find_iris(
-        self, middle_xy: Float[np.ndarray, " 2"]
-    ) -> tuple[tuple[float, float], float, float]:
-        """Middle and radius of the iris, and how clearly its rim is seen, levels.
-
-        Differs from Daugman (1993), who takes the sharpest circle, in that all of them count, the
-        sharper the more, so that the answer is steady; and those that the landmark and the usual
-        size make unlikely count less.
-
-        Args:
-            middle_xy: Where the landmarker sees it.
-        """
-        circles, unlikely = _circles()
-        start = (middle_xy + _GRID_REACH) / _GRID_PX
-        found = cv2.remap(
-            self._both,
-            circles[0] + np.float32(start[0]),
-            circles[1] + np.float32(start[1]),
-            cv2.INTER_LINEAR,
-        ).reshape(-1, len(_RADII), len(_ANGLES), 2)
-        inner, outer = found[:, : -2 * _RIM], found[:, 2 * _RIM :]
-        count = np.minimum(inner[..., 1], outer[..., 1])
-        # White beside it is brighter; glints and lashes must not decide.
-        step = np.clip(outer[..., 0] - inner[..., 0], -20, 60)
-        score = (step * count).sum(axis=2) / (count.sum(axis=2) + 0.17 * len(_ANGLES))
-        score -= unlikely
-        best = float(score.max())
-        weight = np.exp((score - best) / _SHARPNESS)
-        weight /= weight.sum()
-        places = weight.sum(axis=1).reshape(len(_STEPS), len(_STEPS))
-        x = float(middle_xy[0] + places.sum(axis=1) @ _STEPS)
-        y = float(middle_xy[1] + places.sum(axis=0) @ _STEPS)
-        return (x, y), float(weight.sum(axis=0) @ _RADII[_RIM:-_RIM]), best
-
-    def reach_below(
-        self, lower: Float32[np.ndarray, " knots"], iris_xy: tuple[float, float], radius: float
-    ) -> Float32[np.ndarray, " knots"]:
-        """How far the iris is seen below the landmarks of the lower lid, eye pixels.
-
-        As dark as it is, its rest on a lid that moves would be a line below it.
-
-        Args:
-            lower: Height of these landmarks.
-            iris_xy: Its middle.
-            radius: Its radius.
-        """
-        off = self._knots - iris_xy[0]
-        rim = iris_xy[1] + np.sqrt(np.maximum((radius + 0.7) ** 2 - off**2, 0))
-        room = np.where(np.abs(off) < radius, np.maximum(rim - lower, 0), 0).astype(np.float32)
-        columns = np.abs(off) < 0.6 * radius
-        if not room.any() or not columns.any():
-            return np.zeros_like(room)
-        depth = np.array([-1.5, *_BELOW, 3.5])
-        x = np.repeat(self._knots[columns, None], len(depth), axis=1)
-        y = lower[columns, None] + depth
-        at_x, at_y = ((v + r) / _GRID_PX for v, r in zip((x, y), _GRID_REACH, strict=True))
-        inside, *below, skin = cv2.remap(
-            self._grey, at_x.astype(np.float32), at_y.astype(np.float32), cv2.INTER_LINEAR
-        ).mean(axis=0)
-        dark = (skin - np.array(below)) / max(skin - inside, 5.0)
-        reached = np.minimum.accumulate(np.clip((dark - 0.4) / 0.3, 0, 1)).sum() * _BELOW[1]
-        return np.minimum(room, np.float32(reached))
-
-
-@cache
-def _circles() -> tuple[
-    Float32[np.ndarray, "2 candidates samples"], Float32[np.ndarray, "middles radii"]
-]:
-    """Where circles around a landmark lie on the grid, and how unlikely each one is, levels."""
-    x, y = (one.reshape(-1, 1, 1) for one in np.meshgrid(_STEPS, _STEPS, indexing="ij"))
-    radius = _RADII[:, None]
-    across, down = x + radius * np.cos(_ANGLES), y + radius * np.sin(_ANGLES)
-    places = np.stack([across, down]).reshape(2, len(x), -1) / _GRID_PX
-    off = (x**2 + y**2)[:, 0] / 4 + ((_RADII[_RIM:-_RIM] - IRIS_RADIUS) / IRIS_SPREAD) ** 2
-    return places.astype(np.float32), off.astype(np.float32)
 
 
 def spare_eyes(

@@ -14,18 +14,11 @@ from jaxtyping import Float, Float32, Shaped, UInt8
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.compositing import Rendering, Shade
-from cdrl_cli.face.eyeballs import Eyeball
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.answer import Answer
-from cdrl_cli.generator.eyes import (
-    LIDS_OPEN,
-    OPEN,
-    find_eyeballs,
-    hold_lower_lids,
-    shut_eyeballs,
-    spare_eyes,
-)
+from cdrl_cli.generator.eyes import LIDS_OPEN, OPEN, hold_lower_lids, place_eyeballs, spare_eyes
 from cdrl_cli.generator.folds import FoldMaps
+from cdrl_cli.generator.irises import find_irises
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.skin import Skin, window_from_crop
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners, fit_planes, read_planes, unfold
@@ -132,7 +125,8 @@ class WarpRenderer:
     ) -> Rendering:
         """See :class:`Renderer`."""
         movement = self.move(crop, expression)
-        eyeballs = shut_eyeballs(find_eyeballs(crop), eyes)
+        irises = find_irises(crop.image(), crop.landmarks_xyz)
+        eyeballs = place_eyeballs(crop.landmarks_xyz, irises, eyes)
         return Rendering(movement.flow, movement.mask, eyeballs=eyeballs)
 
     def move(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Movement:
@@ -172,8 +166,8 @@ class Look:
     """The source's coefficients, their change, and how much of each emotion is asked for."""
     mask: Float32[np.ndarray, "128 128"]
     """The movement's, at half the side."""
-    eyeballs: tuple[Eyeball, ...]
-    """Left and right, before it moved."""
+    crop: FaceCrop
+    """Before it moved."""
     parts: Float32[np.ndarray, "128 128 2"] | None
     """Where skin is, and where eyes and mouth are, 0..1; None where light is not learned."""
 
@@ -221,7 +215,7 @@ class LearnedRenderer:
             warped=warp_crop(crop.image(), movement),
             condition=tell(crop, expression, emotion),
             mask=_half(movement.mask),
-            eyeballs=find_eyeballs(crop),
+            crop=crop,
             parts=skin.masks.at(movement.position) if isinstance(skin, Skin) else None,
         )
 
@@ -239,7 +233,8 @@ class LearnedRenderer:
             assert look.parts is not None
             flow, place = look.movement.flow, look.movement.position
             light = self._skin.ask(look.warped, flow, place, look.parts, look.condition)
-        return Answer(finer[0], colour[0], look.mask, light)
+        irises = find_irises(look.crop.image(), look.crop.landmarks_xyz)
+        return Answer(finer[0], colour[0], look.mask, light, irises)
 
     def render(self, look: Look, answer: Answer, eyes: Float[np.ndarray, " 2"] = OPEN) -> Rendering:
         """How the crop's pixels change, by an answer about this look.
@@ -268,7 +263,7 @@ class LearnedRenderer:
             folds = self._skin.shade(change, _whole(movement.position))
             added = _whole(cv2.merge(list(answer.colour * lids)))
             added += _folded(look.warped, folds * movement.mask)
-        eyeballs = shut_eyeballs(look.eyeballs, eyes)
+        eyeballs = place_eyeballs(look.crop.landmarks_xyz, answer.irises, eyes)
         return Rendering(flow, movement.mask, colour=added, shade=shade, eyeballs=eyeballs)
 
 

@@ -11,6 +11,7 @@ from cdrl_cli.face.alignment import crop_face
 from cdrl_cli.generator.answer import Answer
 from cdrl_cli.generator.face_task import SUDDEN, FaceTask, FrameTask, lean
 from cdrl_cli.generator.folds import FoldMaps
+from cdrl_cli.generator.irises import Irises
 from cdrl_cli.generator.renderer import LearnedRenderer, WarpRenderer
 from heads import pose, toy_head
 from pictures import ArrayFrame, noise
@@ -112,10 +113,12 @@ def test_the_networks_are_asked_about_a_sudden_change(network):
 
 
 def test_what_leans_is_whole_along_a_moving_rim():
+    irises = Irises(np.zeros((2, 2)), np.full(2, 4.8), np.zeros(2), np.zeros(2))
+
     def answer(columns):
         mask = np.zeros((128, 128), np.float32)
         mask[:, columns] = 1
-        return Answer(np.stack([mask] * 2), np.stack([mask] * 3), mask, None)
+        return Answer(np.stack([mask] * 2), np.stack([mask] * 3), mask, None, irises)
 
     left, middle, right = map(answer, (slice(0, 70), slice(0, 100), slice(60, 128)))
     between = Answer.between(left, right, middle.mask)
