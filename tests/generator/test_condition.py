@@ -44,7 +44,8 @@ def test_what_is_unlikely_to_be_an_emotion_is_less_of_one():
     amounts = [
         condition(emotion=Emotion.HAPPY, likely=likely).amount for likely in (0.0, 0.1, 0.3, 0.5, 1)
     ]
-    np.testing.assert_allclose(amounts, [0, 0.2, 0.6, 1, 1])
+    whole = NAMED_GAINS[Emotion.HAPPY.class_index]
+    np.testing.assert_allclose(amounts, np.array([0, 0.2, 0.6, 1, 1]) * whole)
 
 
 def test_names_of_weakly_acted_emotions_are_acted_more_and_references_are_not():
