@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from cdrl_cli.face.coefficients import CoefficientReader
 from cdrl_cli.face.detector import FaceDetector
-from cdrl_cli.face.region import FaceRegion, Placement
+from cdrl_cli.face.region import FaceRegion, Placement, bounds_of
 
 LANDMARKS = 478
 """How many landmarks describe a face: 468 of the canonical mesh, then two irises of 5 (centre, then
@@ -55,8 +55,7 @@ class Face:
     @property
     def box_xyxy(self) -> tuple[float, float, float, float]:
         """The smallest box around the landmarks, pixels."""
-        low, high = self.landmarks_xyz[:, :2].min(axis=0), self.landmarks_xyz[:, :2].max(axis=0)
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+        return bounds_of(self.landmarks_xyz)
 
     @property
     def width_px(self) -> float:

@@ -144,7 +144,7 @@ class ChangeFitter:
     ) -> Float[np.ndarray, "requests 52"]:
         """How the landmarker would read the face under each request, lips kept."""
         seen = crop.landmarks_xyz
-        moved = [seen + keep_aperture(seen, np.tensordot(one, moves, axes=1)) for one in requests]
+        moved = [seen + keep_aperture(seen, np.einsum("c,cij->ij", one, moves)) for one in requests]
         parts = np.array_split(np.stack(moved), -(-len(moved) // READ_AT_ONCE))
         with ThreadPoolExecutor(usable_cores()) as pool:
             return np.concatenate(list(pool.map(self._read, parts)))

@@ -53,8 +53,8 @@ class Window:
         Args:
             expression: Of the frame itself.
         """
-        seen, now = self.at_rate()
-        usual = seen[max(0, now + 1 - OWN_FRAMES) : now + 1, BLINKS].mean(axis=0)
+        seen, now = self._on_grid(self.expressions[:, BLINKS])
+        usual = seen[max(0, now + 1 - OWN_FRAMES) : now + 1].mean(axis=0)
         return open_eyes(expression[BLINKS], usual)
 
     def at_rate(self) -> tuple[Float[np.ndarray, "frames 52"], int]:
@@ -62,6 +62,12 @@ class Window:
 
         Interpolated, so that the answer is the same whatever the frame rate, and where it varies.
         """
+        return self._on_grid(self.expressions)
+
+    def _on_grid(
+        self, values: Float[np.ndarray, "window columns"]
+    ) -> tuple[Float[np.ndarray, "frames columns"], int]:
+        """Values of the window as :meth:`at_rate` has its coefficients, and the frame's place."""
         # A rounding must not lose the grid point that a frame falls on.
         first = -int(-self.offsets_s[0] * RATE_HZ + 1e-6)
         last = int(self.offsets_s[-1] * RATE_HZ + 1e-6)
@@ -69,10 +75,10 @@ class Window:
         grid_s = np.arange(first, last + 1) / RATE_HZ
         after = np.searchsorted(self.offsets_s, grid_s).clip(1, max(len(self.offsets_s) - 1, 1))
         if len(self.offsets_s) == 1:
-            return self.expressions, 0
+            return values, 0
         before_s, after_s = self.offsets_s[after - 1], self.offsets_s[after]
         share = ((grid_s - before_s) / np.maximum(after_s - before_s, 1e-9)).clip(0, 1)[:, None]
-        return (1 - share) * self.expressions[after - 1] + share * self.expressions[after], -first
+        return (1 - share) * values[after - 1] + share * values[after], -first
 
 
 def open_eyes(

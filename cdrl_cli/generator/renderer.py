@@ -132,7 +132,8 @@ class WarpRenderer:
     def move(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Movement:
         """Where each pixel of the crop comes from when the face shows these coefficients."""
         shift = expression - crop.expression
-        in_head = np.tensordot(shift, self._basis.displacement, axes=1)
+        # Not a matrix product: BLAS would wake threads for it, and they spin on when it is done.
+        in_head = np.einsum("c,cij->ij", shift, self._basis.displacement)
         in_crop = crop.crop_from_head.apply_direction(in_head)
         in_crop = keep_aperture(crop.landmarks_xyz, in_crop)[:MESH_LANDMARKS]
 
@@ -151,7 +152,7 @@ class WarpRenderer:
         inside_px = depth_inside(arrived[MESH_LANDMARKS:])
         # The motion, not the picture, fades: blending two pictures would double the contours.
         fade = np.minimum(inside_px / FADE_PX, 1.0)
-        flow = cv2.GaussianBlur(moved, (0, 0), SOFTNESS_PX) * fade[..., None]
+        flow = cv2.multiply(cv2.GaussianBlur(moved, (0, 0), SOFTNESS_PX), cv2.merge([fade, fade]))
         return Movement(flow, np.minimum(inside_px, 1.0), position)
 
 
@@ -330,9 +331,7 @@ def warp_crop(
     image: UInt8[np.ndarray, "256 256 3"], movement: Movement
 ) -> UInt8[np.ndarray, "256 256 3"]:
     """The aligned crop, moved."""
-    x = movement.flow[..., 0] + np.arange(CROP_SIZE, dtype=np.float32)
-    y = movement.flow[..., 1] + np.arange(CROP_SIZE, dtype=np.float32)[:, None]
-    return fetch(image, x, y, smooth=True)
+    return fetch(image, *cv2.split(movement.flow), smooth=True, relative=True)
 
 
 def network_input(
@@ -342,12 +341,13 @@ def network_input(
 
     Its channels are means over squares of two by two pixels.
     """
-    # Written plane by plane, where it stays: a fifth of the time of stacking and turning.
+    # Written plane by plane, where it stays: a seventh of the time of stacking and turning.
     seen = np.empty((9, CROP_SIZE // 2, CROP_SIZE // 2), np.float32)
-    seen[:3] = _LEVELS[_half(warped)].transpose(2, 0, 1)
-    np.divide(_half(movement.flow).transpose(2, 0, 1), FLOW_UNIT_PX, out=seen[3:5])
+    cv2.split(cv2.LUT(_half(warped), _LEVELS), list(seen[:3]))
+    cv2.split(_half(movement.flow), list(seen[3:5]))
+    seen[3:5] /= np.float32(FLOW_UNIT_PX)
     seen[5] = _half(movement.mask)
-    seen[6:] = movement.position.transpose(2, 0, 1)
+    cv2.split(movement.position, list(seen[6:]))
     return seen
 
 

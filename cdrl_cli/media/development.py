@@ -70,6 +70,7 @@ class Development:
         self._matrix = color.working_matrix(tags, template.width, template.height)
         self._range = color.working_range(tags)
         self._local = threading.local()
+        self._rgb_from_samples: dict[tuple[float, ...], Float[np.ndarray, "3 4"]] = {}
 
     def small(self, frame: av.VideoFrame, max_side: int) -> UInt8[np.ndarray, "height width 3"]:
         """The whole picture, upright, square pixels, sRGB."""
@@ -218,10 +219,12 @@ class Development:
         import cv2  # which mere reading and writing does without
 
         sized, biases = zip(*(resize_plane(one, width, height) for one in parts), strict=True)
-        rgb: NDArray[Any] = cv2.transform(cv2.merge(sized), self._rgb_from_samples(biases))
+        if biases not in self._rgb_from_samples:
+            self._rgb_from_samples[biases] = self._invert_weights(biases)
+        rgb: NDArray[Any] = cv2.transform(cv2.merge(sized), self._rgb_from_samples[biases])
         return rgb
 
-    def _rgb_from_samples(self, biases: Sequence[float]) -> Float[np.ndarray, "3 4"]:
+    def _invert_weights(self, biases: Sequence[float]) -> Float[np.ndarray, "3 4"]:
         """What carries the samples of a place to its colours, 0..255 or 0..65535.
 
         Args:
