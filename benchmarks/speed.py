@@ -74,6 +74,9 @@ def reencode(source: Path, output: Path, written: Sink, _: argparse.Namespace) -
 
 def edit(source: Path, output: Path, written: Sink, options: argparse.Namespace) -> int:
     """What ``spfem edit`` does."""
+    from cdrl_cli.processors import share_pools
+
+    share_pools()
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.editing import EditOptions, edit_video
 

@@ -1,7 +1,8 @@
-"""What this machine's processor can do."""
+"""What this machine's processor can do, and how a program of ours shares its memory out."""
 
 import os
 import platform
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -30,3 +31,25 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+_ARENA_MAX = -8
+"""The parameter of ``mallopt`` (glibc's ``malloc.h``) that says how many pools there may be."""
+
+_POOLS = 2
+"""With one, threads wait for each other: 4 % more processor time at 360 lines."""
+
+
+def share_pools() -> None:
+    """Let all threads take memory from two pools, where glibc would make one for each of them.
+
+    What one thread has freed, another one's pool cannot use: 10 MiB of an edit at 360 lines. It
+    counts for the whole process from then on, so a program decides it, not a library; and people
+    do, by the variable ``MALLOC_ARENA_MAX``. Other C libraries share anyway, or know better.
+    """
+    if platform.system() != "Linux" or "MALLOC_ARENA_MAX" in os.environ:
+        return
+    import ctypes
+
+    with suppress(AttributeError, OSError):  # musl has no mallopt
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, _POOLS)

@@ -58,6 +58,7 @@ from cdrl_cli.cli.settings import find_chosen_preset, refuse_both_strengths
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.notation import parse_face
+from cdrl_cli.processors import share_pools
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def edit(
         )
 
     check_memory_limit()
+    share_pools()
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.comparison import name_comparison
     from cdrl_cli.edit_options import EditOptions

@@ -1,0 +1,42 @@
+"""What a program of ours asks of the machine that it runs on."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+COUNT_POOLS = """
+import ctypes, re, sys, tempfile, threading
+from cdrl_cli.processors import share_pools
+
+share_pools()
+libc = ctypes.CDLL(None)
+both = threading.Barrier(4)
+
+def take():
+    both.wait()
+    bytearray(100_000)
+    both.wait()
+
+threads = [threading.Thread(target=take) for _ in range(4)]
+for one in threads: one.start()
+for one in threads: one.join()
+libc.fdopen.restype = ctypes.c_void_p
+with tempfile.TemporaryFile() as file:
+    stream = ctypes.c_void_p(libc.fdopen(file.fileno(), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fflush(stream)
+    file.seek(0)
+    print(len(re.findall(b"<heap nr", file.read())))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries do as they like")
+@pytest.mark.parametrize(("said", "pools"), [({}, 2), ({"MALLOC_ARENA_MAX": "4"}, 4)])
+def test_threads_share_pools_of_memory_unless_people_say_otherwise(said, pools):
+    environment = {k: v for k, v in os.environ.items() if k != "MALLOC_ARENA_MAX"} | said
+    command = [sys.executable, "-c", COUNT_POOLS]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert int(done.stdout) == pools
