@@ -86,6 +86,19 @@ def test_where_lids_do_not_move_nothing_changes():
     assert (without != frame.pixels).any()
 
 
+def test_threads_change_nothing():
+    frame, crop, _ = drawn_face()
+    shown = rendering(part_lids(crop, up_px=2.0), eyeballs_of(crop))
+    threads, pasted = cv2.getNumThreads(), []
+    try:
+        for count in (1, 3):
+            cv2.setNumThreads(count)
+            pasted.append(paste_face(frame, crop, shown).pixels)
+    finally:
+        cv2.setNumThreads(threads)
+    np.testing.assert_array_equal(*pasted)
+
+
 def test_an_eyeball_that_withstands_nothing_is_warped():
     frame, crop, _ = drawn_face()
     flow = part_lids(crop, up_px=3.0, down_px=1.0)
