@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 import sample_clips
+from cdrl_cli.checkpoints.models import load_models
+from cdrl_cli.face.stream import open_faces
+from cdrl_cli.metrics.mouth import correlation, lip_aperture
 
 from .conftest import audio_packets, edit_clip, frame_times, spfem, start_spfem
 
@@ -83,6 +86,21 @@ def test_the_face_changes_visibly_and_nothing_around_it(lossless):
         change = np.abs(luma_after.astype(int) - luma_before)
         visible += int((change > VISIBLE_LEVEL).sum() > 200)
     assert visible > len(pairs) // 2
+
+
+def test_lips_open_and_close_as_before(joyful):
+    models = load_models("permissive")
+
+    def apertures(path):
+        with open_faces(path, models, max_faces=1) as faces:
+            shapes = [one.faces[0].face.landmarks_xyz for one in faces.tracked()]
+        return lip_aperture(np.array(shapes))
+
+    before, after = apertures(joyful.source), apertures(joyful.output)
+    assert correlation(before, after) > 0.98
+    np.testing.assert_allclose(
+        after, before, atol=0.05
+    )  # lengths of the eyes' distance; it moves .3
 
 
 def test_frames_without_a_face_pass_through_untouched(clips, tmp_path):

@@ -166,14 +166,14 @@ def test_the_command_measures_files_that_were_written_and_shows_them(
     assert len(facts["edits"]) == 18
     assert full["values"]["change of coefficients (L2)"]["value"] > 0.05
     assert np.sum(nothing["confusion"]) == np.sum(core["confusion"]) == 6
-    # Lips that hardly part in so short a time correlate loosely, or not at all: the landmarker
-    # reads them a little otherwise where anything else of the face has moved.
+    # Over so short a time lips hardly part: that they keep their words is asked of a whole clip, in
+    # tests/e2e.
     lips, identity = "lips: correlation of aperture", "identity (SFace), mean"
-    for row, name, least in (
-        (full, lips, -1), (full, identity, 0.5), (core, lips, -1), (core, identity, 0.5)
-    ):  # fmt: skip
-        assert nothing["values"][name]["value"] == pytest.approx(1, abs=1e-6)
-        assert least < row["values"][name]["value"] < 1
+    assert nothing["values"][lips]["value"] == pytest.approx(1, abs=1e-6)
+    assert nothing["values"][identity]["value"] == pytest.approx(1, abs=1e-6)
+    for row in (core, full):
+        assert row["values"][lips]["value"] < 1
+        assert 0.5 < row["values"][identity]["value"] < 1
     assert nothing["values"]["change of coefficients (L2)"]["value"] == 0
     assert core["values"]["change of coefficients (L2)"]["value"] > 0.05
     assert core["values"]["colour values changed outside the mask, share"]["value"] == 0
