@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import CROP_SIZE, crop_face
 from cdrl_cli.face.compositing import Rendering, Shade, paste_face
+from cdrl_cli.geometry.warp import fetch, resample, turn_flow
 from heads import pose, toy_head
 from pictures import ArrayFrame, noise, waves
 
@@ -87,6 +88,21 @@ def test_a_flow_to_the_right_of_the_crop_fetches_from_the_right_of_the_face():
     pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
     fetched = frame.pixels[100 - 20 + 10 : 100 + 20 + 10, 110:150].astype(int)
     np.testing.assert_allclose(pasted[80:120, 110:150], fetched, atol=3)
+
+
+def test_a_face_larger_than_the_crop_moves_as_if_each_pixel_asked_the_crop():
+    frame = ArrayFrame(waves(700, 900))
+    crop = crop_toy(frame, {"roll_deg": 25.0, "scale": 380.0, "at": (430.0, 340.0)})
+    y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE].astype(np.float32)
+    flow = np.stack([4 * np.sin(y / 20), 3 * np.cos(x / 25)], axis=2).astype(np.float32)
+    pasted = paste_face(frame, crop, Rendering(flow, disc(60.0))).pixels
+    moves = [one * disc(60.0) for one in turn_flow(flow, crop.crop_from_frame)]
+    across, down = (resample(one, crop.crop_from_frame, (0, 0, 900, 700)) for one in moves)
+    rows, columns = np.mgrid[:700, :900].astype(np.float32)
+    wanted = fetch(frame.pixels, across + columns, down + rows)
+    assert np.abs(wanted.astype(int) - frame.pixels).max() > 20
+    np.testing.assert_allclose(pasted.astype(int), wanted.astype(int), atol=4)
+    assert np.abs(pasted.astype(int) - wanted).mean() < 0.1
 
 
 def test_the_frame_given_stays_as_it_was():
