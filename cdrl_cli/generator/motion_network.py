@@ -174,7 +174,8 @@ class MotionEditor(nn.Module):
             rhythm: See :meth:`_rhythm`.
             embedding: Unit vectors of CERL.
             observed: Changes that references show, and the source's own rest.
-            amount: How far it is an emotion rather than none, 0..1.
+            amount: How far it is an emotion rather than none, 0..1, times how much further a name
+                acts it.
         """
         heard = functional.silu(self.read(embedding))
         gain, shift, gain_again, shift_again = self.film(heard).chunk(4, dim=-1)
@@ -247,7 +248,8 @@ class FrameEditor(nn.Module):
             difference: What a reference shows; 0 where a name asks.
             share: 1 where a reference asks, 0 where a name does.
             rest: The source's coefficients above which its own emotion begins.
-            amount: How far it is an emotion rather than none, 0..1.
+            amount: How far it is an emotion rather than none, 0..1, times how much further a name
+                acts it.
             intensity: 0..2.
         """
         editor = self.editor

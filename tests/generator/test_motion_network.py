@@ -27,6 +27,14 @@ ANGRY = np.eye(7)[0]
 """Likelihoods of an emotion that nobody doubts."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _acted_as_learned():
+    """Emotions by name go as far as the network was taught, as training has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cdrl_cli.generator.condition.NAMED_GAINS", np.ones(7))
+        yield
+
+
 @pytest.fixture(scope="module")
 def editor():
     """As strong as a trained one, and as sure of what to let go."""
