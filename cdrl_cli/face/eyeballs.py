@@ -56,8 +56,9 @@ STILL_PX = 0.05
 
 _BESIDE = 2
 """Columns of the grid beside each corner."""
-_ROWS = 34
-"""Rows of the grid: nearly as far above and below the opening as eyes are high."""
+_ROWS = (34, 68)
+"""Rows of the grid: nearly as far above and below the opening as eyes are high; and where lids move
+farther than that, twice as many."""
 _COLUMNS = KNOTS + 2 * _BESIDE
 _LITTLE = 1e-4
 """A weight that is as good as none, and can be divided by."""
@@ -143,18 +144,24 @@ class Openings:
         flow: Float32[np.ndarray, "256 256 2"],
         crop_from_frame: Float[np.ndarray, "2 3"],
     ) -> None:
-        self._eyeballs: list[Eyeball] = []
-        self._crop_from_grids: list[Float[np.ndarray, "2 3"]] = []
-        flows = []
-        for eyeball in eyeballs:
-            crop_from_grid = chain(invert(eyeball.eye_from_crop), _eye_from_grid(eyeball))
-            moved = resample(flow, crop_from_grid, (0, 0, _COLUMNS, _ROWS))
-            if cv2.norm(moved, cv2.NORM_INF) >= STILL_PX:
-                self._eyeballs.append(eyeball)
-                self._crop_from_grids.append(crop_from_grid)
-                flows.append(moved)
-        if flows:
-            self._look(np.stack(flows), float(np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2])))))
+        crop_px = float(np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2]))))
+        for self._rows in _ROWS:
+            self._eyeballs: list[Eyeball] = []
+            self._crop_from_grids: list[Float[np.ndarray, "2 3"]] = []
+            flows = []
+            for eyeball in eyeballs:
+                eye_from_grid = _eye_from_grid(eyeball, self._rows)
+                crop_from_grid = chain(invert(eyeball.eye_from_crop), eye_from_grid)
+                moved = resample(flow, crop_from_grid, (0, 0, _COLUMNS, self._rows))
+                if cv2.norm(moved, cv2.NORM_INF) >= STILL_PX:
+                    self._eyeballs.append(eyeball)
+                    self._crop_from_grids.append(crop_from_grid)
+                    flows.append(moved)
+            if not flows:
+                return
+            self._look(np.stack(flows), crop_px)
+            if not self._shares[:, [0, -1], :, 0].any():
+                return
 
     def _look(self, flow: Float32[np.ndarray, "eyes rows columns 2"], crop_px: float) -> None:
         """Find where the eyeballs show, and of what their samples are made.
@@ -164,9 +171,10 @@ class Openings:
             crop_px: From one pixel of the frame to the next, crop pixels.
         """
         eyes = self._eyeballs
-        grids = np.array([_eye_from_grid(one) for one in eyes], np.float32)[..., None, None]
+        grids = np.array([_eye_from_grid(one, self._rows) for one in eyes], np.float32)
+        grids = grids[..., None, None]
         x = grids[:, 0, 0] * np.arange(_COLUMNS, dtype=np.float32) + grids[:, 0, 2]
-        y = grids[:, 1, 1] * np.arange(_ROWS, dtype=np.float32)[:, None] + grids[:, 1, 2]
+        y = grids[:, 1, 1] * np.arange(self._rows, dtype=np.float32)[:, None] + grids[:, 1, 2]
         numbers = np.array([(*one.iris_xy, one.iris_radius, one.strength) for one in eyes])
         middle_x, middle_y, radius, strength = numbers.T.astype(np.float32)[..., None, None]
         turns = np.array([one.eye_from_crop[:, :2] for one in eyes], np.float32)
@@ -217,12 +225,12 @@ class Openings:
         if not self._eyeballs:
             return ()
         plane_from_crop = invert(crop_from_plane)
-        boxes = _boxes(self._crop_from_grids, plane_from_crop, planes[0].samples.shape)
+        boxes = _boxes(self._crop_from_grids, self._rows, plane_from_crop, planes[0].samples.shape)
         if not boxes:
             return ()
         # The eyes one above the other: most steps then take little longer than for one.
         rows, columns = boxes[0][3] - boxes[0][1], boxes[0][2] - boxes[0][0]
-        high, luma = len(boxes) * rows, planes[0].step_xy == (1, 1)
+        high, full = len(boxes) * rows, planes[0].step_xy == (1, 1)
         seen = np.empty((high, columns, len(planes)), np.float32)
         mirrored = np.empty_like(seen)
         shares, more = (np.empty((high, columns, 4), np.float32) for _ in range(2))
@@ -247,24 +255,32 @@ class Openings:
             cv2.warpAffine(
                 seen[block], chain(chain(box_from_eye, upside_down), invert(box_from_eye)),
                 (columns, rows), dst=mirrored[block],
-                flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if luma else cv2.INTER_LINEAR),
+                flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if full else cv2.INTER_LINEAR),
                 borderMode=cv2.BORDER_REPLICATE,
             )  # fmt: skip
         x, y = cv2.split(cv2.transform(moves, plane_from_crop[:, :2].astype(np.float32)))
         x += np.arange(columns, dtype=np.float32)
         y += np.arange(high, dtype=np.float32)[:, None]
         # As all that lies around is read (:func:`~cdrl_cli.geometry.warp.fetch`).
-        how = cv2.INTER_CUBIC if luma else cv2.INTER_LINEAR
+        how = cv2.INTER_CUBIC if full else cv2.INTER_LINEAR
         own = cv2.remap(seen, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(seen.shape)
         by_eye = len(boxes), rows, columns
-        counts = more[..., 2].reshape(*by_eye, 1)
-        usual = (own.reshape(*by_eye, -1) * counts).sum(axis=(1, 2), keepdims=True)
-        usual /= counts.sum(axis=(1, 2), keepdims=True) + np.float32(_LITTLE)
-        usual = np.broadcast_to(usual, (*by_eye, len(planes))).reshape(seen.shape)
-        if luma:
-            # What glints is not the iris's own, and stays where it is.
+        by_plane = own.reshape(*by_eye, len(planes))
+
+        def mean(share: int) -> Float32[np.ndarray, "high columns planes"]:
+            """Of each eye's own samples, by one of the shares; of all, where it has none."""
+            counts = more[..., share].reshape(*by_eye, 1) + np.float32(_LITTLE)
+            middle = (by_plane * counts).sum(axis=(1, 2), keepdims=True)
+            middle /= counts.sum(axis=(1, 2), keepdims=True)
+            return np.broadcast_to(middle, by_plane.shape).reshape(seen.shape)
+
+        usual = mean(2)
+        if len(planes) == 1:
+            # In the luma: what glints is not the iris's own, and stays where it is.
             mirrored = np.minimum(mirrored, usual)
-        spread = _spread(own, more[..., 1:2] + np.float32(_LITTLE), crop_from_plane)
+        # Where no white is near enough, the mean of it.
+        white, little = more[..., 1:2], np.float32(_LITTLE)
+        spread = _spread(own * white + mean(1) * little, white + little, crop_from_plane)
         values = own * shares[..., 1:2] + mirrored * shares[..., 2:3]
         values += usual * shares[..., 3:4] + spread * more[..., :1]
         return tuple(
@@ -275,15 +291,16 @@ class Openings:
         )
 
 
-def _eye_from_grid(eyeball: Eyeball) -> Float[np.ndarray, "2 3"]:
-    """Carries points of the grid over an eye to the eye."""
+def _eye_from_grid(eyeball: Eyeball, rows: int) -> Float[np.ndarray, "2 3"]:
+    """Carries points of the grid over an eye, of so many rows, to the eye."""
     step = eyeball.length / (KNOTS - 1)
     middle = float(eyeball.upper.min() + eyeball.lower.max()) / 2
-    return np.array([(step, 0, -_BESIDE * step), (0, step, middle - step * (_ROWS - 1) / 2)])
+    return np.array([(step, 0, -_BESIDE * step), (0, step, middle - step * (rows - 1) / 2)])
 
 
 def _boxes(
     crop_from_grids: Sequence[Float[np.ndarray, "2 3"]],
+    grid_rows: int,
     plane_from_crop: Float[np.ndarray, "2 3"],
     shape: tuple[int, ...],
 ) -> list[Box]:
@@ -291,7 +308,7 @@ def _boxes(
 
     Empty if that is smaller.
     """
-    corners = np.array([(x, y) for x in (0, _COLUMNS - 1) for y in (0, _ROWS - 1)], float)
+    corners = np.array([(x, y) for x in (0, _COLUMNS - 1) for y in (0, grid_rows - 1)], float)
     lows, highs = [], []
     for crop_from_grid in crop_from_grids:
         plane_from_grid = chain(plane_from_crop, crop_from_grid)
@@ -325,22 +342,22 @@ def _least(depths: _Both, margins: tuple[float, float]) -> _Maps:
 
 
 def _spread(
-    values: Float32[np.ndarray, "rows columns planes"],
+    sums: Float32[np.ndarray, "rows columns planes"],
     weight: Float32[np.ndarray, "rows columns 1"],
     crop_from_plane: Float[np.ndarray, "2 3"],
 ) -> Float32[np.ndarray, "rows columns planes"]:
     """Values spread to where they have no weight, from near by if they can be.
 
     Args:
-        values: In their places.
+        sums: Values in their places, times their weight.
         weight: Of each, above 0.
         crop_from_plane: Carries places among them to crop pixels.
     """
-    rows, columns, planes = values.shape
+    rows, columns, planes = sums.shape
     crop_px = float(np.sqrt(abs(np.linalg.det(crop_from_plane[:, :2]))))
     shrink = min(crop_px, 1.0)  # a large eye is blurred small
     size = max(round(columns * shrink), 1), max(round(rows * shrink), 1)
-    all_of_it = np.concatenate([values * weight, weight], axis=2)
+    all_of_it = np.concatenate([sums, weight], axis=2)
     small = cv2.resize(all_of_it, size, interpolation=cv2.INTER_AREA)
     px = size[0] / (columns * crop_px)
     far = cv2.GaussianBlur(small, (0, 0), sigmaX=FAR_PX[0] * px, sigmaY=FAR_PX[1] * px)
@@ -348,7 +365,7 @@ def _spread(
     near = cv2.scaleAdd(far, FAR, near)
     found = (near[..., :planes] / near[..., planes:]).astype(np.float32)
     whole = cv2.resize(found, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return whole.reshape(values.shape)
+    return whole.reshape(sums.shape)
 
 
 def _light(depth: _Maps) -> _Maps:
