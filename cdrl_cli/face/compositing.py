@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, Shaped
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.eyeballs import Eyeball, Openings, Uncovered
-from cdrl_cli.geometry.warp import chain, fetch, invert, resample, turn_flow
+from cdrl_cli.geometry.warp import box_around, chain, fetch, invert, resample, turn_flow
 from cdrl_cli.media.frames import Plane, VideoFrame
 from cdrl_cli.media.orientation import Box
 
@@ -381,15 +381,7 @@ def _masked_box(
         return None
     # A pixel of the crop reaches to its neighbours' middles, and a point of a grid, nearer, to its.
     xs, ys = (left - 2, left + columns + 1), (top - 2, top + rows + 1)
-    x0, y0, x1, y1 = _box_around([(x, y) for x in xs for y in ys], invert(crop_from_frame))
+    x0, y0, x1, y1 = box_around([(x, y) for x in xs for y in ys], invert(crop_from_frame))
     x0, y0 = max(x0 - _MARGIN_PX, 0), max(y0 - _MARGIN_PX, 0)
     x1, y1 = min(x1 + _MARGIN_PX, width), min(y1 + _MARGIN_PX, height)
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
-
-
-def _box_around(corners: Sequence[tuple[int, int]], matrix: Float[np.ndarray, "2 3"]) -> Box:
-    """A box around where a matrix carries corners to, exclusive at right and bottom."""
-    places = np.array(corners, float) @ matrix[:, :2].T + matrix[:, 2]
-    low, high = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0)) + 1
-    x0, y0, x1, y1 = np.concatenate([low, high]).astype(int).tolist()
-    return x0, y0, x1, y1

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
-from cdrl_cli.geometry.warp import chain, invert, resample
+from cdrl_cli.geometry.easing import smoothstep
+from cdrl_cli.geometry.warp import box_around, chain, invert, resample
 from cdrl_cli.media.frames import Plane
 from cdrl_cli.media.orientation import Box
 
@@ -145,23 +146,32 @@ class Openings:
         crop_from_frame: Float[np.ndarray, "2 3"],
     ) -> None:
         crop_px = float(np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2]))))
-        for self._rows in _ROWS:
-            self._eyeballs: list[Eyeball] = []
-            self._crop_from_grids: list[Float[np.ndarray, "2 3"]] = []
-            flows = []
-            for eyeball in eyeballs:
-                eye_from_grid = _eye_from_grid(eyeball, self._rows)
-                crop_from_grid = chain(invert(eyeball.eye_from_crop), eye_from_grid)
-                moved = resample(flow, crop_from_grid, (0, 0, _COLUMNS, self._rows))
-                if cv2.norm(moved, cv2.NORM_INF) >= STILL_PX:
-                    self._eyeballs.append(eyeball)
-                    self._crop_from_grids.append(crop_from_grid)
-                    flows.append(moved)
+        for rows in _ROWS:
+            flows = self._sample(eyeballs, flow, rows)
             if not flows:
                 return
             self._look(np.stack(flows), crop_px)
             if not self._shares[:, [0, -1], :, 0].any():
                 return
+
+    def _sample(
+        self, eyeballs: Sequence[Eyeball], flow: Float32[np.ndarray, "256 256 2"], rows: int
+    ) -> list[Float32[np.ndarray, "rows columns 2"]]:
+        """The flow on grids of so many rows, over those eyeballs whose lids move; these are kept.
+
+        Arguments as of the class.
+        """
+        self._eyeballs: list[Eyeball] = []
+        self._crop_from_grids: list[Float[np.ndarray, "2 3"]] = []
+        flows = []
+        for eyeball in eyeballs:
+            crop_from_grid = chain(invert(eyeball.eye_from_crop), _eye_from_grid(eyeball, rows))
+            moved = resample(flow, crop_from_grid, (0, 0, _COLUMNS, rows))
+            if cv2.norm(moved, cv2.NORM_INF) >= STILL_PX:
+                self._eyeballs.append(eyeball)
+                self._crop_from_grids.append(crop_from_grid)
+                flows.append(moved)
+        return flows
 
     def _look(self, flow: Float32[np.ndarray, "eyes rows columns 2"], crop_px: float) -> None:
         """Find where the eyeballs show, and of what their samples are made.
@@ -170,11 +180,11 @@ class Openings:
             flow: On the grid.
             crop_px: From one pixel of the frame to the next, crop pixels.
         """
-        eyes = self._eyeballs
-        grids = np.array([_eye_from_grid(one, self._rows) for one in eyes], np.float32)
+        eyes, rows = self._eyeballs, flow.shape[1]
+        grids = np.array([_eye_from_grid(one, rows) for one in eyes], np.float32)
         grids = grids[..., None, None]
         x = grids[:, 0, 0] * np.arange(_COLUMNS, dtype=np.float32) + grids[:, 0, 2]
-        y = grids[:, 1, 1] * np.arange(self._rows, dtype=np.float32)[:, None] + grids[:, 1, 2]
+        y = grids[:, 1, 1] * np.arange(rows, dtype=np.float32)[:, None] + grids[:, 1, 2]
         numbers = np.array([(*one.iris_xy, one.iris_radius, one.strength) for one in eyes])
         middle_x, middle_y, radius, strength = numbers.T.astype(np.float32)[..., None, None]
         turns = np.array([one.eye_from_crop[:, :2] for one in eyes], np.float32)
@@ -225,12 +235,15 @@ class Openings:
         if not self._eyeballs:
             return ()
         plane_from_crop = invert(crop_from_plane)
-        boxes = _boxes(self._crop_from_grids, self._rows, plane_from_crop, planes[0].samples.shape)
+        grid_rows = self._shares.shape[1]
+        boxes = _boxes(self._crop_from_grids, grid_rows, plane_from_crop, planes[0].samples.shape)
         if not boxes:
             return ()
         # The eyes one above the other: most steps then take little longer than for one.
         rows, columns = boxes[0][3] - boxes[0][1], boxes[0][2] - boxes[0][0]
-        high, full = len(boxes) * rows, planes[0].step_xy == (1, 1)
+        high = len(boxes) * rows
+        # As all that lies around is read (:func:`~cdrl_cli.geometry.warp.fetch`).
+        how = cv2.INTER_CUBIC if planes[0].step_xy == (1, 1) else cv2.INTER_LINEAR
         seen = np.empty((high, columns, len(planes)), np.float32)
         mirrored = np.empty_like(seen)
         shares, more = (np.empty((high, columns, 4), np.float32) for _ in range(2))
@@ -255,14 +268,12 @@ class Openings:
             cv2.warpAffine(
                 seen[block], chain(chain(box_from_eye, upside_down), invert(box_from_eye)),
                 (columns, rows), dst=mirrored[block],
-                flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_CUBIC if full else cv2.INTER_LINEAR),
+                flags=cv2.WARP_INVERSE_MAP | how,
                 borderMode=cv2.BORDER_REPLICATE,
             )  # fmt: skip
         x, y = cv2.split(cv2.transform(moves, plane_from_crop[:, :2].astype(np.float32)))
         x += np.arange(columns, dtype=np.float32)
         y += np.arange(high, dtype=np.float32)[:, None]
-        # As all that lies around is read (:func:`~cdrl_cli.geometry.warp.fetch`).
-        how = cv2.INTER_CUBIC if full else cv2.INTER_LINEAR
         own = cv2.remap(seen, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(seen.shape)
         by_eye = len(boxes), rows, columns
         by_plane = own.reshape(*by_eye, len(planes))
@@ -308,18 +319,13 @@ def _boxes(
 
     Empty if that is smaller.
     """
-    corners = np.array([(x, y) for x in (0, _COLUMNS - 1) for y in (0, grid_rows - 1)], float)
-    lows, highs = [], []
-    for crop_from_grid in crop_from_grids:
-        plane_from_grid = chain(plane_from_crop, crop_from_grid)
-        places = corners @ plane_from_grid[:, :2].T + plane_from_grid[:, 2]
-        lows.append(np.floor(places.min(axis=0)))
-        highs.append(np.ceil(places.max(axis=0)) + 1)
-    sizes = np.subtract(highs, lows).max(axis=0).astype(int)
+    corners = [(x, y) for x in (0, _COLUMNS - 1) for y in (0, grid_rows - 1)]
+    around = np.array([box_around(corners, chain(plane_from_crop, one)) for one in crop_from_grids])
+    sizes = (around[:, 2:] - around[:, :2]).max(axis=0)
     room = np.array(shape[::-1]) - sizes
     if (room < 0).any():
         return []
-    starts = np.clip(lows, 0, room).astype(int)
+    starts = np.clip(around[:, :2], 0, room)
     wide, high = sizes.tolist()
     return [(x, y, x + wide, y + high) for x, y in starts.tolist()]
 
@@ -330,7 +336,7 @@ def _find_kept(before: _Both, after: _Both, crop_px: float) -> _Maps:
     strip = np.clip(np.float32(1.5) * (after - before), np.float32(1e-3), most)
     # Where a lid does not move, all is kept a point of the grid farther than anything shows.
     inside = before - _EDGES + (1 - strip / most)
-    return _ease((inside / strip - _DOUBTED).min(axis=0))
+    return smoothstep((inside / strip - _DOUBTED).min(axis=0))
 
 
 def _least(depths: _Both, margins: tuple[float, float]) -> _Maps:
@@ -373,12 +379,6 @@ def _light(depth: _Maps) -> _Maps:
     return 1 - np.float32(SHADOW) * np.exp(np.maximum(depth, 0) * np.float32(-1 / SHADOW_REACH))
 
 
-def _ease(t: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
-    """From 0 to 1 without a corner at either end (smoothstep)."""
-    t = _clip(t)
-    return t * t * (3 - 2 * t)
-
-
 def _clip(t: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
     return np.clip(t, np.float32(0), np.float32(1))
 
@@ -394,5 +394,5 @@ _DOUBTED = _both(0.3, 0.7)
 """So many times the width of a doubtful strip nothing of it is kept."""
 _KNOT_OF_COLUMN = np.clip(np.arange(_COLUMNS) - _BESIDE, 0, KNOTS - 1)
 _SHARE = (np.arange(_COLUMNS, dtype=np.float32) - _BESIDE) / (KNOTS - 1)
-_STILLNESS = _ease((np.minimum(_SHARE, 1 - _SHARE) - CORNERS[0]) / (CORNERS[1] - CORNERS[0]))
+_STILLNESS = smoothstep((np.minimum(_SHARE, 1 - _SHARE) - CORNERS[0]) / (CORNERS[1] - CORNERS[0]))
 """How still the eyeball is at the columns of the grid."""

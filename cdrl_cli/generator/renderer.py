@@ -21,6 +21,7 @@ from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.irises import find_irises
 from cdrl_cli.generator.lips import keep_aperture
 from cdrl_cli.generator.skin import Skin, window_from_crop
+from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners, fit_planes, read_planes, unfold
 from cdrl_cli.geometry.warp import fetch
 
@@ -323,8 +324,8 @@ def spare_sides(
         position: Where on the canonical face each pixel lies, head space.
     """
     start, end = SIDES_X
-    t = np.clip((np.abs(position[..., 0]) - np.float32(start)) / np.float32(end - start), 0, 1)
-    return 1 - t * t * (3 - 2 * t)
+    away = np.abs(position[..., 0]) - np.float32(start)
+    return 1 - smoothstep(away / np.float32(end - start))
 
 
 def warp_crop(

@@ -15,6 +15,7 @@ from jaxtyping import Float, Float32, Int32, Shaped, UInt8
 
 from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX
 from cdrl_cli.face.blendshapes import COEFFICIENTS
+from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.warp import chain
 
 WINDOW_SIZE = 256
@@ -109,8 +110,8 @@ class SkinMasks:
         face = canonical_xyz[:, :2]
         bare = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
         for part, fade in ((_EYES[0], EYE_FADE), (_EYES[1], EYE_FADE), (_LIPS, LIP_FADE)):
-            bare *= _ramp(_depth(face[list(part)], outside=True) / fade)
-        return cls(skin=bare * _ramp(_depth(face[oval]) / RIM_FADE), parts=1 - bare)
+            bare *= smoothstep(_depth(face[list(part)], outside=True) / fade)
+        return cls(skin=bare * smoothstep(_depth(face[oval]) / RIM_FADE), parts=1 - bare)
 
     def at(
         self, position: Float32[np.ndarray, "height width 3"]
@@ -217,9 +218,3 @@ def _depth(
     if outside:
         drawn = 1 - drawn
     return cv2.distanceTransform(drawn, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / np.float32(scale)
-
-
-def _ramp(depth: Float32[np.ndarray, "side side"]) -> Float32[np.ndarray, "side side"]:
-    """From 0 to 1 without a corner at either end (smoothstep)."""
-    t = np.clip(depth, 0, 1)
-    return t * t * (3 - 2 * t)

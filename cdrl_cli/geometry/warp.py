@@ -4,6 +4,8 @@ Convention: a flow holds, for each output pixel, the source position minus its o
 On a crop x and y are the last axis; places in a frame, of which there are many, are an array each.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
@@ -123,3 +125,13 @@ def chain(
 def invert(matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
     """The matrix that carries points back."""
     return np.asarray(cv2.invertAffineTransform(matrix), float)
+
+
+def box_around(
+    corners: Sequence[tuple[int, int]], matrix: Float[np.ndarray, "2 3"]
+) -> tuple[int, int, int, int]:
+    """A box around where a matrix carries corners to, exclusive at right and bottom."""
+    places = np.array(corners, float) @ matrix[:, :2].T + matrix[:, 2]
+    low, high = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0)) + 1
+    x0, y0, x1, y1 = np.concatenate([low, high]).astype(int).tolist()
+    return x0, y0, x1, y1
