@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
-from cdrl_cli.notation import parse_corner, parse_face
+from cdrl_cli.notation import Corner, parse_corner, parse_face
 from cdrl_cli.streams import is_pipe
 
 Columns = Mapping[str, Callable[[str], object]]
@@ -158,12 +159,12 @@ def _read_cell(column: str, cell: object, columns: Columns) -> Any:
     """
     if not isinstance(cell, str | int | float):
         raise UsageError(f"{column} is neither text nor a number: {json.dumps(cell)[:40]}")
-    if isinstance(cell, bool) and columns[column] not in (read_switch, parse_corner):
+    if isinstance(cell, bool) and columns[column] not in (read_switch, read_corner):
         raise UsageError(f"{column} cannot be {str(cell).lower()}")
     try:
         return columns[column](str(cell))
     except UsageError as error:
-        raise UsageError(f"{column}: {error}", hint=error.hint) from error
+        raise error.at(column) from error
     except ValueError as error:
         raise UsageError(f"{column}: {str(cell)[:40]!r} is not {error}") from error
 
@@ -195,7 +196,7 @@ def read_number(cell: str) -> float:
 def read_whole(cell: str) -> int:
     """A whole number."""
     try:
-        return int(cell)
+        return int(_without_zeros(cell))
     except ValueError as error:
         raise ValueError("a whole number") from error
 
@@ -210,7 +211,7 @@ def read_stream(cell: str) -> int:
 
 def read_switch(cell: str) -> bool:
     """Yes or no."""
-    match cell.strip().lower():
+    match _without_zeros(cell).lower():
         case "true" | "yes" | "1":
             return True
         case "false" | "no" | "0":
@@ -220,7 +221,17 @@ def read_switch(cell: str) -> bool:
 
 def read_face(cell: str) -> str | int:
     """Whose face, as ``--face`` says it."""
-    return parse_face(cell.strip())
+    return parse_face(_without_zeros(cell))
+
+
+def read_corner(cell: str) -> Corner | None:
+    """Where a label is shown, as :func:`~cdrl_cli.notation.parse_corner` says it."""
+    return parse_corner(_without_zeros(cell))
+
+
+def _without_zeros(cell: str) -> str:
+    """A whole number as such, where a table says ``2.0``: pandas does, of a column with gaps."""
+    return re.sub(r"(?<=\d)\.0+$", "", cell.strip(), flags=re.ASCII)
 
 
 def _unknown(columns: Iterable[str]) -> str:

@@ -1,25 +1,24 @@
 """The product: change the emotion of the face in a video, keep everything else."""
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
 from cdrl_cli import __version__
 from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions
-from cdrl_cli.edited_row import Conditions, EditedRow, mean_strength
+from cdrl_cli.edited_row import EditedRow, mean_strength
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import PolicyError
 from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import TrackedFrame, part_to_read
 from cdrl_cli.face_editor import FaceEditor, read_people
-from cdrl_cli.generator.condition import ConditionTrack
 from cdrl_cli.media import VideoWriter, check_input, check_output
 from cdrl_cli.media.credentials import CredentialSigner, check_signable
 from cdrl_cli.media.encoding import Encoding
@@ -31,7 +30,6 @@ from cdrl_cli.media.untouched import find_splice
 from cdrl_cli.media.xmp import read_xmp
 from cdrl_cli.notation import Corner
 from cdrl_cli.prefetch import prefetch, work_ahead
-from cdrl_cli.reference import Reference, read_named_emotion, read_reference
 from cdrl_cli.resuming import NO_SEGMENTS, Met, SegmentedEdit, remove_leftovers
 from cdrl_cli.schedule import Schedule, ScheduleRow
 from cdrl_cli.target import Measured, meet_targets
@@ -43,7 +41,6 @@ __all__ = [
     "Progress",
     "ProgressCallable",
     "edit_video",
-    "read_conditions",
 ]
 
 DOUBT = 0.2
@@ -249,45 +246,6 @@ def _with_target(done: EditedRow, found: Measured | None) -> EditedRow:
         target_emotion=found.target,
         measured=found.reached,
         intensity_range=found.intensity_range,
-    )
-
-
-def read_conditions(options: EditOptions, models: Models) -> Conditions:
-    """What each row of the plan asks for, by whatever it names it; None where it only adjusts.
-
-    Raises:
-        NoFaceError: If a reference shows no face.
-        UnreadableInputError: If a reference cannot be decoded.
-        WeightsError: If an emotion is named by words and the sentence encoder is missing.
-    """
-
-    # A schedule comes back to the same emotion or reference again and again.
-    @cache
-    def once(asked: Reference | tuple[str, int | None]) -> ConditionTrack:
-        if isinstance(asked, Reference):
-            return read_reference(asked, models)
-        return read_named_emotion(asked[0], models, way=asked[1])
-
-    asked = [_request(row) for row in options.plan.rows]
-    with ThreadPoolExecutor(1) as pool:
-        if any(isinstance(one, Reference) for one in asked):
-            pool.submit(models.open_readers)  # beside its landmarks; what fails there fails here
-        return tuple(None if one is None else once(one) for one in asked)
-
-
-def _request(row: ScheduleRow) -> Reference | tuple[str, int | None] | None:
-    """What a row names its emotion by: a reference, or words and a way to act it."""
-    if row.reference is None:
-        return None if row.emotion is None else (row.emotion, row.way)
-    return Reference(
-        row.reference,
-        neutral=row.reference_neutral,
-        face=row.reference_face,
-        start=row.reference_start,
-        end=row.reference_end,
-        follow=row.follow_reference,
-        named=row.emotion,
-        normalise=row.normalize,
     )
 
 

@@ -32,6 +32,17 @@ class Emotion(StrEnum):
         """
         return _WORDS.get(word.strip().lower())
 
+    @classmethod
+    def parse_list(cls, words: str) -> "tuple[Emotion, ...]":
+        """Several emotions with commas between them; empty where that is not what the words are.
+
+        >>> [str(one) for one in Emotion.parse_list("anger, happy")], Emotion.parse_list("happy")
+        (['angry', 'happy'], ())
+        """
+        named = [cls.parse(part) for part in words.split(",")]
+        known = tuple(one for one in named if one is not None)
+        return known if len(known) == len(named) > 1 else ()
+
 
 _WORDS: dict[str, Emotion] = {e.value: e for e in Emotion} | {
     "anger": Emotion.ANGRY,

@@ -21,7 +21,7 @@ import errno
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 
 class SpfemError(Exception):
@@ -43,6 +43,16 @@ class SpfemError(Exception):
         super().__init__(message)
         self.hint = hint
         self.details = tuple(details)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is wrong, a line each, with the hint where there is one."""
+        hint = f" ({self.hint.rstrip('.')})" if self.hint else ""
+        return self.details or (f"{self}{hint}",)
+
+    def at(self, place: str) -> Self:
+        """The same error, said of a place, such as a line of a file."""
+        return type(self)(f"{place}: {self}", hint=self.hint, details=self.details)
 
 
 class UsageError(SpfemError):

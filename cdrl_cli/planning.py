@@ -16,9 +16,10 @@ from time import perf_counter
 from typing import Final
 
 from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions
-from cdrl_cli.editing import check_edit, choose_splice, read_conditions
+from cdrl_cli.editing import check_edit, choose_splice
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.person import Person
 from cdrl_cli.face.stream import open_faces

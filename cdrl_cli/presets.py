@@ -7,7 +7,7 @@ from typing import Final
 
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.adjust import Adjustment
-from cdrl_cli.generator.motion import MAX_INTENSITY
+from cdrl_cli.limits import MAX_INTENSITY
 
 
 @dataclass(frozen=True, slots=True)

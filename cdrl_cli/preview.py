@@ -17,9 +17,9 @@ from threading import Lock
 from typing import Final
 
 from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions
-from cdrl_cli.editing import read_conditions
 from cdrl_cli.errors import NoFaceError, UsageError
 from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import WARM_UP_S, TrackedFace, TrackedFrame, is_cut

@@ -4,7 +4,7 @@ An edit with one emotion is a schedule of one row, so that there is one way to e
 one are read in :mod:`cdrl_cli.schedule_file`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -16,9 +16,7 @@ from cdrl_cli.errors import UsageError
 from cdrl_cli.face.selection import FaceChoice
 from cdrl_cli.face.tracking import RAMP_S
 from cdrl_cli.generator.adjust import Adjustment
-from cdrl_cli.generator.motion import MAX_INTENSITY
-from cdrl_cli.generator.pace import MAX_PACE
-from cdrl_cli.representation.evidence import WAYS
+from cdrl_cli.limits import MAX_INTENSITY, MAX_PACE, WAYS
 
 DEFAULT_FADE: Final = Fraction(str(RAMP_S))
 """Time over which a row comes in, and goes where no other follows, seconds."""
@@ -90,6 +88,11 @@ class ScheduleRow:
                 raise UsageError(
                     "the emotion is empty", hint=f"one of {', '.join(Emotion)}, or words"
                 )
+            if Emotion.parse_list(words):
+                raise UsageError(
+                    f"{words!r} are several emotions, and one is shown at a time",
+                    hint="a schedule shows one after the other; spfem preview, each in a column",
+                )
             object.__setattr__(self, "emotion", words)
         if not 0 <= self.intensity <= MAX_INTENSITY:
             raise UsageError(f"intensity {self.intensity:g} is not within 0..{MAX_INTENSITY:g}")
@@ -99,6 +102,11 @@ class ScheduleRow:
             raise UsageError(
                 f"the pace, {self.pace:g}, is asked for, and the reference is followed",
                 hint="leave one of them out: what is followed varies as it does itself",
+            )
+        if self.pace != 1 and not self.names_emotion:
+            raise UsageError(
+                f"the pace, {self.pace:g}, is that of an emotion, and there is none",
+                hint="leave the pace out, or give an emotion",
             )
         self._check_way()
         if self.reference_face < 1:
@@ -195,6 +203,8 @@ class Schedule:
 
     rows: tuple[ScheduleRow, ...]
     """In any order."""
+    name: str | None = field(default=None, compare=False, repr=False)
+    """The file that they were read from; None where they come from none."""
 
     def __post_init__(self) -> None:
         if not self.rows:
@@ -275,6 +285,12 @@ class Schedule:
         """How messages name a row."""
         line = self.rows[place].line
         return f"row {place + 1}" + (f" (line {line})" if line is not None else "")
+
+    def locate(self, place: int) -> str:
+        """Where a row stands, as errors begin: its file and line, or its place among the rows."""
+        line = self.rows[place].line
+        known = self.name is not None and line is not None
+        return f"{self.name}, line {line}" if known else self.describe(place)
 
     @property
     def files(self) -> tuple[Path, ...]:

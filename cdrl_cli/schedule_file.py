@@ -80,25 +80,35 @@ def read_schedule(path: Path, **defaults: Any) -> Schedule:
         try:
             rows.append(_row(record, path.parent, defaults))
         except SpfemError as error:
-            told = error.details or (str(error) + (f" ({error.hint})" if error.hint else ""),)
-            problems += [f"{name}, line {record.line}: {text}" for text in told]
+            problems += [f"{name}, line {record.line}: {text}" for text in error.told]
     if problems:
         raise UsageError(f"{name}: some rows are wrong", details=problems)
     try:
-        return Schedule(tuple(rows))
+        return Schedule(tuple(rows), name)
     except UsageError as error:
-        raise UsageError(f"{name}: {error}", hint=error.hint) from error
+        raise error.at(name) from error
 
 
-def refuse_both_strengths(given: Collection[str]) -> None:
-    """Refuse a strength that is both said and to be found.
+def check_strength(given: Collection[str], *, names_emotion: bool) -> None:
+    """Refuse a strength that is both said and to be found, and one of nothing.
+
+    Args:
+        given: Names of the columns that a row says something in.
+        names_emotion: Whether there is an emotion that could be shown so strongly.
 
     Raises:
-        UsageError: If an intensity and a target are among the names of what is given.
+        UsageError: If an intensity and a target are among them, or an intensity without an emotion.
     """
-    if "intensity" in given and "target_emotion" in given:
+    if "intensity" not in given:
+        return
+    if "target_emotion" in given:
         raise UsageError(
             "intensity says how strong it is, and target_emotion would find it: give one of them"
+        )
+    if not names_emotion:
+        raise UsageError(
+            "intensity says how strong an emotion is, and there is none",
+            hint="adjust has its own amounts: smile=+.3",
         )
 
 
@@ -107,12 +117,17 @@ def _row(record: Record, folder: Path, defaults: Mapping[str, Any]) -> ScheduleR
         raise UsageError(record.problem)
     given, faults = read_cells(record, SCHEDULE_COLUMNS)
     if faults:
-        raise UsageError("wrong cells", details=map(str, faults))
+        raise UsageError("wrong cells", details=[line for one in faults for line in one.told])
     for column in _FILES:
         if column in given:
             given[column] = folder / given[column]
-    refuse_both_strengths(given)
+    names_emotion = not given.keys().isdisjoint(("emotion", "ref"))
+    check_strength(given, names_emotion=names_emotion)
     fields = {FIELDS.get(column, column): value for column, value in given.items()}
-    if given.get("follow_ref"):  # it varies as the reference does
-        defaults = {name: value for name, value in defaults.items() if name != "pace"}
-    return ScheduleRow(**{**defaults, **fields}, line=record.line)
+    unused = set()
+    if given.get("follow_ref") or not names_emotion:  # it varies as the reference does, or not
+        unused.add("pace")
+    if "who" in given:
+        unused.add("face")
+    held = {name: value for name, value in defaults.items() if name not in unused}
+    return ScheduleRow(**{**held, **fields}, line=record.line)

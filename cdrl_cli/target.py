@@ -24,7 +24,7 @@ from cdrl_cli.face.stream import FaceStream, Sighting, collect_face, open_faces
 from cdrl_cli.face.tracking import DETECTION_SIDE_PX, WARM_UP_S, TrackedFrame, find_faces
 from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.generator.condition import ConditionTrack
-from cdrl_cli.generator.motion import MAX_INTENSITY
+from cdrl_cli.limits import MAX_INTENSITY
 from cdrl_cli.reference import gather_evidence
 from cdrl_cli.representation.evidence import Evidence, EvidenceMean
 from cdrl_cli.schedule import Schedule, ScheduleRow
@@ -136,7 +136,7 @@ def with_intensities(options: EditOptions, found: Sequence[float | None]) -> Edi
         for row, one in zip(options.plan.rows, found, strict=True)
     )
     if options.schedule is not None:
-        return replace(options, schedule=Schedule(chosen))
+        return replace(options, schedule=replace(options.schedule, rows=chosen))
     return replace(options, intensity=chosen[0].intensity, target_emotion=None)
 
 

@@ -74,6 +74,11 @@ def test_a_sheet_has_a_row_for_each_moment_and_a_column_for_each_edit():
         draw_sheet([moment], ["happy"])
 
 
+def test_moments_are_named_or_chosen(capsys):
+    assert run(["preview", "talk.mp4", "--at", "1", "--moments", "2"]) == 2
+    assert "--at names the moments" in capsys.readouterr().err
+
+
 def test_a_way_without_an_emotion_to_act_is_refused(capsys):
     assert run(["preview", "talk.mp4", "--ref", "joy.mp4", "--way", "1"]) == 2
     assert "only references are shown" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.editing import EditOptions, edit_video
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, UnreadableInputError, UsageError
@@ -19,6 +20,7 @@ from cdrl_cli.reference import (
     read_reference,
     read_track,
 )
+from cdrl_cli.schedule import Schedule, ScheduleRow
 from pictures import read_pictures
 from sample_clips import ACTRESS
 
@@ -224,6 +226,10 @@ def test_a_way_is_a_reference_that_nobody_had_to_film(models):
         np.testing.assert_allclose(condition.difference, way, rtol=0.02)
         np.testing.assert_array_equal(condition.embedding, plain.embedding)
         assert condition.observed > plain.observed == 0
+    rows = ScheduleRow("happy"), ScheduleRow("angry", way=3, face=1, line=3)
+    plan = Schedule(rows, "s.csv")
+    with pytest.raises(UsageError, match=r"s\.csv, line 3: way 3 of angry is asked for, and these"):
+        read_conditions(EditOptions(schedule=plan), models)
     with pytest.raises(UsageError, match="way 3 of angry is asked for, and these weights know"):
         read_named_emotion("angry", models, 3)
     with pytest.raises(UsageError, match="way 2 of surprised") as caught:

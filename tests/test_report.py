@@ -3,8 +3,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions
-from cdrl_cli.editing import read_conditions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.generator.pace import typical_pace
 from cdrl_cli.media import open_video

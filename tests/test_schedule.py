@@ -175,6 +175,13 @@ def test_a_schedule_is_read_from_csv_and_from_jsonl_alike(tmp_path):
         ("ref,way\njoy.mp4,1\n", "line 2: a way is one of those of an emotion that is named"),
         ("emotion,pace\nsad,nan\n", "line 2: the pace, nan, is not within 0..2"),
         ("ref,follow_ref,pace\njoy.mp4,yes,0\n", "line 2: the pace, 0, is asked for, and the ref"),
+        (
+            "adjust,pace\nsmile=1,0\n",
+            "line 2: the pace, 0, is that of an emotion, and there is none",
+        ),
+        ("adjust,intensity\nsmile=1,1\n", "line 2: intensity says how strong an emotion is"),
+        ('emotion\n"anger, joy"\n', "line 2: 'anger, joy' are several emotions"),
+        ("emotion,face\nsad,you\n", "no choice of a face (largest, all, or a number"),
     ],
 )
 def test_a_wrong_row_is_named_by_its_line(tmp_path, text, told):
@@ -209,9 +216,25 @@ def test_both_spellings_are_read(tmp_path, spelling):
     assert read_manifest(rows)[0].options.neutralise
 
 
-def test_a_pace_holds_for_rows_that_follow_no_reference(tmp_path):
-    (tmp_path / "s.csv").write_text("end,start,ref,follow_ref\n2,,joy.mp4,\n,2,joy.mp4,yes\n")
-    assert [row.pace for row in read_schedule(tmp_path / "s.csv", pace=0.5).rows] == [0.5, 1.0]
+def test_what_holds_for_all_rows_holds_for_those_that_it_says_something_of(tmp_path):
+    (tmp_path / "s.csv").write_text(
+        "end,start,ref,follow_ref,adjust,who\n"
+        "2,,joy.mp4,,,\n3,2,joy.mp4,yes,,\n4,3,,,smile=.3,\n,4,joy.mp4,,,jane.jpg\n"
+    )
+    rows = read_schedule(tmp_path / "s.csv", pace=0.5, face=2).rows
+    assert [row.pace for row in rows] == [0.5, 1.0, 1.0, 0.5]
+    assert [row.face for row in rows] == [2, 2, 2, "largest"]
+
+
+def test_whole_numbers_may_end_in_zeros_as_pandas_writes_them(tmp_path):
+    text = "emotion,face,way,neutralise\nhappy,2.0,1.0,1.0\n"
+    (tmp_path / "s.csv").write_text(text)
+    (row,) = read_schedule(tmp_path / "s.csv").rows
+    assert (row.face, row.way, row.neutralise) == (2, 1, True)
+    (tmp_path / "s.csv").write_text(text.replace("1.0,1.0", "1.5,1.0"))
+    with pytest.raises(UsageError) as caught:
+        read_schedule(tmp_path / "s.csv")
+    assert "line 2: way: '1.5' is not a whole number" in caught.value.details[0]
 
 
 def test_a_schedule_that_is_no_file_is_named(tmp_path):

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdrl_cli import target as module
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import EditedRow
-from cdrl_cli.editing import read_conditions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.planning import plan_edit
 from cdrl_cli.preview import preview_edits

@@ -10,6 +10,7 @@ from cdrl_cli.columns import (
     Columns,
     Record,
     read_cells,
+    read_corner,
     read_face,
     read_name,
     read_number,
@@ -28,10 +29,10 @@ from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_
 from cdrl_cli.media.output import check_kind
 from cdrl_cli.media.side_by_side import Layout
 from cdrl_cli.nn.devices import read_device
-from cdrl_cli.notation import Corner, parse_corner, parse_face, parse_time
+from cdrl_cli.notation import Corner, parse_face, parse_time
 from cdrl_cli.presets import EmotionPreset, find_preset
 from cdrl_cli.report.beside import Beside
-from cdrl_cli.schedule_file import read_schedule, refuse_both_strengths
+from cdrl_cli.schedule_file import check_strength, read_schedule
 from cdrl_cli.weight_set import WeightSet
 
 
@@ -162,9 +163,7 @@ class _Checker:
         return None if faults else given
 
     def _note(self, record: Record, error: SpfemError) -> None:
-        hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
-        told = error.details or (f"{error}{hint}",)
-        self.problems += [(record.line, text) for text in told]
+        self.problems += [(record.line, text) for text in error.told]
 
     def check_together(self, rows: Sequence[BatchRow]) -> None:
         """Two rows must not write one file, and none may write what another reads."""
@@ -200,8 +199,7 @@ class _Checker:
         def file(key: str) -> Path | None:
             return self._folder / given[key] if key in given else None
 
-        refuse_both_strengths(given)
-        face = value("face")
+        face = given.get("face", "largest" if "who" in given else self._defaults.face)
         name = value("preset_emotion")
         chosen = find_preset(name, self._defaults.own_presets) if name else EmotionPreset()
         intensity = value("intensity")
@@ -210,6 +208,8 @@ class _Checker:
         emotion = given.get("emotion")
         if not {"emotion", "ref", "schedule"} & given.keys():
             emotion = chosen.emotion
+        says_what = emotion is not None or not given.keys().isdisjoint(("ref", "schedule"))
+        check_strength(given, names_emotion=says_what)
         shown_by: dict[str, Any] = {
             "intensity": intensity,
             "pace": given.get("pace", 1.0),
@@ -236,7 +236,7 @@ class _Checker:
             end=given.get("end"),
             video_stream=given.get("video_stream"),
             codec=value("codec"),
-            crf=value("crf"),
+            crf=given.get("crf", None if value("codec") == "ffv1" else self._defaults.crf),
             preset=value("preset"),
             copy_untouched=given.get("copy_untouched", "auto"),
             resume=given.get("resume", False),
@@ -296,7 +296,7 @@ _COLUMNS: Final[Columns] = {
     "weights": read_word,
     "device": read_device,
     "consent": read_word,
-    "disclose": parse_corner,
+    "disclose": read_corner,
     "compare": read_name,
     "report": read_name,
     "resume": read_switch,

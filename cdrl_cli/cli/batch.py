@@ -40,7 +40,7 @@ from cdrl_cli.cli.progress import (
     shown_mode,
     write_json_line,
 )
-from cdrl_cli.cli.settings import config_file, read_presets
+from cdrl_cli.cli.settings import choose_corner, config_file, read_presets, was_given
 from cdrl_cli.errors import BatchError, UnreadableInputError, UsageError, check_memory_limit
 from cdrl_cli.streams import read_chunks
 from cdrl_cli.weight_set import WeightSet
@@ -149,6 +149,10 @@ def batch(
     part = parse_shard(shard) if shard else None
     if manifest == STANDARD and sys.stdin.isatty():
         raise UsageError("standard input is a terminal, not a manifest")
+    if not ray and was_given(context, "gpus_per_task"):
+        raise UsageError("--gpus-per-task is what Ray reserves: give --ray, too")
+    if was_given(context, "ray") and was_given(context, "jobs"):
+        raise UsageError("--jobs are processes here, and Ray has its own", hint="leave it out")
 
     check_memory_limit()
     from cdrl_cli.batch import (
@@ -175,7 +179,7 @@ def batch(
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
         consent=consent,
-        disclose=disclose_at if disclose else None,
+        disclose=choose_corner(context, disclose_at, disclose=disclose),
     )
     rows = read_manifest(_standard_input() if manifest == STANDARD else manifest, defaults=defaults)
     if part:

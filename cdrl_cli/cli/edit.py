@@ -54,10 +54,15 @@ from cdrl_cli.cli.reference_options import (
     ReferenceNeutral,
     ReferenceStart,
 )
-from cdrl_cli.cli.settings import find_chosen_preset, refuse_both_strengths
+from cdrl_cli.cli.settings import (
+    check_strength,
+    choose_corner,
+    choose_face,
+    find_chosen_preset,
+    was_given,
+)
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
-from cdrl_cli.notation import parse_face
 from cdrl_cli.processors import share_pools
 from cdrl_cli.weight_set import WeightSet
 
@@ -192,9 +197,11 @@ def edit(
     which no face can be edited pass through. OUTPUT appears only when it is complete. A single -
     as SOURCE or OUTPUT is standard input or output.
     """
-    faces = parse_face(face)
-    refuse_both_strengths(context, target_emotion)
     output = output or _name_output(source, dry_run=dry_run)
+    if was_given(context, "format_") and output != STANDARD:
+        raise UsageError(
+            f"--format says what - is, and OUTPUT is {output}", hint="its extension says it"
+        )
     if json and output == STANDARD:
         raise UsageError("with -o - stdout is the video: there is no room for --json")
 
@@ -217,12 +224,13 @@ def edit(
     chosen = find_chosen_preset(context, preset_emotion)
     is_named = emotion is not None or reference is not None or schedule is not None
     emotion = emotion if is_named else chosen.emotion
+    check_strength(context, target_emotion, names_emotion=is_named or emotion is not None)
     shown_by: dict[str, Any] = {
         "intensity": intensity if chosen.intensity is None else chosen.intensity,
         "pace": pace,
         "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
         "neutralise": neutralise or chosen.neutralise,
-        "face": faces,
+        "face": choose_face(context, face, who),
     }
     options = EditOptions(
         **({} if schedule else shown_by),
@@ -242,14 +250,15 @@ def edit(
         end=end,
         video_stream=video_stream,
         codec=codec,
-        crf=crf,
+        # One in the settings says nothing of a codec without loss.
+        crf=crf if codec != "ffv1" or was_given(context, "crf") else None,
         preset=preset,
         copy_untouched=copy_untouched,
         resume=resume,
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
         consent=consent,
-        disclose=disclose_at if disclose else None,
+        disclose=choose_corner(context, disclose_at, disclose=disclose),
     )
     beside = Beside(name_comparison(compare, output) if compare is not None else None, report)
     with (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cdrl_cli.errors import UsageError
+from cdrl_cli.limits import MAX_INTENSITY, MAX_PACE, WAYS
 from cdrl_cli.notation import Corner, parse_time
 from cdrl_cli.weight_set import WeightSet
 
@@ -145,7 +146,7 @@ Intensity = Annotated[
     float,
     typer.Option(
         min=0.0,
-        max=2.0,
+        max=MAX_INTENSITY,
         metavar="X",
         envvar="SPFEM_INTENSITY",
         help="0 changes nothing, 1 is as strong as the reference.",
@@ -156,7 +157,7 @@ Way = Annotated[
     int | None,
     typer.Option(
         min=1,
-        max=3,
+        max=WAYS,
         metavar="N",
         help="Act --emotion in one of its usual ways, 1 the most usual. Default: a mean of all.",
         show_default=False,
@@ -167,7 +168,7 @@ Pace = Annotated[
     float,
     typer.Option(
         min=0.0,
-        max=2.0,
+        max=MAX_PACE,
         metavar="X",
         help="How far the strength varies over time, as over --ref or as actors' does: 0 holds it.",
     ),

@@ -39,10 +39,10 @@ from cdrl_cli.cli.reference_options import (
     ReferenceNeutral,
     ReferenceStart,
 )
-from cdrl_cli.cli.settings import find_chosen_preset, refuse_both_strengths
+from cdrl_cli.cli.settings import check_strength, choose_face, find_chosen_preset, was_given
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
-from cdrl_cli.notation import parse_face
+from cdrl_cli.limits import MAX_INTENSITY, WAYS
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def preview(
             "--emotion",
             "-e",
             metavar="WORDS",
-            help="An emotion, as edit takes it; more than one: a column for each.",
+            help="An emotion, as edit takes it; more than one, or angry,happy: a column for each.",
             show_default=False,
         ),
     ] = None,
@@ -102,7 +102,7 @@ def preview(
         list[float] | None,
         typer.Option(
             min=0.0,
-            max=2.0,
+            max=MAX_INTENSITY,
             metavar="X",
             help="More than one: a column for each.",
             show_default="1",
@@ -112,7 +112,7 @@ def preview(
         list[int] | None,
         typer.Option(
             min=1,
-            max=3,
+            max=WAYS,
             metavar="N",
             help="A column for the Nth usual way of acting each emotion; repeat for more.",
             show_default=False,
@@ -167,8 +167,7 @@ def preview(
     A row for each moment, a column for each emotion, reference or intensity; without any of them
     the six emotions. The frames are those that edit would write.
     """
-    faces = parse_face(face)
-    refuse_both_strengths(context, target_emotion)
+    wanted = _count_moments(context, at, moments)
     target = output or Path(f"{'stdin' if source == STANDARD else source.stem}.preview.png")
     if target == STANDARD and (json or open_):
         raise UsageError("with -o - stdout is the picture: there is no room for --json or --open")
@@ -194,7 +193,7 @@ def preview(
             "pace": pace,
             "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
             "neutralise": neutralise or chosen.neutralise,
-            "face": faces,
+            "face": choose_face(context, face, who),
         }
         of_edit: dict[str, Any] = {
             "who": who,
@@ -220,14 +219,15 @@ def preview(
             edits = [EditOptions(schedule=rows, **of_edit, **of_reference)]
             names = [schedule.name]
         else:
-            pairs = _columns(
-                _acted(_emotions(emotion, shown, chosen, shown_by), way),
+            emotions = _emotions(emotion, shown, chosen, shown_by)
+            check_strength(context, target_emotion, names_emotion=emotions != [None])
+            names, edits = _columns(
+                _acted(emotions, way),
                 [one for one in shown if one is not None],
                 intensity or [1.0 if chosen.intensity is None else chosen.intensity],
                 shown_by | of_edit,
                 of_reference,
             )
-            names, edits = map(list, zip(*pairs, strict=True))
         found = []
         models = load_models(weight_set, device=device)
         edits = list(_find_targets(readable, edits, names, models))
@@ -241,7 +241,7 @@ def preview(
             ):
                 found.append(moment)
                 if report:
-                    report(len(found), len(at) if at else moments)
+                    report(len(found), wanted)
         check_edited(source, found)
         picture = encode_sheet(draw_sheet(found, names, crop=crop, side_px=side))
         write_document(writable, picture, overwrite=overwrite or target == STANDARD)
@@ -282,7 +282,7 @@ def _emotions(
 ) -> list[str | None]:
     """The emotions that have columns; None for one that only adjusts."""
     if named or references:
-        return list(named or ())
+        return [one for words in named or () for one in Emotion.parse_list(words) or (words,)]
     if preset.emotion is not None:
         return [preset.emotion]
     if shown_by["adjust"] or shown_by["neutralise"]:
@@ -308,8 +308,8 @@ def _columns(
     intensities: list[float],
     common: dict[str, Any],
     of_reference: dict[str, Any],
-) -> "Iterator[tuple[str, EditOptions]]":
-    """Each emotion, in its way, and each reference at each intensity; with what it is called."""
+) -> "tuple[list[str], list[EditOptions]]":
+    """Each emotion, in its way, and each reference at each intensity: names, and edits."""
     from cdrl_cli.edit_options import EditOptions
 
     # Without a reference, what is said of one is refused with the first emotion.
@@ -320,10 +320,24 @@ def _columns(
         for words, way in acted
     ]
     shown += [(one.name, {"reference": one} | of_reference) for one in references]
+    names, edits = [], []
     for name, asked in shown:
         for intensity in intensities:
-            called = name if len(intensities) == 1 and intensity == 1 else f"{name} {intensity:g}"
-            yield called, EditOptions(intensity=intensity, **(common | asked))
+            is_usual = len(intensities) == 1 and intensity == 1
+            names.append(name if is_usual else f"{name} {intensity:g}")
+            edits.append(EditOptions(intensity=intensity, **(common | asked)))
+    return names, edits
+
+
+def _count_moments(context: typer.Context, at: list[Fraction] | None, moments: int) -> int:
+    """How many moments are shown.
+
+    Raises:
+        UsageError: If the command line both names them and says how many to choose.
+    """
+    if at and was_given(context, "moments"):
+        raise UsageError("--at names the moments, and --moments would choose them: give one")
+    return len(at) if at else moments
 
 
 def _count(number: int, noun: str) -> str:

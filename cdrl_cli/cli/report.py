@@ -1,9 +1,8 @@
 """``spfem report``."""
 
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -38,14 +37,19 @@ from cdrl_cli.cli.reference_options import (
     ReferenceNeutral,
     ReferenceStart,
 )
-from cdrl_cli.cli.settings import find_chosen_preset, refuse_both_strengths
+from cdrl_cli.cli.settings import check_strength, choose_face, find_chosen_preset, was_given
 from cdrl_cli.errors import UsageError, check_memory_limit
-from cdrl_cli.notation import parse_face
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
     from cdrl_cli.report.page import Report
     from cdrl_cli.report.reading import ReadFace
+
+_OF_AN_EDIT: Final = frozenset(
+    "way follow_reference reference_neutral reference_face reference_start reference_end normalize "
+    "intensity preset_emotion target_emotion start end pace face who video_stream".split()
+)
+"""Options, by their names in Python, that say nothing unless an edit is told."""
 
 EXAMPLES = """\
 \b
@@ -126,7 +130,6 @@ def report(
     asked for, of whom; else it speaks of the largest face. spfem edit --report writes it along
     with the edit.
     """
-    refuse_both_strengths(context, target_emotion)
     check_memory_limit()
     from cdrl_cli.checkpoints.models import load_models
     from cdrl_cli.edit_options import EditOptions
@@ -136,15 +139,16 @@ def report(
 
     chosen = find_chosen_preset(context, preset_emotion)
     is_named = emotion is not None or reference is not None or schedule is not None
+    emotion = emotion if is_named else chosen.emotion
     shown_by: dict[str, Any] = {
         "intensity": intensity if chosen.intensity is None else chosen.intensity,
         "pace": pace,
         "adjust": chosen.adjust if adjust is None else Adjustment.parse(adjust),
         "neutralise": neutralise or chosen.neutralise,
-        "face": parse_face(face),
+        "face": choose_face(context, face, who),
     }
     named: dict[str, Any] = {
-        "emotion": emotion if is_named else chosen.emotion,
+        "emotion": emotion,
         "way": way,
         "reference": reference,
         "follow_reference": follow_reference,
@@ -162,10 +166,11 @@ def report(
     options = None
     if schedule is not None:
         options = EditOptions(schedule=read_schedule(schedule, **shown_by), **named)
-    elif named["emotion"] or reference or shown_by["adjust"] or shown_by["neutralise"]:
+    elif emotion or reference or shown_by["adjust"] or shown_by["neutralise"]:
+        check_strength(context, target_emotion, names_emotion=is_named or emotion is not None)
         options = EditOptions(**shown_by, **named)
     else:
-        _refuse_half_told(face, named)
+        _refuse_half_told(context)
     page = output or edited.with_suffix(".html")
     with show_progress("reading", quiet=quiet, mode=progress) as shown:
         written = write_report(
@@ -185,18 +190,14 @@ def report(
         show_file(page)
 
 
-def _refuse_half_told(face: str, named: Mapping[str, Any]) -> None:
+def _refuse_half_told(context: typer.Context) -> None:
     """Refuse what only makes sense beside what was asked for, which is not said."""
-    given = {"--face": face != "largest", "--target-emotion": named["target_emotion"] is not None}
-    given |= {
-        f"--{name.replace('_', '-')}": named[name] is not None
-        for name in ("way", "who", "start", "end", "video_stream")
-    }
-    for option in (option for option, is_given in given.items() if is_given):
-        raise UsageError(
-            f"{option} says something of an edit, and not what was asked for",
-            hint="say it, too: --emotion, --ref, --adjust, --neutralise or --schedule",
-        )
+    for option in context.command.params:
+        if option.name in _OF_AN_EDIT and was_given(context, option.name):
+            raise UsageError(
+                f"{option.opts[0]} says something of an edit, and not what was asked for",
+                hint="say it, too: --emotion, --ref, --adjust, --neutralise or --schedule",
+            )
 
 
 def _summary(written: "Report") -> dict[str, object]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cdrl_cli.errors import UsageError
+from cdrl_cli.notation import Corner, parse_face
 
 if TYPE_CHECKING:
+    from cdrl_cli.face.selection import FaceChoice
     from cdrl_cli.presets import EmotionPreset
 
 PRESETS = "presets"
@@ -103,14 +105,55 @@ def was_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def refuse_both_strengths(context: typer.Context, target_emotion: float | None) -> None:
-    """Refuse a strength that is both said and to be found.
+def check_strength(
+    context: typer.Context, target_emotion: float | None, *, names_emotion: bool
+) -> None:
+    """Refuse a strength on the command line that is both said and to be found, and one of nothing.
+
+    Args:
+        context: Of the command.
+        target_emotion: The likelihood that the strength is to be found for.
+        names_emotion: Whether there is an emotion that could be shown so strongly.
 
     Raises:
-        UsageError: If the command line says an intensity beside a target.
+        UsageError: If the command line says an intensity beside a target, or without an emotion.
     """
-    if target_emotion is not None and was_given(context, "intensity"):
+    if not was_given(context, "intensity"):
+        return
+    if target_emotion is not None:
         raise UsageError("--intensity says how strong it is, and --target-emotion would find it")
+    if not names_emotion:
+        raise UsageError(
+            "--intensity says how strong an emotion is, and there is none",
+            hint="--adjust has its own amounts: smile=+.3",
+        )
+
+
+def choose_face(context: typer.Context, face: str, who: Path | None) -> "FaceChoice":
+    """Whose face: a photo on the command line counts before a face in the settings.
+
+    Raises:
+        UsageError: If the command line has both, or the word is no choice of a face.
+    """
+    if who is None:
+        return parse_face(face)
+    if was_given(context, "face"):
+        raise UsageError("--face and --who both say whose face it is: give one of them")
+    return "largest"
+
+
+def choose_corner(context: typer.Context, corner: Corner, *, disclose: bool) -> Corner | None:
+    """Where frames say that they are AI-edited; None where they do not.
+
+    Raises:
+        UsageError: If the command line has a corner, and no label is asked for.
+    """
+    if was_given(context, "disclose_at") and not disclose:
+        raise UsageError(
+            f"--disclose-at {corner} says where the label is, and none is asked for",
+            hint="give --disclose, too",
+        )
+    return corner if disclose else None
 
 
 def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:

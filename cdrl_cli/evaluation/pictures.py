@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
 
 from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.data.index import Clip
-from cdrl_cli.editing import EditOptions, read_conditions
+from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.evaluation import belief

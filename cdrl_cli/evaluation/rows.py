@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 
 import cdrl_cli
 from cdrl_cli.checkpoints.models import Models
-from cdrl_cli.editing import EditOptions, edit_video, read_conditions
+from cdrl_cli.conditions import read_conditions
+from cdrl_cli.editing import EditOptions, edit_video
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.fingerprint import fingerprint
 from cdrl_cli.evaluation.plan import Task

@@ -23,9 +23,6 @@ from cdrl_cli.face.blendshapes import (
 )
 from cdrl_cli.generator.condition import Condition
 
-MAX_INTENSITY = 2.0
-"""Largest intensity that an edit may be asked for."""
-
 LEAST_SHARE = 1e-3
 """Share of an edit, 0..1, up to which a reference's own change counts as not asked for."""
 

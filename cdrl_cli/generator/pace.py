@@ -16,9 +16,6 @@ from jaxtyping import Float
 Pace = Callable[[float], float]
 """From seconds since the emotion began to the factor of its strength; 1 in the mean."""
 
-MAX_PACE = 2.0
-"""Largest factor that an edit may be asked to exaggerate these waves by."""
-
 STEP_S = 0.1
 """Time between two gains of a pace that was read, seconds."""
 

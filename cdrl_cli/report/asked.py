@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from cdrl_cli.checkpoints.models import Models
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import EditedRow
-from cdrl_cli.editing import read_conditions
 from cdrl_cli.face_editor import read_people
 from cdrl_cli.notation import clock
 from cdrl_cli.schedule import ScheduleRow

@@ -11,9 +11,10 @@ from jaxtyping import Float, UInt8
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.comparison import in_step, no_edit_of
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import Conditions
-from cdrl_cli.editing import Progress, ProgressCallable, read_conditions
+from cdrl_cli.editing import Progress, ProgressCallable
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.person import PersonSelector

@@ -21,9 +21,6 @@ NETS = 2
 FLOOR = -7.0
 """Log probability below which a net's doubt counts no further."""
 
-WAYS = 3
-"""Most ways of acting an emotion that are known."""
-
 COEFFICIENT_UNIT = 0.2
 """Coefficients are told in units of this."""
 

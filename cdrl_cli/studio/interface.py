@@ -12,6 +12,7 @@ from uuid import uuid4
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
 from cdrl_cli.generator.adjust import CONTROLS
+from cdrl_cli.limits import MAX_INTENSITY
 from cdrl_cli.notation import CORNERS
 from cdrl_cli.presets import PRESETS, EmotionPreset
 from cdrl_cli.studio.controls import WHOSE, Controls
@@ -223,7 +224,7 @@ class _What:
             label="Or in words", info="Enter shows it", placeholder="quietly furious", max_lines=1
         )
         self.intensity = gr.Slider(
-            0, 2, value=1, step=INTENSITY_STEP, label="Intensity", elem_id="intensity"
+            0, MAX_INTENSITY, value=1, step=INTENSITY_STEP, label="Intensity", elem_id="intensity"
         )
         with gr.Accordion("Find the intensity", open=False, elem_id="target"):
             self.target = gr.Slider(

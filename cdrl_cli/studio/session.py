@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cdrl_cli.checkpoints.models import Models, load_models
+from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions
-from cdrl_cli.editing import EditResult, Progress, edit_video, read_conditions
+from cdrl_cli.editing import EditResult, Progress, edit_video
 from cdrl_cli.errors import Interrupted, SpfemError
 from cdrl_cli.face_editor import read_people
 from cdrl_cli.inspection import FaceSpan, inspect_video

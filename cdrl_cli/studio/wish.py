@@ -111,7 +111,7 @@ class Wish:
                 "who": "" if row.who is None else row.who.name,
                 "emotion": row.emotion or "",
                 "ref": "" if row.reference is None else row.reference.name,
-                "intensity": f"{row.intensity:g}",
+                "intensity": f"{row.intensity:g}" if row.names_emotion else "",
                 "adjust": str(row.adjust),
                 "neutralise": "yes" if row.neutralise else "",
             }

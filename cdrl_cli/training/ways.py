@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, IS_SMILE, SHARES
-from cdrl_cli.representation.evidence import WAYS, opinions
+from cdrl_cli.limits import WAYS
+from cdrl_cli.representation.evidence import opinions
 from cdrl_cli.training.evidence import Seen, find_rests
 
 LEAST_TAKES = 8

@@ -247,6 +247,38 @@ def test_what_cannot_be_steered_is_named(edits, capsys, tmp_path, words, told):
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--adjust eyes=.4 --pace .5", "the pace, 0.5, is that of an emotion, and there is none"),
+        ("--neutralise --intensity .5", "--intensity says how strong an emotion is, and there is"),
+        ("-e sad --face largest --who jane.jpg", "--face and --who both say whose face it is"),
+        ("-e sad --disclose-at top-left", "--disclose-at top-left says where the label is"),
+        ("-e sad --format mp4", "--format says what - is, and OUTPUT is out.mp4"),
+        ("-e angry,happy", "'angry,happy' are several emotions, and one is shown at a time"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(edits, capsys, words, told):
+    assert run(["edit", "talk.mp4", "-o", "out.mp4", *words.split()]) == 2
+    assert not edits
+    assert told in capsys.readouterr().err
+
+
+def test_what_settings_say_gives_way_to_the_command_line(edits, monkeypatch):
+    for name, value in {
+        "FACE": "2",
+        "INTENSITY": ".5",
+        "CRF": "18",
+        "DISCLOSE_AT": "top-left",
+    }.items():
+        monkeypatch.setenv(f"SPFEM_{name}", value)
+    assert run([*REQUIRED, "--who", "jane.jpg", "--codec", "ffv1", "-o", "out.mkv"]) == 0
+    assert run(["edit", "talk.mp4", "-o", "out.mp4", "--adjust", "eyes=.4"]) == 0
+    first, second = (call.options for call in edits)
+    assert (first.face, first.crf, first.disclose, first.intensity) == ("largest", None, None, 0.5)
+    assert (second.face, second.crf) == (2, 18)
+
+
 @pytest.mark.parametrize("option", ["--resume", "--dry-run"])
 @pytest.mark.parametrize("files", [["-", "-o", "out.mp4"], ["talk.mp4", "-o", "-"]])
 def test_what_is_asked_about_files_needs_them(edits, capsys, files, option):

@@ -46,7 +46,7 @@ def test_frames_by_label_are_those_of_the_edit(clips, tmp_path, models):
 
 
 def test_the_command_writes_one_picture(clips, tmp_path):
-    words = ["preview", clips / "single_face.mp4", "-e", "happy", "-e", "sad", "--at", "1.5"]
+    words = ["preview", clips / "single_face.mp4", "-e", "joy,sad", "--at", "1.5"]
     done = spfem(*words, "--json", "-o", "sheet.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

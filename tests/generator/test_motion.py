@@ -7,13 +7,13 @@ from hypothesis.extra import numpy as hnp
 from cdrl_cli.face.blendshapes import BLINKS, CEILINGS, EXPRESSION_NAMES, RAISED, SHARES
 from cdrl_cli.generator.condition import Condition
 from cdrl_cli.generator.motion import (
-    MAX_INTENSITY,
     MAX_SHIFT,
     DifferenceMotion,
     NeutralPrior,
     Window,
     pick_expressive,
 )
+from cdrl_cli.limits import MAX_INTENSITY
 from heads import coefficients
 
 PRIOR = NeutralPrior(mean=np.full(52, 0.05), high=np.full(52, 0.2))

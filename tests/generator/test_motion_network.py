@@ -13,13 +13,13 @@ from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import (
     CONTEXT_AFTER,
     LEAST_SHARE,
-    MAX_INTENSITY,
     MAX_SHIFT,
     OWN_FRAMES,
     RATE_HZ,
     Window,
 )
 from cdrl_cli.generator.motion_network import PACE, MotionEditor, Observed
+from cdrl_cli.limits import MAX_INTENSITY
 
 SEEDS = st.integers(0, 2**31)
 INTENSITIES = st.floats(0, MAX_INTENSITY)

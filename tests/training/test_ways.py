@@ -6,7 +6,8 @@ import pytest
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import SHARES, channels
-from cdrl_cli.representation.evidence import NETS, WAYS, Evidence
+from cdrl_cli.limits import WAYS
+from cdrl_cli.representation.evidence import NETS, Evidence
 from cdrl_cli.training.evidence import Seen
 from cdrl_cli.training.ways import LEAST_TAKES, find_ways
 
