@@ -110,7 +110,8 @@ def evaluate_edits(
 
     ceiling = []
     for clip in acted:
-        ceiling.append(instruments.score_acted(clip, clips))
+        sources = [task.source for task in tasks if task.source.identity == clip.identity]
+        ceiling.append(instruments.score_acted(clip, clips, next(iter(sources), None)))
         step()
     scores, photographed = [], []
     for name, models in rows.items():
@@ -229,9 +230,19 @@ class Instruments:
             reference_judged=self._judge_reference(task),
         )
 
-    def score_acted(self, clip: Clip, clips: Sequence[Clip]) -> Acted:
-        """Measure a real emotional clip."""
+    def score_acted(self, clip: Clip, clips: Sequence[Clip], source: Clip | None) -> Acted:
+        """Measure a real emotional clip.
+
+        Args:
+            clip: It.
+            clips: The index.
+            source: A neutral clip of the person that is edited, if there is one.
+        """
         assert clip.emotion is not None
+        look = None
+        if source is not None:
+            shown, before = (self._look(one).footage for one in (clip, source))
+            look = self.looks.score_acted(clip, shown, source, before)
         sight = self._look(clip)
         neutral = [
             self._look(other).prepared.expression.mean(axis=0)
@@ -246,6 +257,7 @@ class Instruments:
             frame_hits=measures.frame_accuracy(sight.footage.probabilities, clip.emotion),
             inside=float(self.region.contains(sight.prepared.expression).mean()),
             change=float(np.linalg.norm(change)),
+            look=look,
         )
 
     def _judge_reference(self, task: Task) -> Emotion | None:

@@ -1,6 +1,7 @@
 """The evaluation of edits for programs: rows, comparisons, the ceiling, and every single edit."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -47,7 +48,10 @@ def report_facts(evaluation: Evaluation, reports: Sequence[RowReport]) -> dict[s
             for one in summarise_photos(evaluation)
         ],
         "photo_edits": evaluation.photos,
-        "ceiling": summarise_ceiling(evaluation.acted),
+        "ceiling": [
+            {name: _known(v) if isinstance(v, float) else v for name, v in asdict(one).items()}
+            for one in summarise_ceiling(evaluation.acted)
+        ],
         "edits": [_edit_facts(score) for score in evaluation.scores],
     }
 

@@ -26,7 +26,7 @@ from cdrl_cli.evaluation.pictures import (
 )
 from cdrl_cli.evaluation.plan import Asking, Task, reference_pool
 from cdrl_cli.evaluation.protocol import Protocol
-from cdrl_cli.evaluation.scores import Belief, PhotoScore, Score
+from cdrl_cli.evaluation.scores import ActedLook, Belief, PhotoScore, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,27 @@ class LookMeasurer:
             ),
             other_picture=nothing if known.own is None else float(shown @ known.own),
             other_picture_source=nothing if known.own is None else float(unedited @ known.own),
+        )
+
+    def score_acted(self, acted: Clip, shown: Footage, source: Clip, before: Footage) -> ActedLook:
+        """A real acted clip in place of an edit of a neutral clip of its person.
+
+        Args:
+            acted: The clip.
+            shown: What is seen of it.
+            source: A neutral clip of its person.
+            before: What is seen of that.
+        """
+        own = self._know(source).own
+        after, unedited = _mean_identity(shown), _mean_identity(before)
+        nothing = float("nan")
+        return ActedLook(
+            identity=float(after @ unedited),
+            other_picture=nothing if own is None else float(after @ own),
+            other_picture_source=nothing if own is None else float(unedited @ own),
+            features=self._project(self._see(("", str(acted.path)), shown)),
+            features_source=self._project(self._see(("", str(source.path)), before)),
+            features_real=self._real,
         )
 
     def rate_patches(self, scores: Sequence[Score]) -> list[Score]:

@@ -128,12 +128,22 @@ def draw_report(evaluation: Evaluation, reports: Sequence[RowReport]) -> Iterato
     yield "## Ceiling: real acted clips of held-out people"
     yield ""
     yield from _table(
-        ["person", "clips", "accuracy, clips", "accuracy, frames", "inside", "change (L2)"],
+        [
+            *("person", "clips", "accuracy, clips", "accuracy, frames", "inside", "change (L2)"),
+            *("identity", "another picture", "generic features"),
+        ],
         [
             [one.person, str(one.clips)]
             + [f"{v:.2f}" for v in (one.accuracy, one.frame_accuracy, one.inside, one.change)]
+            + [_number(v) for v in (one.identity, one.other_picture, one.features)]
             for one in summarise_ceiling(evaluation.acted)
         ],
+    )
+    yield ""
+    yield (
+        "The last three hold an acted clip against a neutral one of its person, as an edit is held"
+        " against its source: cosine of the two (SFace); cosine to another picture of the person,"
+        " times the neutral clip's; Fréchet distance to real photos, times the neutral clip's."
     )
     yield ""
     yield (

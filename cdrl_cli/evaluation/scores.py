@@ -123,6 +123,24 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class ActedLook:
+    """How a real acted clip looks beside a neutral one of its person, as an edit does beside it."""
+
+    identity: float
+    """Cosine (SFace) of the two, each the mean of its frames."""
+    other_picture: float
+    """The same of the acted clip and another picture of the person; NaN where there is none."""
+    other_picture_source: float
+    """The same of the neutral clip."""
+    features: Float32[np.ndarray, "acted axes"]
+    """Generic features of the acted clip,"""
+    features_source: Float32[np.ndarray, "neutral axes"]
+    """of the neutral one,"""
+    features_real: Float32[np.ndarray, "photos axes"]
+    """and of real photos of the emotions; without rows where there are no photos."""
+
+
+@dataclass(frozen=True, slots=True)
 class Acted:
     """A real emotional clip of a held-out person: what a perfect edit would score."""
 
@@ -132,6 +150,8 @@ class Acted:
     inside: float
     change: float
     """From the person's own neutral, mean over frames and clips."""
+    look: ActedLook | None = None
+    """None where no clip of the person is edited."""
 
 
 @dataclass(frozen=True, slots=True)

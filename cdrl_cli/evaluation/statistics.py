@@ -1,12 +1,12 @@
 """The lines of the table of edits: each a statistic of what was measured of some edits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cdrl_cli.evaluation.measures import rank_correlation
-from cdrl_cli.evaluation.scores import Likeness, Score
+from cdrl_cli.evaluation.scores import ActedLook, Belief, Likeness, Score
 from cdrl_cli.metrics.frechet import frechet_distance
 from cdrl_cli.metrics.over_emotions import mean_over_emotions
 
@@ -85,20 +85,34 @@ def _has_likeness(score: Score) -> bool:
     return score.likeness is not None
 
 
-def _frechet_generic(scores: list[Score]) -> float:
-    real = scores[0].belief.features_real.astype(float)
-    edited, unedited = (
+def distance_to_photos(looks: Sequence[Belief | ActedLook]) -> float:
+    """Fréchet distance of generic features to real photos of emotions, times the source's.
+
+    NaN where there are no such photos, or nothing was looked at.
+    """
+    if not looks or not _has_cloud(looks[0]):
+        return float("nan")
+    real = looks[0].features_real.astype(float)
+    shown, unedited = (
         frechet_distance(np.concatenate(features).astype(float), real)
         for features in (
-            [score.belief.features for score in scores],
-            [score.belief.features_source for score in scores],
+            [one.features for one in looks],
+            [one.features_source for one in looks],
         )
     )
-    return edited / unedited if unedited > 0 else float("nan")
+    return shown / unedited if unedited > 0 else float("nan")
+
+
+def _distance_to_photos(scores: list[Score]) -> float:
+    return distance_to_photos([score.belief for score in scores])
 
 
 def _has_photos(score: Score) -> bool:
-    return len(score.belief.features_real) > 1
+    return _has_cloud(score.belief)
+
+
+def _has_cloud(look: Belief | ActedLook) -> bool:
+    return len(look.features_real) > 1
 
 
 def _has_other_picture(score: Score) -> bool:
@@ -149,7 +163,7 @@ MEASURES = (
     Measure(
         "belief: generic features (Fréchet) to real photos, times the source's",
         "≤ .75",
-        _frechet_generic,
+        _distance_to_photos,
         _has_photos,
         is_compared=False,  # of clouds, not of clips
     ),

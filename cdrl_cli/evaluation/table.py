@@ -10,7 +10,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.measures import confusion
 from cdrl_cli.evaluation.plan import Asking
 from cdrl_cli.evaluation.scores import Acted, Evaluation, PhotoScore, Score
-from cdrl_cli.evaluation.statistics import MEASURES, Measure, is_hit
+from cdrl_cli.evaluation.statistics import MEASURES, Measure, distance_to_photos, is_hit
 from cdrl_cli.metrics.bootstrap import Interval, bootstrap
 from cdrl_cli.metrics.over_emotions import mean_over_emotions
 
@@ -56,6 +56,13 @@ class CeilingReport:
     frame_accuracy: float
     inside: float
     change: float
+    identity: float
+    """Cosine (SFace) to a neutral clip of the person. This and the next two are NaN where none is
+    edited."""
+    other_picture: float
+    """Cosine to another picture of the person, times the neutral clip's."""
+    features: float
+    """Fréchet distance of generic features to real photos, times the neutral clip's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +186,10 @@ def _difference(measure: Measure, pairs: list[tuple[Score, Score]]) -> Interval:
 def _summarise_acted(name: str, acted: list[Acted]) -> CeilingReport:
     labels = np.array([one.clip.emotion.class_index for one in acted if one.clip.emotion])
     hits = np.array([one.judged is one.clip.emotion for one in acted], float)
+    looks = [one.look for one in acted if one.look]
+    known = [look for look in looks if not np.isnan(look.other_picture)]
+    to_other = sum(look.other_picture for look in known)
+    to_other_source = sum(look.other_picture_source for look in known)
     return CeilingReport(
         person=name,
         clips=len(acted),
@@ -186,6 +197,9 @@ def _summarise_acted(name: str, acted: list[Acted]) -> CeilingReport:
         frame_accuracy=mean_over_emotions(np.array([one.frame_hits for one in acted]), labels),
         inside=float(np.mean([one.inside for one in acted])),
         change=float(np.mean([one.change for one in acted])),
+        identity=float(np.mean([look.identity for look in looks])) if looks else float("nan"),
+        other_picture=to_other / to_other_source if to_other_source else float("nan"),
+        features=distance_to_photos(looks),
     )
 
 

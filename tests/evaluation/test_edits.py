@@ -182,6 +182,12 @@ def test_the_command_measures_files_that_were_written_and_shows_them(
     assert core["values"][target]["count"] == 1
     assert core["values"]["audio-visual sync, times the source's margin"] is None
     assert {one["person"] for one in facts["ceiling"]} == {"J05", "MEAD_W009", "all"}
+    # What is acted is held against the neutral clip of its person that was edited, if one was.
+    acted = {one["person"]: one for one in facts["ceiling"]}
+    assert [who for who, one in acted.items() if one["identity"]] == ["J05", "all"]
+    # Somebody else stands in for the acting, and is not taken for the person.
+    assert 0 < acted["J05"]["other_picture"] < 0.5
+    assert acted["J05"]["features"] != 1
 
     # No edit leaves the picture as it is; an edit is seen in it, and is still the same person.
     rim = "belief: step of colour across the rim (CIELAB)"

@@ -11,8 +11,16 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.markdown import draw_report
 from cdrl_cli.evaluation.plan import Task
 from cdrl_cli.evaluation.protocol import EDITED_EMOTIONS
-from cdrl_cli.evaluation.scores import Acted, Belief, Evaluation, Likeness, PhotoScore, Score
-from cdrl_cli.evaluation.table import compare, summarise, summarise_photos
+from cdrl_cli.evaluation.scores import (
+    Acted,
+    ActedLook,
+    Belief,
+    Evaluation,
+    Likeness,
+    PhotoScore,
+    Score,
+)
+from cdrl_cli.evaluation.table import compare, summarise, summarise_ceiling, summarise_photos
 from cdrl_cli.metrics import bootstrap as bootstrapping
 
 
@@ -217,6 +225,23 @@ def test_features_nearer_to_those_of_real_photos_count_as_nearer():
     (full,) = summarise(Evaluation(("full",), tuple(scores), (acted,), 1.0))
     generic = "belief: generic features (Fréchet) to real photos, times the source's"
     assert 0.1 < full.values[generic].value < 0.5
+
+
+def test_real_acted_clips_are_held_against_a_neutral_one_as_edits_are():
+    generator = np.random.default_rng(0)
+    real, far = generator.normal(size=(2, 40, 3)).astype(np.float32)
+    clip = score("full", 0, 0.1).task.reference
+    looks = [
+        ActedLook(0.9, near, 0.8, features=real + 1, features_source=far + 2, features_real=real)
+        for near in (0.8, 0.7, np.nan)
+    ]
+    acted = [Acted(clip, Emotion.NEUTRAL, 0.5, 1.0, 0.9, look) for look in [*looks, None]]
+    *_, everybody = summarise_ceiling(acted)
+    assert everybody.identity == pytest.approx(0.9)
+    assert everybody.other_picture == pytest.approx(1.5 / 1.6)
+    assert 0.1 < everybody.features < 0.5
+    unknown = summarise_ceiling(acted[-1:])[-1]
+    assert np.isnan([unknown.identity, unknown.other_picture, unknown.features]).all()
 
 
 def test_photos_are_summed_by_row_and_emotion():
