@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int32, Shaped, UInt8
 
 from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX
-from cdrl_cli.face.blendshapes import COEFFICIENTS
+from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
 from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.warp import chain
 
@@ -41,6 +41,21 @@ RIM_FADE = 0.16
 EYE_FADE, LIP_FADE = 0.045, 0.06
 """Over so much outside eyes and lips it begins."""
 
+BROW_FADES = (0.01, 0.07)
+"""Creases are bounded on brows up to the first distance outside of them, and no longer from the
+second; head space."""
+
+BROW_BOUND = 0.9
+"""Share of a crease that is taken from brows. The network has learned from skin, not from hair, and
+lines that it draws across hair look embossed."""
+
+BROWS_DOWN = 0.3
+"""But brows that are lowered by so much or more, coefficients, keep their creases: these are of the
+skin that they fold."""
+
+SMOOTH_PX = 16
+"""What is narrower than about so many window pixels is a crease, what is wider is light."""
+
 RATIO_SIDE, RATIO_REACH = 208, 1.04
 """Cells of the maps of expected ratios, and how much of head space they cover to each side of the
 window's middle."""
@@ -58,6 +73,16 @@ that identity is .83 on these people, where .80 is asked for."""
 _SEEN_SOFTNESS_PX = 0.5
 """Blur of the crop before it is shrunk to what the network sees."""
 
+_ALIKE = np.tile(np.array([1, 0, 0, 0], np.float32), 5)[:-3] / 5
+"""Mean of what lies alike in five neighbouring squares of four pixels."""
+_SOFT_ALIKE = np.convolve(_ALIKE, np.array([1, 2, 2, 2, 1], np.float32) / 8)
+"""The same after a blur that leaves nothing of what repeats every four or two pixels."""
+_BROWS_DOWN = [EXPRESSION_NAMES.index(f"browDown{side}") for side in ("Left", "Right")]
+
+_BROWS = (
+    (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),
+    (300, 293, 334, 296, 336, 285, 295, 282, 283, 276),
+)
 _EYES = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
     (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
@@ -96,6 +121,8 @@ class SkinMasks:
     1 on the rest, with smooth ways between."""
     parts: Float32[np.ndarray, "512 512"]
     """1 on eyes and lips, 0 from some way outside them."""
+    brows: Float32[np.ndarray, "512 512"]
+    """1 on brows, 0 from some way outside them."""
 
     @classmethod
     def draw(
@@ -111,13 +138,27 @@ class SkinMasks:
         bare = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
         for part, fade in ((_EYES[0], EYE_FADE), (_EYES[1], EYE_FADE), (_LIPS, LIP_FADE)):
             bare *= smoothstep(_depth(face[list(part)], outside=True) / fade)
-        return cls(skin=bare * smoothstep(_depth(face[oval]) / RIM_FADE), parts=1 - bare)
+        start, end = BROW_FADES
+        off = np.minimum(*(_depth(face[list(one)], outside=True) for one in _BROWS))
+        return cls(
+            skin=bare * smoothstep(_depth(face[oval]) / RIM_FADE),
+            parts=1 - bare,
+            brows=1 - smoothstep((off - start) / (end - start)),
+        )
 
     def at(
         self, position: Float32[np.ndarray, "height width 3"]
     ) -> Float32[np.ndarray, "height width 2"]:
         """Both masks where pixels lie at these positions: skin, and parts."""
         return read_map(self._both, position)
+
+    @cached_property
+    def brow_box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """The least and the largest x and y of all on which brows lie; any z, head space."""
+        x, y, columns, rows = cv2.boundingRect((self.brows > 0).astype(np.uint8))
+        cell = 2 * MAP_REACH / (MAP_SIDE - 1)
+        left, top = x * cell - MAP_REACH, y * cell + WINDOW_MIDDLE_Y - MAP_REACH
+        return (left, top, -np.inf), (left + columns * cell, top + rows * cell, np.inf)
 
     @cached_property
     def _both(self) -> Float32[np.ndarray, "512 512 2"]:
@@ -180,11 +221,12 @@ class Skin:
         unit = np.float32(FLOW_GAIN / EYE_DISTANCE_PX)
         seen[0, 3:5] = _see(flow, self._seen_from_crop).transpose(2, 0, 1) * unit
         seen[0, 5] = _see(np.ascontiguousarray(masks[..., 0]), self._seen_from_half)
-        seen[0, 6:] = _see(position, self._seen_from_half).transpose(2, 0, 1)
+        place = _see(position, self._seen_from_half)
+        seen[0, 6:] = place.transpose(2, 0, 1)
         told = condition[None].astype(np.float32)
         told[:, 2 * COEFFICIENTS :] *= STRENGTHS
         (shade,) = self._network.run(None, {"picture": seen, "condition": told})
-        return np.asarray(shade[0, 0])
+        return bound_brows(drop_pattern(shade[0, 0]), self.masks, place, condition)
 
     def show(
         self, light: Float32[np.ndarray, "256 256"], masks: Float32[np.ndarray, "128 128 2"]
@@ -198,6 +240,49 @@ class Skin:
         mask = np.ascontiguousarray(masks[..., 0])
         shown = cv2.warpAffine(mask, self._window_from_half, (WINDOW_SIZE, WINDOW_SIZE))
         return np.asarray(light * shown)
+
+
+def drop_pattern(shade: Float32[np.ndarray, "256 256"]) -> Float32[np.ndarray, "256 256"]:
+    """Light and creases without the pattern of squares that the network draws into them.
+
+    It draws four pixels by four from each place that it works at, and some of them always darker
+    (Odena et al. 2016, of checkerboards): what is fine and repeats from one such square to the next
+    is no crease.
+
+    Args:
+        shade: Logarithm of the ratio of brightness.
+    """
+    all_alike = cv2.sepFilter2D(shade, -1, _ALIKE, _ALIKE)
+    soft_alike = cv2.sepFilter2D(shade, -1, _SOFT_ALIKE, _SOFT_ALIKE)
+    return shade - (all_alike - soft_alike)
+
+
+def bound_brows(
+    shade: Float32[np.ndarray, "256 256"],
+    masks: SkinMasks,
+    position: Float32[np.ndarray, "128 128 3"],
+    condition: Float[np.ndarray, " 111"],
+) -> Float32[np.ndarray, "256 256"]:
+    """Light and creases with hardly any crease on brows that are not lowered.
+
+    Args:
+        shade: Logarithm of the ratio of brightness.
+        masks: Tell where brows are.
+        position: Where on the canonical face each place of the window lies, head space.
+        condition: The source's coefficients, their change, the emotion.
+    """
+    lowered = float(condition[COEFFICIENTS : 2 * COEFFICIENTS][_BROWS_DOWN].mean())
+    bound = BROW_BOUND * min(max(1 - lowered / BROWS_DOWN, 0.0), 1.0)
+    left, top, columns, rows = cv2.boundingRect(cv2.inRange(position, *masks.brow_box))
+    if bound == 0 or columns == 0:
+        return shade
+    brows = read_map(masks.brows, position[top : top + rows, left : left + columns])
+    zoom = WINDOW_SIZE // SEEN_SIZE
+    held = cv2.resize(brows, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+    bounded = shade.copy()
+    part = bounded[zoom * top :, zoom * left :][: len(held), : held.shape[1]]
+    part += np.float32(bound) * held * (cv2.blur(part, (SMOOTH_PX, SMOOTH_PX)) - part)
+    return bounded
 
 
 def _see(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from cdrl_cli.face.alignment import CROP_SIZE
+from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.generator.skin import (
     MAP_REACH,
     MAP_SIDE,
@@ -10,6 +11,8 @@ from cdrl_cli.generator.skin import (
     WINDOW_MIDDLE_Y,
     WINDOW_SIZE,
     SkinMasks,
+    bound_brows,
+    drop_pattern,
     read_map,
     window_from_crop,
 )
@@ -67,3 +70,35 @@ def test_masks_are_symmetric_and_have_no_step(masks):
 
 def test_off_the_mesh_nothing_is_read(masks):
     assert not read_map(masks.skin, np.zeros((4, 4, 3), np.float32)).any()
+
+
+def test_a_pattern_of_squares_is_dropped_and_a_crease_stays():
+    y, x = np.mgrid[:WINDOW_SIZE, :WINDOW_SIZE].astype(np.float32)
+    crease = -0.3 * np.exp(-(((y - 100 - 0.3 * x) / 4) ** 2))
+    squares = np.tile(np.random.default_rng(3).normal(0, 0.02, (4, 4)), (64, 64))
+    squares = (squares - squares.mean()).astype(np.float32)
+    here = np.s_[16:-16, 16:-16]
+    np.testing.assert_allclose(drop_pattern(squares)[here], 0, atol=2e-3)
+    np.testing.assert_allclose(drop_pattern(crease)[here], crease[here], atol=0.01)
+
+
+def test_raised_brows_keep_light_without_creases_and_lowered_ones_keep_both(masks):
+    face = toy_head().canonical_xyz
+    brows = at(masks.brows, face)
+    assert (brows[[105, 66, 334, 296]] > 0.95).all()
+    assert not brows[[9, 50, 159, 280, 386]].any()
+
+    y, x = np.mgrid[:SEEN_SIZE, :SEEN_SIZE].astype(np.float32)
+    position = np.stack([(x - 64) / 40, (y - 64) / 40, np.ones_like(x)], axis=2)
+    held = read_map(masks.brows, position).repeat(2, 0).repeat(2, 1) > 0.99
+    assert held.sum() > 200
+    stripes = np.full((WINDOW_SIZE, WINDOW_SIZE), 0.1, np.float32)
+    stripes[:, ::8] = 0.4
+    condition = np.zeros(111)
+    bounded = bound_brows(stripes, masks, position, condition)
+    assert bounded[held].std() < 0.2 * stripes[held].std()
+    assert bounded[held].mean() == pytest.approx(stripes.mean(), abs=0.02)
+    np.testing.assert_array_equal(bounded[160:], stripes[160:])
+    for side in ("Left", "Right"):
+        condition[52 + EXPRESSION_NAMES.index(f"browDown{side}")] = 0.7
+    np.testing.assert_array_equal(bound_brows(stripes, masks, position, condition), stripes)
