@@ -1,5 +1,9 @@
 """Where things live: a module's name is found once, and no file is too long to be read at once."""
 
+import ast
+import re
+import sys
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -43,3 +47,39 @@ def test_no_file_is_longer_than_one_sitting():
         if len(path.read_text("utf-8").splitlines()) > LONGEST
     }
     assert not long
+
+
+CALLED = {
+    "PIL": "pillow",
+    "c2pa": "c2pa-python",
+    "cv2": "opencv-python",
+    "open_clip": "open-clip-torch",
+    "pydantic_core": "pydantic",
+    "sklearn": "scikit-learn",
+}
+"""Packages of Python that are called otherwise than the distribution that brings them."""
+
+
+def imported(path):
+    """Names of the packages, not of Python itself nor ours, that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module]
+        tops = {name.partition(".")[0] for name in names}
+        yield from tops - sys.stdlib_module_names - {"cdrl_cli", "_typeshed"}
+
+
+def names(requirements):
+    """Of distributions, from lines such as ``open_clip_torch>=2.24``."""
+    return {re.match(r"[\w-]+", line)[0].lower().replace("_", "-") for line in requirements}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_for_all_is_imported():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    found = {
+        CALLED.get(name, name.replace("_", "-")) for one in modules() for name in imported(one)
+    }
+    base, extras = project["dependencies"], project["optional-dependencies"].values()
+    assert found <= names(base).union(*map(names, extras))
+    assert names(base) <= found
