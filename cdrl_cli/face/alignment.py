@@ -10,7 +10,7 @@ are pixels of the crop. Head space is that of :class:`~cdrl_cli.face.head.HeadMo
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import atan2, ceil, cos, floor, log2, sin
+from math import atan2, ceil, cos, floor, sin
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.geometry.similarity import Similarity
-from cdrl_cli.geometry.warp import carry, chain, invert
+from cdrl_cli.geometry.warp import carry, chain, invert, whole_shrink
 from cdrl_cli.media.frames import Cutout, VideoFrame
 
 CROP_SIZE = 256
@@ -108,23 +108,15 @@ def crop_face(
     crop_from_frame = np.concatenate([linear, shift[:, None]], axis=1)
 
     box = _covered_box(crop_from_frame, frame.width, frame.height)
+    scale = float(np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2]))))
     return FaceCrop(
         box_xyxy=box,
-        cutout=frame.cutout(box, shrink=_whole_shrink(crop_from_frame)),
+        cutout=frame.cutout(box, shrink=whole_shrink(scale)),
         crop_from_frame=crop_from_frame,
         crop_from_head=crop_from_head,
         landmarks_xyz=crop_from_square.apply(face.landmarks_xyz.astype(float)),
         expression=face.expression.astype(float),
     )
-
-
-def _whole_shrink(crop_from_frame: Float[np.ndarray, "2 3"]) -> int:
-    """How many pixels of the frame, in each direction, a pixel of the crop is made of, or less.
-
-    A power of two.
-    """
-    scale = np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2])))
-    return 1 << max(floor(-log2(scale)), 0)
 
 
 def _covered_box(

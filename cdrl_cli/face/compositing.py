@@ -6,7 +6,7 @@ changed, each plane at its own resolution: nothing is turned into colours and ba
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log2
+from math import ceil, floor
 from typing import Any
 
 import cv2
@@ -15,7 +15,15 @@ from jaxtyping import Float, Float32, Shaped
 
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.eyeballs import Eyeball, Openings, Uncovered
-from cdrl_cli.geometry.warp import box_around, chain, fetch, invert, resample, turn_flow
+from cdrl_cli.geometry.warp import (
+    box_around,
+    chain,
+    fetch,
+    invert,
+    resample,
+    turn_flow,
+    whole_shrink,
+)
 from cdrl_cli.media.frames import Plane, VideoFrame
 from cdrl_cli.media.orientation import Box
 
@@ -133,7 +141,7 @@ class _Grid:
         """
         # Of a stretched plane the direction counts in which pixels are nearest.
         pixels_per_sample = float(np.linalg.norm(from_plane[:, :2], ord=2))
-        step = 1 << max(floor(-log2(pixels_per_sample)), 0)
+        step = whole_shrink(pixels_per_sample)
         left, top, right, bottom = part_xyxy
         size = -(-(right - left) // step) + 2, -(-(bottom - top) // step) + 2
         return cls(step, (left - step, top - step), size)

@@ -12,8 +12,10 @@ is the request that comes nearest to the change :math:`\Delta` asked for, and is
 would be asked of an average face.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -56,6 +58,10 @@ STEP = 0.1
 
 READ_AT_ONCE = 6
 """Most faces that a thread reads at once: of more the memory grows, and the time for each stays."""
+
+
+Answer = Callable[[Float[np.ndarray, "requests channels"]], Float[np.ndarray, "requests 52"]]
+"""How the landmarker would read one face under requests, a row each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,34 +116,13 @@ class ChangeFitter:
         moves = np.stack(
             [crop.crop_from_head.apply_direction(self._basis.displacement[c]) for c in EDITED]
         )
-        weights = np.where(SHARES > 0, 1.0, SPEECH_WEIGHT)
-        identity = np.eye(len(EDITED))
-        close = np.where(SHARES[EDITED] < 1, STAY_CLOSE_SPEECH, STAY_CLOSE)
         calm = np.zeros(len(EDITED)) if own is None else -(SHARES * own)[EDITED]
-        (rest,) = self._answer(crop, moves, calm[None])
-        # What a channel has no room for is not asked for: a laughing mouth would be torn.
-        asked = (rest + change).clip(0.0, 1.0) - rest
-        flat = moves.reshape(len(EDITED), -1)
-        request = around = usual
-        for _ in range(ROUNDS):
-            middle, *moved = self._answer(
-                crop, moves, calm + np.vstack([around, around + STEP * identity])
-            )
-            slope = (np.stack(moved) - middle) / STEP * weights
-            missing = weights * (asked - (middle - rest)) + slope.T @ around
-            request = np.linalg.solve(
-                slope @ slope.T + np.diag(close), slope @ missing + close * usual
-            )
-            request = around = usual + _hold(request - usual, usual, flat)
-        (shown,) = self._answer(crop, moves, (calm + request)[None]) - rest
-        length = max(float(np.linalg.norm(shown[EDITED])), 1e-6)
-        request = request * np.clip(np.linalg.norm(asked[EDITED]) / length, *STRENGTHENING)
-        correction = np.zeros(COEFFICIENTS)
-        correction[EDITED] = request - usual
-        return FittedChange(change, correction)
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            return _solve(partial(self._answer, pool, crop, moves), change, calm, moves)
 
     def _answer(
         self,
+        pool: ThreadPoolExecutor,
         crop: FaceCrop,
         moves: Float[np.ndarray, "channels 478 3"],
         requests: Float[np.ndarray, "requests channels"],
@@ -146,8 +131,44 @@ class ChangeFitter:
         seen = crop.landmarks_xyz
         moved = [seen + keep_aperture(seen, np.einsum("c,cij->ij", one, moves)) for one in requests]
         parts = np.array_split(np.stack(moved), -(-len(moved) // READ_AT_ONCE))
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            return np.concatenate(list(pool.map(self._read, parts)))
+        return np.concatenate(list(pool.map(self._read, parts)))
+
+
+def _solve(
+    answer: Answer,
+    change: Float[np.ndarray, " 52"],
+    calm: Float[np.ndarray, " channels"],
+    moves: Float[np.ndarray, "channels 478 3"],
+) -> FittedChange:
+    """By Gauss and Newton, around what was asked of the face before.
+
+    Args:
+        answer: How the landmarker would read the face under requests.
+        change: Coefficients to add.
+        calm: Takes away the face's own emotion.
+        moves: Of the landmarks, by a unit of each channel that is asked for.
+    """
+    usual = change[EDITED]
+    weights = np.where(SHARES > 0, 1.0, SPEECH_WEIGHT)
+    identity = np.eye(len(EDITED))
+    close = np.where(SHARES[EDITED] < 1, STAY_CLOSE_SPEECH, STAY_CLOSE)
+    (rest,) = answer(calm[None])
+    # What a channel has no room for is not asked for: a laughing mouth would be torn.
+    asked = (rest + change).clip(0.0, 1.0) - rest
+    flat = moves.reshape(len(EDITED), -1)
+    request = around = usual
+    for _ in range(ROUNDS):
+        middle, *moved = answer(calm + np.vstack([around, around + STEP * identity]))
+        slope = (np.stack(moved) - middle) / STEP * weights
+        missing = weights * (asked - (middle - rest)) + slope.T @ around
+        request = np.linalg.solve(slope @ slope.T + np.diag(close), slope @ missing + close * usual)
+        request = around = usual + _hold(request - usual, usual, flat)
+    (shown,) = answer((calm + request)[None]) - rest
+    length = max(float(np.linalg.norm(shown[EDITED])), 1e-6)
+    request = request * np.clip(np.linalg.norm(asked[EDITED]) / length, *STRENGTHENING)
+    correction = np.zeros(COEFFICIENTS)
+    correction[EDITED] = request - usual
+    return FittedChange(change, correction)
 
 
 def _hold(

@@ -5,6 +5,7 @@ On a crop x and y are the last axis; places in a frame, of which there are many,
 """
 
 from collections.abc import Sequence
+from math import floor, log2
 
 import cv2
 import numpy as np
@@ -125,6 +126,15 @@ def chain(
 def invert(matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
     """The matrix that carries points back."""
     return np.asarray(cv2.invertAffineTransform(matrix), float)
+
+
+def whole_shrink(pixels_per_sample: float) -> int:
+    """How many samples one pixel is made of in each direction, or less: a power of two.
+
+    >>> whole_shrink(0.2), whole_shrink(3.0)
+    (4, 1)
+    """
+    return 1 << max(floor(-log2(pixels_per_sample)), 0)
 
 
 def box_around(
