@@ -8,16 +8,18 @@ leaves empty, its data set may say (:mod:`cdrl_cli.data.datasets`).
 """
 
 import csv
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from cdrl_cli.columns import read_switch
 from cdrl_cli.data.clips import Clip, Role
 from cdrl_cli.data.datasets import DATASET_FACTS
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 
-__all__ = ["Clip", "Role", "StillSet", "read_index", "write_index"]
+__all__ = ["Clip", "Role", "StillSet", "files_key", "read_certain", "read_index", "write_index"]
 
 SOUND_SUFFIXES = frozenset({".wav", ".m4a", ".flac", ".mp3", ".aac", ".ogg", ".opus"})
 """Of files of sound beside a clip; anything else in the column says that there is none."""
@@ -35,12 +37,18 @@ def read_index(root: Path) -> list[Clip]:
     """The clips of a folder with an ``index.csv``.
 
     Raises:
-        UnreadableInputError: If there is no index, it lacks a column, or a role is unknown.
+        UnreadableInputError: If there is no index, it lacks a column, or a role or
+            ``label_certain`` cannot be read.
     """
     index = root / "index.csv"
+    line = 1
     try:
         with index.open(newline="", encoding="utf-8") as file:
-            return [_clip(root, row) for row in csv.DictReader(file)]
+            rows, clips = csv.DictReader(file), []
+            for row in rows:
+                line = rows.line_num
+                clips.append(_clip(root, row))
+            return clips
     except OSError as error:
         raise UnreadableInputError(
             f"{index}: no index of training clips", hint="name the folder that holds index.csv"
@@ -48,8 +56,31 @@ def read_index(root: Path) -> list[Clip]:
     except KeyError as error:
         raise UnreadableInputError(f"{index}: column {error} is missing") from error
     except ValueError as error:
-        known = ", ".join(Role)
-        raise UnreadableInputError(f"{index}: {error}", hint=f"roles are: {known}") from error
+        raise UnreadableInputError(f"{index}, line {line}: {error}") from error
+
+
+def read_certain(row: Mapping[str, str]) -> bool:
+    """What the column ``label_certain`` says; an empty cell is no.
+
+    Raises:
+        ValueError: If it says neither yes nor no.
+    """
+    cell = row["label_certain"].strip()
+    try:
+        return bool(cell) and read_switch(cell)
+    except ValueError as error:
+        raise ValueError(f"label_certain: {cell[:40]!r} is not 0 or 1") from error
+
+
+def files_key(paths: Iterable[Path]) -> str:
+    """Of files as they are, by path, size and time of change, for the name of what is kept of them.
+
+    Returns:
+        8 hexadecimal digits; other ones where a file has changed.
+    """
+    states = ((path.resolve(), path.stat()) for path in paths)
+    facts = [(str(path), state.st_size, state.st_mtime_ns) for path, state in states]
+    return f"{zlib.crc32(repr(facts).encode()):08x}"
 
 
 def write_index(root: Path, clips: Iterable[Clip]) -> Path:
@@ -110,8 +141,15 @@ def _clip(root: Path, row: Mapping[str, str]) -> Clip:
         # A clip whose speaker nobody named shares its identity with no other.
         identity=row["identity"] if "unknown" not in row["identity"] else row["path"],
         emotion=emotion,
-        label_certain=row["label_certain"] == "1",
+        label_certain=read_certain(row),
         sentence=row["sentence"] or None,
         split=row["split"],
-        roles=frozenset(map(Role, roles.split())),
+        roles=frozenset(map(_role, roles.split())),
     )
+
+
+def _role(word: str) -> Role:
+    try:
+        return Role(word)
+    except ValueError as error:
+        raise ValueError(f"{word[:40]!r} is none of the roles {', '.join(Role)}") from error

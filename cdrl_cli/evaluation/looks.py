@@ -60,7 +60,8 @@ class LookMeasurer:
     ) -> None:
         self._pictures = pictures
         self._clips, self._photos, self._protocol = clips, photos, protocol
-        self._features: dict[tuple[str, str], ClipFeatures] = {}
+        self._features: dict[Path, ClipFeatures] = {}
+        self._edited: dict[tuple[str, str], ClipFeatures] = {}
         self._known: dict[Path, Known] = {}
         real = pictures.photo_features(real_photos(photos, protocol))
         self._axes = belief.principal_axes(real, count=AXES) if len(real) > 1 else np.eye(1, 0)
@@ -87,8 +88,10 @@ class LookMeasurer:
     def score(self, row: str, task: Task, source: Footage, output: Footage) -> Belief:
         """All but the separation, which :meth:`rate_patches` adds when a row is complete."""
         known = self._know(task.source)
-        before = self._see(("", str(task.source.path)), source)
-        after = before if output is source else self._see((row, task.name), output)
+        before = self._see(task.source.path, source)
+        after = before
+        if output is not source:  # seen anew: the name of a row does not say what it was made by
+            after = self._edited[row, task.name] = self._pictures.features(output)
         shown, unedited = (_mean_identity(one) for one in (output, source))
         nothing = float("nan")
         return Belief(
@@ -120,8 +123,8 @@ class LookMeasurer:
             identity=float(after @ unedited),
             other_picture=nothing if own is None else float(after @ own),
             other_picture_source=nothing if own is None else float(unedited @ own),
-            features=self._project(self._see(("", str(acted.path)), shown)),
-            features_source=self._project(self._see(("", str(source.path)), before)),
+            features=self._project(self._see(acted.path, shown)),
+            features_source=self._project(self._see(source.path, before)),
             features_real=self._real,
         )
 
@@ -195,20 +198,21 @@ class LookMeasurer:
         }
 
     def _of(self, score: Score) -> ClipFeatures:
-        edited = self._features.get((score.row, score.task.name))
-        return edited or self._features["", str(score.task.source.path)]
+        edited = self._edited.get((score.row, score.task.name))
+        return edited or self._features[score.task.source.path]
 
-    def _see(self, key: tuple[str, str], footage: Footage) -> ClipFeatures:
-        if key not in self._features:
-            self._features[key] = self._pictures.features(footage)
-        return self._features[key]
+    def _see(self, path: Path, footage: Footage) -> ClipFeatures:
+        """Features of a real clip, looked at once."""
+        if path not in self._features:
+            self._features[path] = self._pictures.features(footage)
+        return self._features[path]
 
     def _know(self, source: Clip) -> Known:
         if source.path not in self._known:
             acted = acted_by(source, self._clips, self._protocol)
             cache = self._pictures.cache.parent / "footage"
             seen = [self._pictures.reader.read_kept(clip, cache) for clip in acted]
-            patches = [self._see(("", str(c.path)), f).patches for c, f in
+            patches = [self._see(c.path, f).patches for c, f in
                        zip(acted, seen, strict=True)]  # fmt: skip
             other = other_picture(source, self._clips)
             people = other_people(source.identity, self._clips, self._photos)

@@ -1,6 +1,5 @@
 """Reads the pictures of clips, edits and photos that :mod:`.belief` measures."""
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +11,7 @@ from jaxtyping import Float, Float32, Int32, UInt8
 
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.conditions import read_conditions
-from cdrl_cli.data.index import Clip
+from cdrl_cli.data.index import Clip, files_key
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError
@@ -118,8 +117,7 @@ class PictureReader:
 
     def photo_features(self, photos: Sequence[Clip]) -> Float32[np.ndarray, "photos dim"]:
         """Features of photos, kept in the cache; photos without a face are left out."""
-        key = zlib.crc32(repr([str(photo.path.resolve()) for photo in photos]).encode())
-        kept = self.cache / f"photos-{key:08x}.npz"
+        kept = self.cache / f"photos-{files_key(photo.path for photo in photos)}.npz"
         if not kept.exists():
             faces = []
             for photo in photos:
@@ -133,8 +131,7 @@ class PictureReader:
 
     def gallery(self, others: Sequence[Clip]) -> Float32[np.ndarray, "people dim"]:
         """Who is seen in clips or photos, kept in the cache; those without a face are left out."""
-        key = zlib.crc32(repr([str(one.path.resolve()) for one in others]).encode())
-        kept = self.cache / f"people-{key:08x}.npz"
+        kept = self.cache / f"people-{files_key(one.path for one in others)}.npz"
         if not kept.exists():
             faces = []
             for one in others:

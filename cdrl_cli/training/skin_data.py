@@ -1,6 +1,5 @@
 """Photographs of acted emotions, prepared for the network of light and creases."""
 
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,6 +12,7 @@ from jaxtyping import Bool, Float32
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.datasets.photos import Photo, emotion_shares, read_photos
+from cdrl_cli.data.index import files_key
 from cdrl_cli.data.prepared import save_arrays
 from cdrl_cli.data.skin_pairs import MOST_TURN_DEG, FacePhotos, PairMaker, turn_deg
 from cdrl_cli.emotion import Emotion
@@ -96,7 +96,7 @@ def read_skin_data(
         for photo in find_photos(root, data.stills)
         if data.weight_set in (WeightSet.RESEARCH, photo.licence_class)
     ]
-    key = f"{_key(photos):08x}"
+    key = files_key(photo.path for photo in photos)
     kept = cache / f"faces-{data.weight_set}-{key}.npz"
     if not kept.exists():
         faces = gather_faces(photos, models, progress=progress)
@@ -146,13 +146,6 @@ def read_skin_data(
         photos=learned,
         key=key,
     )
-
-
-def _key(photos: Sequence[Photo]) -> int:
-    """Of these files as they are: what was kept of others is not taken for theirs."""
-    states = ((one.path.resolve(), one.path.stat()) for one in photos)
-    facts = [(str(path), state.st_size, state.st_mtime_ns) for path, state in states]
-    return zlib.crc32(repr(facts).encode())
 
 
 def find_photos(root: Path, stills: Sequence[str]) -> list[Photo]:

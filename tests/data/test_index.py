@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from cdrl_cli.data.index import Role, read_index
+from cdrl_cli.data.index import Role, files_key, read_index
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 
@@ -97,9 +97,30 @@ def test_a_role_that_nobody_knows_is_named(tmp_path):
         writer = csv.DictWriter(file, [*ROW, "roles"])
         writer.writeheader()
         writer.writerow(ROW | {"roles": "spare"})
-    with pytest.raises(UnreadableInputError, match="spare") as caught:
+    with pytest.raises(
+        UnreadableInputError, match=r"line 2: 'spare' is none of the roles .*held_out"
+    ):
         read_index(tmp_path)
-    assert "held_out" in caught.value.hint
+
+
+def test_a_certain_label_is_read_as_programs_write_it(tmp_path):
+    certain = ["1", "1.0", "True", "0", "0.0", ""]
+    write_index(tmp_path, *({"label_certain": cell} for cell in certain))
+    assert [clip.label_certain for clip in read_index(tmp_path)] == [True] * 3 + [False] * 3
+    write_index(tmp_path, {}, {"label_certain": "perhaps"})
+    with pytest.raises(
+        UnreadableInputError, match="line 3: label_certain: 'perhaps' is not 0 or 1"
+    ):
+        read_index(tmp_path)
+
+
+def test_files_that_have_changed_have_another_key(tmp_path):
+    file = tmp_path / "a.jpg"
+    file.write_bytes(b"a")
+    before = files_key([file])
+    assert files_key([file]) == before
+    file.write_bytes(b"ab")
+    assert files_key([file]) != before
 
 
 def test_a_data_set_of_other_framings_says_so_where_the_index_does_not(tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from cdrl_cli.data.index import Clip
+from cdrl_cli.data.index import Clip, read_certain
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UnreadableInputError
 
@@ -141,7 +141,7 @@ def _photo(root: Path, row: Mapping[str, str]) -> Photo:
         identity=row["identity"],
         emotion=row["emotion"],
         emotions=parse_emotions(row["emotion"]),
-        label_certain=row["label_certain"] == "1",
+        label_certain=read_certain(row),
         licence_class=row["licence_class"],
         split=row["split"],
     )
