@@ -74,11 +74,12 @@ def reencode(source: Path, output: Path, written: Sink, _: argparse.Namespace) -
 
 def edit(source: Path, output: Path, written: Sink, options: argparse.Namespace) -> int:
     """What ``spfem edit`` does."""
-    from cdrl_cli.processors import share_pools
+    from cdrl_cli.processors import loading, share_pools
 
     share_pools()
-    from cdrl_cli.checkpoints.models import load_models
-    from cdrl_cli.editing import EditOptions, edit_video
+    with loading():
+        from cdrl_cli.checkpoints.models import load_models
+        from cdrl_cli.editing import EditOptions, edit_video
 
     asked = (
         EditOptions(emotion=options.emotion)

@@ -6,9 +6,9 @@ from math import ceil, floor
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from cdrl_cli.array_types import UInt8
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.notation import clock
 from cdrl_cli.preview import Moment

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
+from cdrl_cli.array_types import UInt8
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.errors import NoFaceError

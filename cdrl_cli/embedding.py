@@ -6,8 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import Progress
 from cdrl_cli.emotion import Emotion

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.blendshapes import SHARES

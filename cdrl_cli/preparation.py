@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int16, UInt8
 
+from cdrl_cli.array_types import Float, Float32, Float64, Int16, UInt8
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.augment import Noise, add_noise
 from cdrl_cli.data.index import Clip

@@ -14,8 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import NoFaceError, UsageError, WeightsError

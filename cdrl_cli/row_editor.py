@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edited_row import EditedRow, average_reading, mean_strength
 from cdrl_cli.emotion import Emotion

@@ -1,11 +1,14 @@
 """What a program of ours asks of the machine that it runs on."""
 
+import gc
 import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from cdrl_cli.processors import loading
 
 COUNT_POOLS = """
 import ctypes, re, sys, tempfile, threading
@@ -40,3 +43,13 @@ def test_threads_share_pools_of_memory_unless_people_say_otherwise(said, pools):
     command = [sys.executable, "-c", COUNT_POOLS]
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert int(done.stdout) == pools
+
+
+def test_no_garbage_is_sought_among_what_was_loaded():
+    try:
+        with loading():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

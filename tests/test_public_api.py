@@ -42,6 +42,18 @@ def test_importing_the_package_is_cheap():
     assert done.stdout.strip() == "[]"
 
 
+def test_an_edit_imports_nothing_that_it_has_no_use_for():
+    program = (
+        "import sys, cdrl_cli.editing, cdrl_cli.checkpoints.models; "
+        "print(sorted({'jaxtyping', 'asyncio', 'unittest', 'importlib.metadata', 'filelock', "
+        "'urllib.request'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_every_verb_of_the_command_line_is_a_function_too():
     verbs = {"edit_video", "probe_video", "inspect_video", "embed_clip", "run_batch"}
     assert verbs <= set(cdrl_cli.__all__)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
 from safetensors.numpy import load_file, save_file
 
+from cdrl_cli.array_types import Float, Float32, Shaped
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.coefficients import CoefficientReader
 from cdrl_cli.face.detector import FaceDetector

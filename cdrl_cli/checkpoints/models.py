@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from safetensors.numpy import load_file
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.files import (
     open_appearance,
     open_cerl,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.checkpoints.export import (
     export_network,
     load_exported,

@@ -63,7 +63,7 @@ from cdrl_cli.cli.settings import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
-from cdrl_cli.processors import share_pools
+from cdrl_cli.processors import loading, share_pools
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
@@ -212,14 +212,14 @@ def edit(
 
     check_memory_limit()
     share_pools()
-    from cdrl_cli.checkpoints.models import load_models
-    from cdrl_cli.comparison import name_comparison
-    from cdrl_cli.edit_options import EditOptions
-    from cdrl_cli.editing import edit_video
-    from cdrl_cli.generator.adjust import Adjustment
-    from cdrl_cli.planning import plan_edit
-    from cdrl_cli.report.beside import Beside
-    from cdrl_cli.schedule_file import read_schedule
+    with loading():
+        from cdrl_cli.checkpoints.models import load_models
+        from cdrl_cli.comparison import name_comparison
+        from cdrl_cli.edit_options import EditOptions
+        from cdrl_cli.editing import edit_video
+        from cdrl_cli.generator.adjust import Adjustment
+        from cdrl_cli.report.beside import Beside
+        from cdrl_cli.schedule_file import read_schedule
 
     chosen = find_chosen_preset(context, preset_emotion)
     is_named = emotion is not None or reference is not None or schedule is not None
@@ -272,6 +272,8 @@ def edit(
         beside.check(output, inputs=read, overwrite=overwrite)
         models = load_models(weight_set, device=device)
         if dry_run:
+            from cdrl_cli.planning import plan_edit
+
             plan = plan_edit(readable, writable, options, models=models)
             show_plan(plan, beside.files, json=json)
             return

@@ -1,8 +1,8 @@
 """What the textbook says an emotion looks like: EMFACS (Friesen and Ekman 1983)."""
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
 

@@ -6,8 +6,9 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int16
 from torch import Tensor
+
+from cdrl_cli.array_types import Float, Float32, Int16
 
 GAIN_DB = (-9.0, 6.0)
 """Least and most gain that a recording gets, decibels; what leaves -1..1 is clipped."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from cdrl_cli.array_types import Float, Int, UInt8
 from cdrl_cli.data.augment import Light
 from cdrl_cli.data.index import Clip
 from cdrl_cli.data.prepared import ClipCrops, PreparedClip

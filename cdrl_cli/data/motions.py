@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
 from torch import Tensor
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.index import Clip
 from cdrl_cli.data.pairs import align

@@ -14,8 +14,8 @@ from zipfile import BadZipFile
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
 
+from cdrl_cli.array_types import Float32, UInt8
 from cdrl_cli.data.faces import FaceClip
 from cdrl_cli.data.index import Clip, Role
 from cdrl_cli.data.prepared import ClipCrops, save_arrays

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.data.takes import Take
 from cdrl_cli.emotion import Emotion
 

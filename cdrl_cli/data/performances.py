@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, UInt8
 
+from cdrl_cli.array_types import Float32, Float64, UInt8
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.index import Clip, Role
 from cdrl_cli.data.prepared import PreparedClip

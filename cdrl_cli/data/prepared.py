@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int16, UInt8
 
+from cdrl_cli.array_types import Float32, Float64, Int16, UInt8
 from cdrl_cli.data.index import Clip
 from cdrl_cli.errors import UnreadableInputError
 

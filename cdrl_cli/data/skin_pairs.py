@@ -10,8 +10,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Int8, UInt8
 
+from cdrl_cli.array_types import Float, Float32, Int8, UInt8
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.lips import keep_aperture

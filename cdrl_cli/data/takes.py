@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 from torch import Tensor
 
+from cdrl_cli.array_types import Bool, Float, Float32, Float64, Int, UInt8
 from cdrl_cli.data.index import Clip
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS

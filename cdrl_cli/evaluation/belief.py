@@ -6,8 +6,8 @@ of theirs.
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
 
+from cdrl_cli.array_types import Bool, Float, Float32, Int, UInt8
 from cdrl_cli.errors import UsageError
 
 PATCH_SIDE_PX = 64

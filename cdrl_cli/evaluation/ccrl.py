@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.checkpoints.trained import ContentModels
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.emotion import Emotion

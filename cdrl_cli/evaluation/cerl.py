@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
 
+from cdrl_cli.array_types import Float, Float32, Int
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.performances import Neutrals, Performance
 from cdrl_cli.emotion import Emotion

@@ -10,8 +10,8 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
 
+from cdrl_cli.array_types import Float, Float32, Int
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.checkpoints.trained import ContentModels, load_content, open_prior

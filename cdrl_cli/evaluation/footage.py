@@ -6,8 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, UInt8
 
+from cdrl_cli.array_types import Float, Float32, Int, UInt8
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.index import Clip
 from cdrl_cli.errors import NoFaceError

@@ -10,8 +10,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError

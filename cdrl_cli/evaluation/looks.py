@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.index import Clip
 from cdrl_cli.editing import EditOptions

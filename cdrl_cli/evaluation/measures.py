@@ -7,8 +7,8 @@ landmarks are pixels, in any scale.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
 
+from cdrl_cli.array_types import Float, Int, Shaped
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, channels
 from cdrl_cli.face.head import HeadModel

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 
+from cdrl_cli.array_types import Float32
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.data.clips import Clip

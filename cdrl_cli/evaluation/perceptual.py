@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.checkpoints.load import find_weights
 
 Pictures = Sequence[UInt8[np.ndarray, "side side 3"]]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Int32, UInt8
 
+from cdrl_cli.array_types import Float, Float32, Int32, UInt8
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.conditions import read_conditions
 from cdrl_cli.data.index import Clip, files_key

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
 
+from cdrl_cli.array_types import Bool, Float, Float32
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32
 
+from cdrl_cli.array_types import Float32
 from cdrl_cli.data.pairs import align
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation import measures

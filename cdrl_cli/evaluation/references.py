@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.datasets.photos import read_photos
 from cdrl_cli.data.index import Clip

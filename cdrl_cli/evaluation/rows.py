@@ -7,9 +7,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
 
 import cdrl_cli
+from cdrl_cli.array_types import Bool, Float
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.conditions import read_conditions
 from cdrl_cli.editing import EditOptions, edit_video

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
+from cdrl_cli.array_types import Float32
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.plan import Asking, Task

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
 
+from cdrl_cli.array_types import Bool, Float, Float32
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.media.audio import SAMPLE_RATE_HZ, read_sound
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.errors import UnreadableInputError, WeightsError
 from cdrl_cli.evaluation.footage import Footage
 from cdrl_cli.media import open_video

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
 
+from cdrl_cli.array_types import Int
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.measures import confusion
 from cdrl_cli.evaluation.plan import Asking

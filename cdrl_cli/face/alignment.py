@@ -14,8 +14,8 @@ from math import atan2, ceil, cos, floor, sin
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
 
+from cdrl_cli.array_types import Float, UInt8
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.geometry.similarity import Similarity
 from cdrl_cli.geometry.warp import carry, chain, invert, whole_shrink

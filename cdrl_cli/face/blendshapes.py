@@ -5,7 +5,8 @@ that edits, encodes or measures expressions takes its channels from here.
 """
 
 import numpy as np
-from jaxtyping import Float
+
+from cdrl_cli.array_types import Float
 
 EXPRESSION_NAMES = (
     "_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff "

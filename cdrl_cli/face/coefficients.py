@@ -6,7 +6,8 @@ An edit moves landmarks and has to know how the landmarker would read the moved 
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+
+from cdrl_cli.array_types import Float
 
 POINTS = np.array([
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66,

@@ -11,8 +11,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
 
+from cdrl_cli.array_types import Float, Float32, Shaped
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.eyeballs import Eyeball, Openings, Uncovered
 from cdrl_cli.geometry.warp import (

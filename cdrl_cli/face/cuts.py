@@ -2,7 +2,8 @@
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+
+from cdrl_cli.array_types import UInt8
 
 CUT_SIDE_PX = 128
 """Longest side of the picture by which cuts are found; it is halved until it is no longer."""

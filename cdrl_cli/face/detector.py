@@ -6,8 +6,8 @@ The network is MediaPipe's (Apache-2.0); `weights/face_landmarker.md` is its car
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
 
+from cdrl_cli.array_types import Float, Int, UInt8
 from cdrl_cli.face.region import FaceRegion
 
 INPUT_SIDE = 128

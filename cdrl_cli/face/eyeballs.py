@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.warp import box_around, chain, invert, resample
 from cdrl_cli.media.frames import Plane

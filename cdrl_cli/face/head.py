@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from math import atan2, degrees, hypot
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.geometry.similarity import Similarity, fit_similarity
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
 
+from cdrl_cli.array_types import Float32, Float64, UInt8
 from cdrl_cli.nn.onnx import import_quietly
 
 _EYE_CORNERS = ((33, 133), (362, 263))

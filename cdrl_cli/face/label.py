@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
 
+from cdrl_cli.array_types import Float32, UInt8
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.notation import Corner
 

@@ -9,8 +9,8 @@ from math import hypot
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
 
+from cdrl_cli.array_types import Float32, UInt8
 from cdrl_cli.face.coefficients import CoefficientReader
 from cdrl_cli.face.detector import FaceDetector
 from cdrl_cli.face.region import FaceRegion, Placement, bounds_of

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
 
+from cdrl_cli.array_types import Float32, Float64, UInt8
 from cdrl_cli.errors import NoFaceError
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.landmarks import Face

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
+from cdrl_cli.array_types import Float, UInt8
 from cdrl_cli.geometry.warp import carry
 
 DETECTED_MARGIN = 1.5

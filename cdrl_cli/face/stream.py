@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
 
+from cdrl_cli.array_types import Bool, Float32, Float64, UInt8
 from cdrl_cli.face.alignment import FaceCrop, crop_face
 from cdrl_cli.face.head import HeadModel
 from cdrl_cli.face.landmarks import Face, Landmarker

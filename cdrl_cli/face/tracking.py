@@ -11,8 +11,8 @@ from fractions import Fraction
 from itertools import chain
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
 
+from cdrl_cli.array_types import Float32, Float64, UInt8
 from cdrl_cli.face.cuts import CutFinder
 from cdrl_cli.face.landmarks import Face, Landmarker
 from cdrl_cli.geometry.smoothing import local_linear_weights

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.errors import UsageError
 from cdrl_cli.face.blendshapes import COEFFICIENTS, COUNTERPARTS, EXPRESSION_NAMES, SHARES, channels
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 
+from cdrl_cli.array_types import Float32
 from cdrl_cli.generator.irises import Irises
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.generator.pace import Pace, steady_pace
 
 NAMED_GAINS = np.array([1.2, 1.1, 1.6, 1.15, 1.0, 1.3, 1.3])

@@ -2,8 +2,8 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.face.eyeballs import Eyeball
 from cdrl_cli.generator.irises import UPPER_LIDS, EyeOutline, Irises

@@ -10,8 +10,8 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.compositing import Rendering, paste_face
 from cdrl_cli.face.label import Label

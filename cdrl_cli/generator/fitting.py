@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.face.alignment import FaceCrop
 from cdrl_cli.face.blendshapes import COEFFICIENTS, SHARES
 from cdrl_cli.face.coefficients import CoefficientReader

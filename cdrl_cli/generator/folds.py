@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
 
 MAP_SIDE = 256

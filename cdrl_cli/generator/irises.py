@@ -11,8 +11,8 @@ from functools import cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.face.eyeballs import KNOTS
 from cdrl_cli.geometry.warp import chain, invert
 

@@ -1,8 +1,8 @@
 """Lips that are closed in the source stay closed, whatever the expression does around them."""
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.metrics.mouth import INNER_PAIRS
 
 _OUTER_PAIRS = np.array(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float
 
+from cdrl_cli.array_types import Bool, Float
 from cdrl_cli.face.blendshapes import (
     BLINKS,
     CEILINGS,

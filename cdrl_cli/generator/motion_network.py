@@ -9,10 +9,10 @@ run for every frame on a CPU.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Int64
 from cdrl_cli.face.blendshapes import (
     BLINKS,
     CEILINGS,

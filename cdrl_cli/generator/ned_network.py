@@ -13,10 +13,10 @@ which has no window of the reference, styles of the labels are mixed as CERL rea
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Int, Int64
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.generator.motion import CONTEXT_AFTER

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+
+from cdrl_cli.array_types import Float
 
 Pace = Callable[[float], float]
 """From seconds since the emotion began to the factor of its strength; 1 in the mean."""

@@ -9,8 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Shaped, UInt8
 
+from cdrl_cli.array_types import Float, Float32, Shaped, UInt8
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.compositing import Rendering, Shade

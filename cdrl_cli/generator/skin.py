@@ -11,8 +11,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Int32, Shaped, UInt8
 
+from cdrl_cli.array_types import Float, Float32, Int32, Shaped, UInt8
 from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX
 from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
 from cdrl_cli.geometry.easing import smoothstep

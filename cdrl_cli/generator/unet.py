@@ -7,10 +7,10 @@ change of colour (folds, shade, teeth) and where each may show.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 

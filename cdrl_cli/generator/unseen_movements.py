@@ -8,8 +8,8 @@ finds what they do. Motion editors ask for them all the same, as the textbook ha
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES, channels
 
 

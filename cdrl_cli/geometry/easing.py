@@ -1,7 +1,8 @@
 """Ways from 0 to 1."""
 
 import numpy as np
-from jaxtyping import Float32
+
+from cdrl_cli.array_types import Float32
 
 
 def smoothstep(t: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:

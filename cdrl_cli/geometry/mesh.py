@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int32
+
+from cdrl_cli.array_types import Bool, Float, Float32, Int32
 
 _LEAST_AREA_PX = 1e-3
 """A triangle seen edge-on covers no pixel and fixes no plane."""

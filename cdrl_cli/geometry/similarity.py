@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+
+from cdrl_cli.array_types import Float
 
 _ROUNDING = 1e-12
 """Spread, relative to the distance from the origin, under which points are one place."""

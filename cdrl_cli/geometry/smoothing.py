@@ -1,7 +1,8 @@
 """Smoothing over time that neither lags nor needs even steps."""
 
 import numpy as np
-from jaxtyping import Float
+
+from cdrl_cli.array_types import Float
 
 _LEAST_SPREAD_S2 = 1e-12
 

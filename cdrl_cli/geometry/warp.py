@@ -9,7 +9,8 @@ from math import floor, log2
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
+
+from cdrl_cli.array_types import Float, Float32, Shaped
 
 
 def turn_flow(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from jaxtyping import Float32
 
+from cdrl_cli.array_types import Float32
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.media.clock import Clock
 from cdrl_cli.media.input import open_container

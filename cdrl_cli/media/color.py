@@ -8,8 +8,8 @@ from typing import Final
 
 import av
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
 
+from cdrl_cli.array_types import Float32, UInt8, UInt16
 from cdrl_cli.media.frames import ColorTags, HdrMetadata
 
 PRIMARIES: Final[Mapping[int, str]] = {

@@ -10,9 +10,9 @@ import av
 import numpy as np
 from av.filter import Graph
 from av.video.reformatter import Interpolation, VideoReformatter
-from jaxtyping import Float, Float32, Shaped, UInt8, UInt16
 from numpy.typing import NDArray
 
+from cdrl_cli.array_types import Float, Float32, Shaped, UInt8, UInt16
 from cdrl_cli.media import color
 from cdrl_cli.media.frames import ColorTags, Cutout, Plane
 from cdrl_cli.media.orientation import Box, Orientation

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped, UInt8, UInt16
 
+from cdrl_cli.array_types import Float, Float32, Shaped, UInt8, UInt16
 from cdrl_cli.media.declared import Declared
 
 

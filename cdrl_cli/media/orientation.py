@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
+
+from cdrl_cli.array_types import Float
 
 Box = tuple[int, int, int, int]
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8, UInt16
 
+from cdrl_cli.array_types import Float32, Shaped, UInt8, UInt16
 from cdrl_cli.media.development import Development
 from cdrl_cli.media.frames import Cutout, Plane
 from cdrl_cli.media.orientation import Box

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import av
 import numpy as np
-from jaxtyping import Float32, Shaped
 from numpy.typing import NDArray
 
+from cdrl_cli.array_types import Float32, Shaped
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.media.orientation import Box
 

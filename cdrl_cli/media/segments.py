@@ -17,8 +17,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from filelock import FileLock, Timeout
-
 from cdrl_cli.errors import PolicyError
 from cdrl_cli.media.encoding import EncoderSetting, in_decoding_order
 from cdrl_cli.media.frames import VideoFrame
@@ -91,6 +89,8 @@ class SegmentStore:
     """
 
     def __init__(self, output: Path, key: str) -> None:
+        from filelock import FileLock, Timeout
+
         self.folder: Final = _folder(output, key)
         self.folder.mkdir(exist_ok=True)
         self._lock = FileLock(self.folder / "lock")
@@ -220,6 +220,8 @@ def leftovers(output: Path, *, but: Path | None = None) -> list[Path]:
 
 
 def _is_free(folder: Path) -> bool:
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)

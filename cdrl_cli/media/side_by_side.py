@@ -8,8 +8,8 @@ from typing import Final, Literal
 import av
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
+from cdrl_cli.array_types import UInt8
 from cdrl_cli.media import color
 from cdrl_cli.media.declared import Declared
 from cdrl_cli.media.development import Development

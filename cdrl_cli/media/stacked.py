@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
-from jaxtyping import UInt8
 
+from cdrl_cli.array_types import UInt8
 from cdrl_cli.errors import UnreadableInputError
 from cdrl_cli.media.clock import Clock
 from cdrl_cli.media.frames import VideoFrame, VideoInfo

@@ -19,8 +19,8 @@ import numpy as np
 from av.container import InputContainer
 from av.format import Flags
 from av.video.stream import VideoStream
-from jaxtyping import Bool, Int64
 
+from cdrl_cli.array_types import Bool, Int64
 from cdrl_cli.errors import UnreadableInputError, raise_if_memory
 from cdrl_cli.media.clock import GAP_S, Clock
 from cdrl_cli.media.input import open_container

@@ -1,11 +1,11 @@
 """XMP packets (ISO 16684-1): what a source says of itself, and what is added to that."""
 
 from collections.abc import Iterable, Iterator
+from html import escape  # that of xml.sax imports what speaks HTTP
 from pathlib import Path
 from typing import Final
 from xml.dom.minidom import Document, Element, parseString
 from xml.parsers.expat import ExpatError
-from xml.sax.saxutils import escape, quoteattr
 
 import av
 
@@ -64,7 +64,7 @@ def make_packet(description: str, source_type: str, kept: str | None = None) -> 
     """
     document = None if kept is None else _parse(kept)
     if document is None:
-        tool = f"xmp:CreatorTool={quoteattr(_OURS)}"
+        tool = f'xmp:CreatorTool="{escape(_OURS)}"'
         return _wrap(_describe([_typed(source_type), tool], _said(description)))
     graph = _graph(document)
     assert graph is not None  # it was looked for
@@ -74,13 +74,13 @@ def make_packet(description: str, source_type: str, kept: str | None = None) -> 
         _remove(graph, namespace, name)
     attributes, content = [_typed(source_type)], []
     if is_ours or not _has(graph, _XMP, "CreatorTool"):
-        attributes.append(f"xmp:CreatorTool={quoteattr(_OURS)}")
+        attributes.append(f'xmp:CreatorTool="{escape(_OURS)}"')
     if not _has(graph, _DC, "description"):
         content.append(_said(description))
     event = (
         f'<rdf:li rdf:parseType="Resource"><stEvt:action>edited</stEvt:action>'
         f"<stEvt:softwareAgent>{escape(_OURS)}</stEvt:softwareAgent>"
-        f"<stEvt:parameters>{escape(description)}</stEvt:parameters></rdf:li>"
+        f"<stEvt:parameters>{escape(description, quote=False)}</stEvt:parameters></rdf:li>"
     )
     history = f"<xmpMM:History><rdf:Seq>{event}</rdf:Seq></xmpMM:History>"
     added = parseString(_describe(attributes, "".join([*content, history])))
@@ -105,11 +105,11 @@ def make_packet(description: str, source_type: str, kept: str | None = None) -> 
 
 
 def _typed(source_type: str) -> str:
-    return f"Iptc4xmpExt:DigitalSourceType={quoteattr(source_type)}"
+    return f'Iptc4xmpExt:DigitalSourceType="{escape(source_type)}"'
 
 
 def _said(description: str) -> str:
-    text = escape(description)
+    text = escape(description, quote=False)
     return (
         f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{text}</rdf:li>'
         "</rdf:Alt></dc:description>"

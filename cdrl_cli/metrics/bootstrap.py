@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+
+from cdrl_cli.array_types import Float, Int
 
 RESAMPLES = 1000
 

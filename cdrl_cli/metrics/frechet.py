@@ -1,7 +1,8 @@
 """How far two clouds of features lie apart."""
 
 import numpy as np
-from jaxtyping import Float
+
+from cdrl_cli.array_types import Float
 
 
 def frechet_distance(one: Float[np.ndarray, "n dim"], other: Float[np.ndarray, "m dim"]) -> float:

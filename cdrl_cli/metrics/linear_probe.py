@@ -3,8 +3,8 @@
 from collections.abc import Container
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.errors import UsageError
 
 RIDGE = 1e-2

@@ -1,7 +1,8 @@
 """Whether lips move as they did: how far they are open, and when they are closed."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+
+from cdrl_cli.array_types import Bool, Float
 
 INNER_PAIRS = np.array(
     [(13, 14), (82, 87), (81, 178), (80, 88), (191, 95), (312, 317), (311, 402), (310, 318),

@@ -1,7 +1,8 @@
 """Means in which every emotion counts alike."""
 
 import numpy as np
-from jaxtyping import Float, Int
+
+from cdrl_cli.array_types import Float, Int
 
 
 def mean_over_emotions(

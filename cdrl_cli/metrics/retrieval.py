@@ -1,8 +1,9 @@
 """Whether codes of two kinds find each other."""
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
+
+from cdrl_cli.array_types import Bool, Float
 
 
 def found_first(

@@ -11,7 +11,8 @@ score that cancels, where a clip and its real take have frames of one shape.
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Bool, Float
+
+from cdrl_cli.array_types import Bool, Float
 
 OUTER_EYE_CORNERS = (33, 263)
 

@@ -6,7 +6,7 @@ A device that is asked for and does not work is an error; nothing is run elsewhe
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata, util
+from importlib import util
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -55,6 +55,8 @@ class Device:
     def engine(self) -> str:
         """What runs the networks there, with its version."""
         if self.kind == "openvino":
+            from importlib import metadata
+
             return f"OpenVINO {metadata.version('openvino')}"
         return f"ONNX Runtime {import_quietly().__version__}"
 

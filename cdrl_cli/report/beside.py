@@ -16,7 +16,6 @@ from cdrl_cli.errors import PolicyError
 from cdrl_cli.media import check_output
 from cdrl_cli.media.output import check_document
 from cdrl_cli.media.side_by_side import Layout
-from cdrl_cli.report.page import write_report
 
 
 class ShowProgress(Protocol):
@@ -99,6 +98,8 @@ class Beside:
                 )
         if self.report is not None:
             with show("reading") as tell:
+                from cdrl_cli.report.page import write_report
+
                 write_report(
                     source,
                     edited,

@@ -4,8 +4,8 @@ from collections import deque
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.representation.evidence import Evidence, EvidenceMean, EvidenceModel
 

@@ -4,8 +4,8 @@ from array import array
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
+from cdrl_cli.array_types import Float, UInt8
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.errors import WeightsError

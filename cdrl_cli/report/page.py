@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from cdrl_cli import __version__
+from cdrl_cli.array_types import Float, UInt8
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.edit_options import EditOptions
 from cdrl_cli.edited_row import EditedRow

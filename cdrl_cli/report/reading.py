@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
+from cdrl_cli.array_types import Float, UInt8
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.comparison import in_step, no_edit_of
 from cdrl_cli.conditions import read_conditions

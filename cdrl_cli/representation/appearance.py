@@ -11,8 +11,8 @@ twice. An edit runs the net by ONNX Runtime.
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
 
+from cdrl_cli.array_types import Float32, UInt8
 from cdrl_cli.emotion import Emotion
 
 SIDE = 112

@@ -7,10 +7,10 @@ The weights are those of a recognition network of insightface, an ONNX file with
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.representation.onnx_layers import (
     build_convolution,

@@ -13,9 +13,10 @@ speech, as inside the generator, a query of their own stands in for it.
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from cdrl_cli.array_types import Float
 
 Scale = Literal["channels", "places", "as-published"]
 """What the logits of attention are divided by: the root of the number of channels of a key, in

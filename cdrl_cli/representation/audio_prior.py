@@ -10,8 +10,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.errors import WeightsError
 
 SAMPLE_RATE_HZ = 16_000

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.face.blendshapes import MOUTH_COEFFICIENTS
 from cdrl_cli.representation.arcface import MAP_CHANNELS
 from cdrl_cli.representation.audio_attention import (

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.representation.text_prior import SENTENCE_FEATURES

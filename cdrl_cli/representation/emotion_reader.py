@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.representation.appearance import AppearanceReader
 from cdrl_cli.representation.text_prior import SENTENCE_FEATURES

@@ -6,11 +6,13 @@ Their log probabilities are evidence for :mod:`cdrl_cli.representation.evidence`
 judge of the evaluation.
 """
 
+from hashlib import blake2b
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+
+from cdrl_cli.array_types import Float, UInt8
 
 COLOUR_SIDE = 112
 """Side of the colour picture that the first net takes, pixels."""
@@ -20,6 +22,9 @@ GREY_SIDE = 64
 
 LOOKS = 16
 """Most frames of a clip, spread over it, whose pixels are looked at."""
+
+REMEMBERED = 64
+"""Most pictures whose answer is kept."""
 
 
 class ExpressionNets:
@@ -31,6 +36,8 @@ class ExpressionNets:
 
     def __init__(self, network: Any) -> None:
         self._network = network
+        self._judged: dict[bytes, Float[np.ndarray, "2 7"]] = {}
+        """Answers by digests of pictures: most of a reference's are asked about twice."""
 
     def __call__(self, close_ups: UInt8[np.ndarray, "looks 112 112 3"]) -> Float[np.ndarray, "2 7"]:
         """Mean log probability that each net gives each emotion, in the order of ``Emotion``.
@@ -41,20 +48,26 @@ class ExpressionNets:
                 :data:`LOOKS` of them are looked at.
         """
         chosen = np.unique(np.linspace(0, len(close_ups) - 1, LOOKS).round().astype(int))
-        pictures = close_ups[chosen]
-        grey = [
-            cv2.resize(
-                cv2.cvtColor(one, cv2.COLOR_RGB2GRAY),
-                (GREY_SIDE,) * 2,
-                interpolation=cv2.INTER_AREA,
-            )
-            for one in pictures
-        ]
-        colour = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)) / np.float32(255)
-        shades = np.stack(grey)[:, None] / np.float32(255)
         # One at a time: what the nets make of many looks together is large in memory.
-        judged = [
-            self._network.run(None, {"colour": one[None], "grey": other[None]})[0]
-            for one, other in zip(colour, shades, strict=True)
-        ]
-        return np.asarray(np.concatenate(judged).mean(axis=0), float)
+        judged = np.stack([self._judge(one) for one in close_ups[chosen]])
+        return np.asarray(judged.mean(axis=0), float)
+
+    def _judge(self, picture: UInt8[np.ndarray, "112 112 3"]) -> Float[np.ndarray, "2 7"]:
+        """Log probabilities for one picture."""
+        digest = blake2b(picture.tobytes()).digest()
+        known = self._judged.get(digest)
+        if known is not None:
+            return known
+        grey = cv2.resize(
+            cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY),
+            (GREY_SIDE,) * 2,
+            interpolation=cv2.INTER_AREA,
+        )
+        colour = np.ascontiguousarray(picture.transpose(2, 0, 1)) / np.float32(255)
+        shades = grey[None] / np.float32(255)
+        answer: Float[np.ndarray, "1 2 7"]
+        (answer,) = self._network.run(None, {"colour": colour[None], "grey": shades[None]})
+        if len(self._judged) >= REMEMBERED:
+            self._judged.clear()
+        self._judged[digest] = answer[0]
+        return answer[0]

@@ -1,9 +1,10 @@
 """Contrastive objectives of both representations."""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
+
+from cdrl_cli.array_types import Float, Int
 
 
 def info_nce(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
+from cdrl_cli.array_types import Float32
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.representation.audio_prior import SAMPLE_RATE_HZ
 

@@ -10,8 +10,8 @@ from threading import Event, Lock, Thread
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import UInt8
 
+from cdrl_cli.array_types import UInt8
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.conditions import read_conditions
 from cdrl_cli.edit_options import EditOptions

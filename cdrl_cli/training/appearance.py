@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
+from cdrl_cli.array_types import Float32
 from cdrl_cli.data.performances import spread_faces
 from cdrl_cli.data.prepared import PreparedClip
 from cdrl_cli.representation.appearance import AppearanceReader

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.training.loop import Loss
 
 CALIBRATION_STEPS = 40

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int32
 
+from cdrl_cli.array_types import Float, Int32
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 
 _METADATA = "geometry_pipeline_metadata_landmarks.binarypb"

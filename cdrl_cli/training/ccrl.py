@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.data.pairs import Batch, TakePair, draw_batch, pair_takes
 from cdrl_cli.data.takes import Take, Windows
 from cdrl_cli.errors import UsageError

@@ -1,10 +1,10 @@
 """The same moments of speech under other light, framing, cameras, faces and microphones."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.data.takes import Windows
 from cdrl_cli.face.blendshapes import COUNTERPARTS, MOUTH_COEFFICIENTS
 

@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.data.pairs import Batch
 from cdrl_cli.data.takes import Windows
 from cdrl_cli.representation.ccrl import VIEWS, ContentEncoder

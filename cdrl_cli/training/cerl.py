@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.trained import EmotionModels
 from cdrl_cli.data.index import Clip
 from cdrl_cli.data.performances import (

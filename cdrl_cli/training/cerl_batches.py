@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
+from cdrl_cli.array_types import Float, Float32, Int
 from cdrl_cli.data.performances import Neutrals, SetSampler
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.training.recipes import CerlConfig

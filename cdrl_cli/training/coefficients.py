@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.errors import UsageError
 from cdrl_cli.nn.litert import open_interpreter
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.checkpoints.files import write_arrays
 from cdrl_cli.data.action_units import coded_expression
 from cdrl_cli.data.motions import CLEARLY_ACTED

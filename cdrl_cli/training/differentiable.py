@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Int, UInt8
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.landmarks import MESH_LANDMARKS

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import nn
 
+from cdrl_cli.array_types import Bool, Float, Int
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.index import Clip
 from cdrl_cli.emotion import Emotion

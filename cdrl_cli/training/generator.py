@@ -17,10 +17,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.data.augment import Light
 from cdrl_cli.data.faces import FaceBatch, FaceClip, FaceSampler
 from cdrl_cli.emotion import Emotion

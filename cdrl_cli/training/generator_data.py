@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.models import load_models
 from cdrl_cli.data.faces import FaceClip, join_clip
 from cdrl_cli.data.index import Role

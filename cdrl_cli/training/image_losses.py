@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.unet import MAX_FLOW_PX

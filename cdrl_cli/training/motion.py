@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.motions import (
     OBSERVED_SHARE,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.motions import MotionBatch
 from cdrl_cli.emotion import Emotion

@@ -7,10 +7,10 @@ paper's CERL and CCRL come in beside them, each by a weight that may be 0: the a
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.data.motions import AlignedTakes, MotionBatch, MotionSampler
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.generator.ned_network import NedEditor

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
 from torch import Tensor
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.data.performances import Neutrals, Performance, has_known_emotion
 from cdrl_cli.data.prepared import ClipCrops
 from cdrl_cli.emotion import Emotion

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.faces import MOMENTS
 from cdrl_cli.emotion import Emotion

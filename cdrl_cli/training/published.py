@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.export import export_network
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.emotion import Emotion

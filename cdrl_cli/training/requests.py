@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from cdrl_cli.array_types import Bool, Float, Int, Shaped
 from cdrl_cli.checkpoints.trained import EmotionModels
 from cdrl_cli.data.faces import MOMENTS, FaceClip
 from cdrl_cli.emotion import Emotion

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.data.skin_pairs import RATIO_UNIT
 from cdrl_cli.face.blendshapes import COEFFICIENTS, COUNTERPARTS
 from cdrl_cli.generator.skin import WINDOW_SIZE

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32
 
+from cdrl_cli.array_types import Bool, Float32
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.datasets.london import read_london
 from cdrl_cli.data.datasets.photos import Photo, emotion_shares, read_photos

@@ -13,10 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Float32, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Float16, Float32, Int, UInt8
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.datasets.photos import Photo
 from cdrl_cli.data.prepared import save_arrays

@@ -9,10 +9,10 @@ misaligned in pairs looks like a wish to blur.
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.data.skin_pairs import DARK
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS

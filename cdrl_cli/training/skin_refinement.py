@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.generator.skin import WINDOW_SIZE

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.training.checkpoint import RandomState
 from cdrl_cli.training.optimiser import Optimiser
 from cdrl_cli.training.processes import Processes

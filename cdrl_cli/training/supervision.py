@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Int, Shaped
 from cdrl_cli.checkpoints.trained import ContentModels, EmotionModels
 from cdrl_cli.data.faces import MOMENTS, FaceBatch
 from cdrl_cli.emotion import Emotion

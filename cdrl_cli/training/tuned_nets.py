@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.data.datasets.photos import emotion_shares
 from cdrl_cli.data.index import Clip

@@ -8,8 +8,8 @@ Their mean is nobody's anger. So takes are put into groups by the direction of t
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from cdrl_cli.array_types import Float, Int
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.face.blendshapes import COEFFICIENTS, IS_SMILE, SHARES
 from cdrl_cli.limits import WAYS

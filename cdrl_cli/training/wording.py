@@ -6,10 +6,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.representation.text_prior import Phrase, make_phrases
 

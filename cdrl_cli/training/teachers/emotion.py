@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.checkpoints.load import find_weights
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import WeightsError

@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float, Float32, UInt8
 from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.stream import FACE_SIDE
 from cdrl_cli.training.checkpoint import RunFacts, Stateful, step_rng

@@ -7,10 +7,10 @@ edited face is what was learned to please, and a person's look has to confirm it
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.identity import SIDE

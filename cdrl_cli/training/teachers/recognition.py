@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cdrl_cli.array_types import Float
 from cdrl_cli.errors import WeightsError
 from cdrl_cli.training.teachers.identity import crops_to_template
 from cdrl_cli.training.tflite import Layer, TfliteNetwork, read_tflite
