@@ -16,7 +16,14 @@ from cdrl_cli.face.blendshapes import COEFFICIENTS
 from cdrl_cli.face.compositing import Rendering, Shade
 from cdrl_cli.face.landmarks import MESH_LANDMARKS
 from cdrl_cli.generator.answer import Answer
-from cdrl_cli.generator.eyes import LIDS_OPEN, OPEN, hold_lower_lids, place_eyeballs, spare_eyes
+from cdrl_cli.generator.eyes import (
+    LIDS_OPEN,
+    OPEN,
+    bound_lids,
+    hold_lower_lids,
+    place_eyeballs,
+    spare_eyes,
+)
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.irises import find_irises
 from cdrl_cli.generator.lips import keep_aperture
@@ -136,7 +143,8 @@ class WarpRenderer:
         # Not a matrix product: BLAS would wake threads for it, and they spin on when it is done.
         in_head = np.einsum("c,cij->ij", shift, self._basis.displacement)
         in_crop = crop.crop_from_head.apply_direction(in_head)
-        in_crop = keep_aperture(crop.landmarks_xyz, in_crop)[:MESH_LANDMARKS]
+        in_crop = bound_lids(crop.landmarks_xyz, keep_aperture(crop.landmarks_xyz, in_crop))
+        in_crop = in_crop[:MESH_LANDMARKS]
 
         landmarks = crop.landmarks_xyz[:MESH_LANDMARKS]
         points = add_ring(landmarks[:, :2], self._mesh.oval, reach=RING_REACH)

@@ -63,7 +63,7 @@ window's middle."""
 FLOW_GAIN = 10.0
 """The network is told the flow in tenths of the eye distance."""
 
-STRENGTHS = np.array([2.4, 2.0, 2.6, 2.2, 1.0, 2.4, 1.7], np.float32)
+STRENGTHS = np.array([2.4, 2.0, 3.2, 2.2, 1.0, 2.4, 1.7], np.float32)
 """So many times each emotion is told the network, in the order of
 :class:`~cdrl_cli.emotion.Emotion`: it draws half of the lines that actors show, and the mean of
 their light. Chosen on people kept out of training: more where published nets then see the emotion

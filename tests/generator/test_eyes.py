@@ -4,8 +4,15 @@ from drawn_eyes import drawn_face, eyeballs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdrl_cli.generator.eyes import hold_lower_lids, lift_lids, spare_eyes
-from cdrl_cli.generator.irises import LOWER_LIDS, UPPER_LIDS, Irises
+from cdrl_cli.generator.eyes import (
+    FOLDS_OF_LIDS,
+    WIDEST_PX,
+    bound_lids,
+    hold_lower_lids,
+    lift_lids,
+    spare_eyes,
+)
+from cdrl_cli.generator.irises import IRISES, LOWER_LIDS, UPPER_LIDS, Irises
 from heads import coefficients, toy_head
 
 
@@ -68,6 +75,34 @@ def test_wide_eyes_rise_by_their_upper_lids_alone():
     assert changed[wide].sum() == 28
     corners = UPPER_LIDS[:, [0, -1]].ravel()
     assert not changed[:, [*corners, *LOWER_LIDS.ravel()]].any()
+
+
+@pytest.mark.parametrize("rise", [0.5, 2.0, 4.0, 40.0])
+def test_no_lid_rises_far_above_its_iris(rise):
+    landmarks = drawn_face()[1].landmarks_xyz
+    wish = np.zeros_like(landmarks)
+    lids = UPPER_LIDS[:, 1:-1]
+    wish[lids, 1] = -rise
+    wish[FOLDS_OF_LIDS, 1] = -rise
+
+    def heights(moved):
+        return (landmarks[IRISES, 1] - (landmarks + moved)[UPPER_LIDS, 1].min(axis=1)).tolist()
+
+    bounded = bound_lids(landmarks, wish)
+    for before, wished, after in zip(*map(heights, (0 * wish, wish, bounded)), strict=True):
+        assert before < after < min(wished, WIDEST_PX) + 0.1
+        if wished < WIDEST_PX - 2:
+            assert after == pytest.approx(wished, abs=0.05)
+    rest = np.setdiff1d(np.arange(len(wish)), [*lids.ravel(), *FOLDS_OF_LIDS.ravel()])
+    np.testing.assert_array_equal(bounded[rest], wish[rest])
+    assert (bounded[FOLDS_OF_LIDS, 1] <= bounded[lids, 1]).all()  # the lid above takes its share
+
+
+def test_lids_that_sink_are_not_bounded():
+    landmarks = drawn_face()[1].landmarks_xyz
+    wish = np.zeros_like(landmarks)
+    wish[UPPER_LIDS, 1] = 3.0
+    assert bound_lids(landmarks, wish) is wish
 
 
 @given(st.integers(0, 2**32 - 1))
