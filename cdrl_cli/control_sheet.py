@@ -104,8 +104,8 @@ def _tile(frame: VideoFrame, face: TrackedFace, name: str) -> UInt8[np.ndarray, 
 
 
 def write_controls(
-    source: Path,
-    output: Path,
+    source: Path | str,
+    output: Path | str,
     *,
     amount: float = 0.7,
     at: Fraction | None = None,
@@ -121,6 +121,7 @@ def write_controls(
         OutputError: If the output cannot be written.
         UsageError: If it is no PNG by its name, or the amount is out of range.
     """
+    source, output = Path(source), Path(output)
     check_input(source)
     check_document(output, ".png", inputs=[source], overwrite=overwrite)
     sheet = draw_controls(source, amount=amount, at=at, models=models)

@@ -18,7 +18,10 @@ MAX_CONSENT = 1000
 
 @dataclass(frozen=True, slots=True)
 class EditOptions:
-    """What to do to a clip; the options of ``spfem edit``."""
+    """What to do to a clip; the options of ``spfem edit``.
+
+    Paths may be given as text, and ``adjust`` as the command line takes it.
+    """
 
     reference: Path | None = None
     """Clip or image that shows the emotion. With ``emotion`` too, that says what it is called, and
@@ -90,6 +93,11 @@ class EditOptions:
     """Corner of the picture where a small label says on every frame that it is AI-edited."""
 
     def __post_init__(self) -> None:
+        for name in ("reference", "reference_neutral", "who"):
+            if isinstance(path := getattr(self, name), str):
+                object.__setattr__(self, name, Path(path))
+        if isinstance(self.adjust, str):
+            object.__setattr__(self, "adjust", Adjustment.parse(self.adjust))
         if self.copy_untouched not in COPY_UNTOUCHED:
             raise UsageError(
                 f"untouched parts are copied {' or '.join(COPY_UNTOUCHED)}, "

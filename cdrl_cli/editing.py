@@ -103,8 +103,8 @@ ProgressCallable = Callable[[Progress], None]
 
 
 def edit_video(
-    source: Path,
-    output: Path,
+    source: Path | str,
+    output: Path | str,
     options: EditOptions,
     *,
     progress: ProgressCallable | None = None,
@@ -129,6 +129,7 @@ def edit_video(
         WeightsError: If weights are missing or damaged.
     """
     began = perf_counter()
+    source, output = Path(source), Path(output)
     check_edit(source, output, options)
     sign = _find_signer(options, source, output)
     models = models or load_models()

@@ -54,9 +54,9 @@ class ClipEmotion:
 
 
 def embed_clip(
-    source: Path,
+    source: Path | str,
     *,
-    neutral: Path | None = None,
+    neutral: Path | str | None = None,
     weight_set: WeightSet | str = WeightSet.PERMISSIVE,
     progress: Callable[[Progress], None] | None = None,
 ) -> ClipEmotion:
@@ -76,8 +76,8 @@ def embed_clip(
         WeightsError: If weights are missing or damaged.
     """
     models = load_models(weight_set, core=True)
-    shown = _read_face(source, models, progress)
-    own = None if neutral is None else _read_face(neutral, models).expressions.mean(axis=0)
+    shown = _read_face(Path(source), models, progress)
+    own = None if neutral is None else _read_face(Path(neutral), models).expressions.mean(axis=0)
     rest = estimate_rest(shown, models) if own is None else own
     half = shown.where(find_expressive(shown.expressions, rest))
     likelihoods = _read(half, models, rest, own)

@@ -47,7 +47,7 @@ class Inspection:
 
 
 def inspect_video(
-    source: Path,
+    source: Path | str,
     *,
     progress: ProgressCallable | None = None,
     models: Models | None = None,
@@ -65,6 +65,7 @@ def inspect_video(
         UnreadableInputError: If the file cannot be decoded.
         WeightsError: If weights are missing or damaged.
     """
+    source = Path(source)
     models = models or load_models(core=True)
     selector = FaceSelector("largest")
     sightings: dict[int, list[_Sighting]] = defaultdict(list)

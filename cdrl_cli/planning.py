@@ -261,7 +261,11 @@ def room_for_segments(source: Path, output: Path, options: EditOptions) -> tuple
 
 
 def plan_edit(
-    source: Path, output: Path, options: EditOptions, *, models: Models | None = None
+    source: Path | str,
+    output: Path | str,
+    options: EditOptions,
+    *,
+    models: Models | None = None,
 ) -> EditPlan:
     """Say what an edit would do; writes nothing beside the output.
 
@@ -280,6 +284,7 @@ def plan_edit(
         WeightsError: If weights are missing or damaged.
     """
     began = perf_counter()
+    source, output = Path(source), Path(output)
     check_edit(source, output, options)
     models = models or load_models()
     conditions = read_conditions(options, models)

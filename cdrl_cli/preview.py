@@ -60,7 +60,7 @@ class Moment:
 
 
 def preview_edits(
-    source: Path,
+    source: Path | str,
     edits: Sequence[EditOptions],
     models: Models,
     *,
@@ -97,6 +97,7 @@ def preview_edits(
     """
     if not edits:
         raise ValueError("there is no edit to show")
+    source = Path(source)
     edits = [each for each, _ in find_intensities(source, edits, models)]
     tracks = _read_conditions(edits, models)
     info = probe_video(source, stream=edits[0].video_stream)

@@ -10,6 +10,7 @@ skin shows beside the movement, and what people are told.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 
@@ -207,9 +208,11 @@ def condition_of_words(words: str, models: Models) -> Condition:
         embedding = models.embed_words(words)
     except WeightsError as error:
         labels = ", ".join(Emotion)
+        alike = get_close_matches(words.lower(), list(Emotion), n=1)
+        meant = f"write {alike[0]}, or for other words: " if alike else ""
         raise WeightsError(
             f"{words!r} is none of {labels}; other words need weights that are not here",
-            hint=error.hint,
+            hint=f"{meant}{error.hint}",
         ) from error
     shares = models.cerl.space.likelihoods(embedding)
     return _condition(shares @ models.differences, embedding, models)

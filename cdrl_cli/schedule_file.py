@@ -59,7 +59,7 @@ FIELDS: Final[Mapping[str, str]] = {
 _FILES: Final = ("ref", "ref_neutral", "who")
 
 
-def read_schedule(path: Path, **defaults: Any) -> Schedule:
+def read_schedule(path: Path | str, **defaults: Any) -> Schedule:
     """Read a schedule from a CSV file with a header, or from a JSONL file.
 
     Columns are :data:`SCHEDULE_COLUMNS`; an empty cell is as none. Files are named relative to the
@@ -73,6 +73,7 @@ def read_schedule(path: Path, **defaults: Any) -> Schedule:
         UsageError: If anything is wrong with any row; :attr:`~SpfemError.details` names them all.
         UnreadableInputError: If the file cannot be read.
     """
+    path = Path(path)
     name, records = read_table(path, SCHEDULE_COLUMNS)
     rows: list[ScheduleRow] = []
     problems: list[str] = []

@@ -14,7 +14,9 @@ import pytest
 from certificates import make_identity
 
 import sample_clips
-from cdrl_cli import batch, editing, errors, inspection
+from cdrl_cli import batch, diagnosis, editing, embedding, errors, inspection, planning
+from cdrl_cli.checkpoints.install import InstalledWeights
+from cdrl_cli.checkpoints.load import WeightState
 from commands import run_limited
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +41,11 @@ def documented(name: str) -> set[str]:
         batch.RowResult,
         batch.BatchSummary,
         batch.PlannedRow,
+        planning.EditPlan,
+        embedding.ClipEmotion,
+        diagnosis.Diagnosis,
+        WeightState,
+        InstalledWeights,
     ],
 )
 def test_every_field_of_a_result_is_documented(value):

@@ -68,6 +68,19 @@ def test_a_batch_runs_by_the_public_names_alone(tmp_path):
     assert (summary.rows, summary.failed) == (1, 1)
 
 
+def test_paths_and_controls_may_be_text():
+    asked = cdrl_cli.EditOptions(reference="joy.mp4", who="jane.jpg", adjust="smile=.3")
+    assert (asked.reference, asked.who) == (Path("joy.mp4"), Path("jane.jpg"))
+    assert asked.adjust == cdrl_cli.Adjustment((("smile", 0.3),))
+    for look in (cdrl_cli.inspect_video, cdrl_cli.probe_video, cdrl_cli.embed_clip):
+        with pytest.raises(cdrl_cli.UnreadableInputError, match=r"gone\.mp4: no such file"):
+            look("gone.mp4")
+    with pytest.raises(cdrl_cli.UnreadableInputError, match=r"gone\.mp4: no such file"):
+        cdrl_cli.edit_video("gone.mp4", "out.mp4", asked)
+    with pytest.raises(cdrl_cli.UnreadableInputError, match=r"gone\.csv: cannot be read"):
+        cdrl_cli.read_manifest("gone.csv")
+
+
 def test_the_package_says_that_it_is_typed():
     assert resources.files("cdrl_cli").joinpath("py.typed").is_file()
 

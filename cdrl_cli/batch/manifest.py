@@ -76,9 +76,9 @@ class RowDefaults:
 
 
 def read_manifest(
-    manifest: Path | TextIO,
+    manifest: Path | str | TextIO,
     *,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     defaults: RowDefaults | None = None,
 ) -> tuple[BatchRow, ...]:
     """Read and check every row.
@@ -100,12 +100,14 @@ def read_manifest(
     """
     if defaults and defaults.signing:
         CredentialSigner(defaults.signing)
+    if isinstance(manifest, str):
+        manifest = Path(manifest)
     name, records = read_table(
         manifest, _COLUMNS, _REQUIRED, instead_of_pipe="spfem batch - reads standard input"
     )
     if folder is None:
         folder = manifest.parent if isinstance(manifest, Path) else Path()
-    checker = _Checker(folder.absolute(), defaults or RowDefaults())
+    checker = _Checker(Path(folder).absolute(), defaults or RowDefaults())
     rows = [checker.check(number, record) for number, record in enumerate(records, start=1)]
     checker.check_together([row for row in rows if row is not None])
     if checker.problems:

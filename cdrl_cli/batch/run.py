@@ -94,9 +94,9 @@ class RayCluster:
 
 def run_batch(
     rows: Sequence[BatchRow],
-    results: Path,
+    results: Path | str,
     *,
-    manifest: Path | None = None,
+    manifest: Path | str | None = None,
     jobs: int = 1,
     cluster: RayCluster | None = None,
     resume: bool = False,
@@ -123,6 +123,7 @@ def run_batch(
             a file of the batch would be two things at once.
         OutputError: If ``results`` cannot be written.
     """
+    results, manifest = Path(results), None if manifest is None else Path(manifest)
     check_roles(rows, results, manifest)
     report = report or (lambda _: None)
     began = perf_counter()

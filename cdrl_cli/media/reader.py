@@ -35,7 +35,7 @@ SEEK_MARGINS_S: Final = (0, 1, 10)
 """How much before a time a key frame is sought for it, seconds, one after the other."""
 
 
-def probe_video(path: Path, *, stream: int | None = None) -> VideoInfo:
+def probe_video(path: Path | str, *, stream: int | None = None) -> VideoInfo:
     """State the facts of a video (or picture) file; decodes its first frame.
 
     Args:
@@ -46,7 +46,7 @@ def probe_video(path: Path, *, stream: int | None = None) -> VideoInfo:
         UnreadableInputError: If the file is missing, is no video, or no frame of it decodes.
         UsageError: If there is no such stream of pictures.
     """
-    with VideoReader(path, stream=stream) as reader:
+    with VideoReader(Path(path), stream=stream) as reader:
         return reader.info
 
 
