@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from cdrl_cli.errors import SpfemError, UnreadableInputError, UsageError
 from cdrl_cli.notation import Corner, parse_corner, parse_face
@@ -16,6 +16,10 @@ from cdrl_cli.streams import is_pipe
 
 Columns = Mapping[str, Callable[[str], object]]
 """Every column, and how its cells are read; a reader raises ValueError with what it wanted."""
+
+
+DELIMITERS: Final = (",", ";", "\t")
+"""What may stand between the cells of a CSV file, the usual one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,9 @@ def _read_text(table: Path | TextIO, instead_of_pipe: str) -> tuple[str, str]:
 
 def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -> Iterator[Record]:
     # Without this, a quote that is never closed swallows the rows after it without a word.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), strict=True, delimiter=_find_delimiter(text, columns)
+    )
     header: list[str] = []
     begins = 1
     try:
@@ -115,6 +121,16 @@ def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -
                 yield Record(line, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise UsageError(f"{name}, line {begins}: is no CSV ({error})") from error
+
+
+def _find_delimiter(text: str, columns: Columns) -> str:
+    """What stands between cells: spreadsheets write semicolons where numbers have commas."""
+    header = next(filter(str.strip, text.splitlines()), "")
+
+    def known(delimiter: str) -> int:
+        return sum(cell.strip(' "') in columns for cell in header.split(delimiter))
+
+    return max(DELIMITERS, key=known)
 
 
 def _check_header(

@@ -19,6 +19,7 @@ from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
 from cdrl_cli.generator.face_task import FaceTask, FrameTask, lean
 from cdrl_cli.generator.motion import Window
 from cdrl_cli.media.frames import VideoFrame
+from cdrl_cli.notation import quote
 from cdrl_cli.row_editor import RowEditor
 from cdrl_cli.schedule import ActiveRow, Schedule, Whose
 
@@ -278,12 +279,12 @@ class FaceEditor:
             which = " or ".join(map(str, dict.fromkeys(numbers)))
             raise NoFaceError(
                 f"{source}: no face has the number {which}; there are {seen}",
-                hint=f"spfem probe {source} shows which is which",
+                hint=f"spfem probe {quote(source)} shows which is which",
             )
         where = " in the time asked for" if limited else ""
         raise NoFaceError(
             f"{source}: faces were seen, but none large and frontal enough to be edited{where}",
-            hint=f"spfem probe {source} shows when they are",
+            hint=f"spfem probe {quote(source)} shows when they are",
         )
 
     def _check_people(self, source: Path) -> None:

@@ -1,6 +1,7 @@
 """How people write times and faces, and how results are written for machines."""
 
 import re
+import shlex
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from pathlib import PurePath
@@ -22,6 +23,15 @@ CORNERS: tuple[Corner, ...] = get_args(Corner)
 
 _RATIOS = frozenset({"frame_rate", "sample_aspect", "time_base"})
 """Fields that are ratios, not moments: 30000/1001 has no exact decimal number."""
+
+
+def quote(path: PurePath) -> str:
+    """The name of a file as a shell takes it, for commands in hints.
+
+    >>> quote(PurePath("my clip.mp4"))
+    "'my clip.mp4'"
+    """
+    return shlex.quote(str(path))
 
 
 def parse_time(word: str) -> Fraction:

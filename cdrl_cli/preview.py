@@ -26,7 +26,7 @@ from cdrl_cli.face.tracking import WARM_UP_S, TrackedFace, TrackedFrame, is_cut
 from cdrl_cli.face_editor import NOTHING_ASKED, FaceEditor, read_people
 from cdrl_cli.media import open_video, probe_video
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
-from cdrl_cli.notation import clock
+from cdrl_cli.notation import clock, quote
 from cdrl_cli.target import Measured, meet_targets
 
 MEETING_S: Final = 2
@@ -149,7 +149,7 @@ def check_edited(source: Path, moments: Sequence[Moment]) -> None:
         where = ", ".join(clock(moment.time) for moment in moments)
         raise NoFaceError(
             f"{source}: no face can be edited at {where} ({reasons[0]})",
-            hint=f"spfem probe {source} shows when one can; --at TIME shows that moment",
+            hint=f"spfem probe {quote(source)} shows when one can; --at TIME shows that moment",
         )
 
 

@@ -200,6 +200,13 @@ def test_all_that_is_wrong_with_a_row_is_told_in_its_own_order(tmp_path):
     assert told == ["way", "pace", "start", "fade"]
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_what_a_spreadsheet_writes_between_cells_is_found(tmp_path, delimiter):
+    (tmp_path / "s.csv").write_text("face,emotion,adjust\n1,sad,smile=.1\n".replace(",", delimiter))
+    (row,) = read_schedule(tmp_path / "s.csv").rows
+    assert (row.face, row.emotion) == (1, "sad")
+
+
 def test_overlaps_are_told_with_the_line(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text("start,end,emotion\n0,2,sad\n1,3,happy\n")
