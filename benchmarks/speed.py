@@ -78,6 +78,11 @@ def edit(source: Path, output: Path, written: Sink, options: argparse.Namespace)
 
     share_pools()
     with loading():
+        from cdrl_cli.checkpoints.ahead import NetworksAhead
+        from cdrl_cli.weight_set import WeightSet
+
+        weight_set = WeightSet(options.weights)
+        ahead = NetworksAhead(weight_set, reads_reference=not options.emotion)
         from cdrl_cli.checkpoints.models import load_models
         from cdrl_cli.editing import EditOptions, edit_video
 
@@ -86,7 +91,7 @@ def edit(source: Path, output: Path, written: Sink, options: argparse.Namespace)
         if options.emotion
         else EditOptions(reference=CLIPS / "grief.mp4")
     )
-    models = load_models(options.weights)
+    models = load_models(weight_set, ahead=ahead)
     return edit_video(source, output, asked, progress=written, models=models).frames
 
 

@@ -25,6 +25,7 @@ from cdrl_cli.face.stream import FaceStream, FaceTrack, Sighting, collect_face, 
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import find_expressive
 from cdrl_cli.generator.pace import read_pace, typical_pace
+from cdrl_cli.prefetch import prefetch
 from cdrl_cli.representation.evidence import Evidence
 from cdrl_cli.representation.expression_nets import ExpressionNets
 from cdrl_cli.weight_set import WeightSet
@@ -222,7 +223,9 @@ def read_track(reference: Reference, models: Models) -> FaceTrack:
     """The chosen face of the chosen part."""
     with open_faces(reference.path, models) as stream:
         looked: list[float] = []
-        shown = collect_face(stream, _sight(stream, reference, looked))
+        # One thread finds the face, this one cuts it out.
+        with prefetch(_sight(stream, reference, looked)) as sightings:
+            shown = collect_face(stream, sightings)
     if shown is None or len(shown.time_s) <= REFERENCE_FACE_SHARE * len(looked):
         which = f"no face {reference.face}" if reference.face > 1 else "no face"
         part = " between its start and end" if reference.start or reference.end else ""

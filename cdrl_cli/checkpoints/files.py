@@ -20,7 +20,7 @@ from cdrl_cli.face.coefficients import CoefficientReader
 from cdrl_cli.face.detector import FaceDetector
 from cdrl_cli.face.landmarks import LandmarkNetworks
 from cdrl_cli.generator.motion import LearnedMotion
-from cdrl_cli.nn.networks import open_network
+from cdrl_cli.nn.networks import OpenNetwork, open_network
 from cdrl_cli.nn.onnx import read_facts
 from cdrl_cli.representation.appearance import ORDER, AppearanceReader
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionSpace
@@ -77,7 +77,7 @@ def unpack_array(text: str) -> Float32[np.ndarray, "..."]:
     return data.reshape(stored["shape"]).astype(np.float32)
 
 
-def open_motion(path: Path) -> LearnedMotion:
+def open_motion(path: Path, open_network: OpenNetwork = open_network) -> LearnedMotion:
     """The motion editor in a file, as an edit runs it.
 
     Raises:
@@ -89,7 +89,7 @@ def open_motion(path: Path) -> LearnedMotion:
         return LearnedMotion(session, unpack_array(read_facts(session)["neutral_high"]))
 
 
-def open_cerl(path: Path) -> EmotionNetwork:
+def open_cerl(path: Path, open_network: OpenNetwork = open_network) -> EmotionNetwork:
     """The emotion representation in a file, as an edit runs it.
 
     Raises:
@@ -113,7 +113,7 @@ def read_space(facts: Mapping[str, str]) -> EmotionSpace:
     )
 
 
-def open_nets(path: Path) -> ExpressionNets:
+def open_nets(path: Path, open_network: OpenNetwork = open_network) -> ExpressionNets:
     """The published expression nets in a file.
 
     Raises:
@@ -125,7 +125,7 @@ def open_nets(path: Path) -> ExpressionNets:
         return ExpressionNets(session)
 
 
-def open_coefficients(path: Path) -> CoefficientReader:
+def open_coefficients(path: Path, open_network: OpenNetwork = open_network) -> CoefficientReader:
     """The network from landmarks to coefficients in a file.
 
     Raises:
@@ -137,7 +137,13 @@ def open_coefficients(path: Path) -> CoefficientReader:
         return CoefficientReader(session)
 
 
-def open_landmark_networks(detector: Path, landmarks: Path, coefficients: Path) -> LandmarkNetworks:
+def open_landmark_networks(
+    detector: Path,
+    landmarks: Path,
+    coefficients: Path,
+    *,
+    open_network: OpenNetwork = open_network,
+) -> LandmarkNetworks:
     """The networks that find faces, in three files.
 
     Raises:
@@ -149,7 +155,8 @@ def open_landmark_networks(detector: Path, landmarks: Path, coefficients: Path) 
             session = open_network(path, threads=1)
             _refuse_other(session, {"pictures"})
             sessions.append(session)
-    return LandmarkNetworks(FaceDetector(sessions[0]), sessions[1], open_coefficients(coefficients))
+    reader = open_coefficients(coefficients, open_network)
+    return LandmarkNetworks(FaceDetector(sessions[0]), sessions[1], reader)
 
 
 def open_evidence(path: Path) -> EvidenceModel:

@@ -1,6 +1,5 @@
 """The models of an edit, built from verified files."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from cdrl_cli.array_types import Float
+from cdrl_cli.checkpoints.ahead import NetworksAhead, name_nets
 from cdrl_cli.checkpoints.files import (
     open_appearance,
     open_cerl,
@@ -41,8 +41,7 @@ from cdrl_cli.generator.renderer import (
 from cdrl_cli.generator.skin import Skin, SkinMasks
 from cdrl_cli.generator.unseen_movements import move_unseen
 from cdrl_cli.geometry.mesh import FaceMesh
-from cdrl_cli.nn.devices import CPU, Device, find_device
-from cdrl_cli.nn.networks import open_network
+from cdrl_cli.nn.devices import CPU, Device
 from cdrl_cli.nn.onnx import read_facts
 from cdrl_cli.processors import multiplies_bytes, usable_cores
 from cdrl_cli.representation.emotion_reader import EmotionNetwork, EmotionReader
@@ -75,6 +74,8 @@ class Models:
     """Faces and words in one space."""
     device: Device = CPU
     """Where the networks of every frame run."""
+    ahead: NetworksAhead | None = None
+    """Has networks that are asked for later, where they were begun."""
 
     @property
     def renderers(self) -> int:
@@ -104,9 +105,10 @@ class Models:
     @cached_property
     def nets(self) -> ExpressionNets:
         """The same as an edit asks them: those of the research set are tuned on acted faces."""
-        if self.weight_set is WeightSet.PERMISSIVE:
-            return self.published_nets
-        return open_nets(find_weights(self.weight_set.entry("expression-nets")))
+        name = name_nets(self.weight_set)
+        if self.ahead is not None:
+            return open_nets(self.ahead.find(name), self.ahead.open)
+        return open_nets(find_weights(name))
 
     def open_readers(self) -> None:
         """Load what reads a reference, before it is asked for."""
@@ -165,6 +167,7 @@ def load_models(
     core: bool = False,
     generator: Path | None = None,
     device: str = "auto",
+    ahead: NetworksAhead | None = None,
 ) -> Models:
     """Verify and load the embedded weights.
 
@@ -174,45 +177,66 @@ def load_models(
         generator: A folder that ``spfem train renderer`` wrote, instead of the embedded networks.
         device: What the networks of every frame run on (:mod:`cdrl_cli.nn.devices`): ``auto``,
             ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``openvino``.
+        ahead: Networks that are being opened for this set, core, generator and device; None opens
+            them.
 
     Raises:
         DeviceError: If the device does not work here.
         WeightsError: If a file is missing or damaged.
         UsageError: If there is no such set, or no such device.
     """
-    weight_set, found = WeightSet.parse(weight_set), find_device(device)
+    weight_set = WeightSet.parse(weight_set)
+    if ahead is not None:
+        return _build_models(weight_set, core, generator, ahead)
+    with NetworksAhead(
+        weight_set,
+        device=device,
+        core=core,
+        own_generator=generator is not None,
+        threads=usable_cores(),
+    ) as opened:
+        return _build_models(weight_set, core, generator, opened)
+
+
+def _build_models(
+    weight_set: WeightSet, core: bool, generator: Path | None, ahead: NetworksAhead
+) -> Models:
+    """All that an edit runs on; arguments as of :func:`load_models`."""
+    found = ahead.device.result()
     numbers = load_file(find_weights(weight_set.entry("core")))
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
     basis = ExpressionBasis(move_unseen(numbers["basis"], numbers["canonical_xyz"]))
     lifted = ExpressionBasis(lift_lids(basis.displacement))
     warp = WarpRenderer(lifted, mesh, numbers["canonical_xyz"])
-    # Opening a network takes most of its time outside of Python.
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        finders = pool.submit(_open_landmark_networks)
-        cerl = pool.submit(lambda: open_cerl(find_weights(weight_set.entry("cerl"))))
-        motion: Motion = DifferenceMotion(neutral)
-        renderer: Renderer = warp
-        if not core:
-            files = _find_generator(weight_set, generator)
-            own = None if generator else weight_set
-            network = pool.submit(_open_renderer, files[1], own, found)
-            skin = pool.submit(_open_skin, weight_set, mesh, numbers["canonical_xyz"], found)
-            motion = open_motion(files[0])
-            renderer = LearnedRenderer(warp, network.result(), skin.result())
-        return Models(
-            weight_set=weight_set,
-            landmark_networks=finders.result(),
-            head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
-            mesh=mesh,
-            basis=basis,
-            neutral=neutral,
-            motion=motion,
-            renderer=renderer,
-            differences=numbers["differences"],
-            cerl=cerl.result(),
-            device=found,
-        )
+    detector, landmarks, coefficients = (
+        ahead.find(name) for name in ("face-detector", "face-landmarks", "coefficients")
+    )
+    motion: Motion = DifferenceMotion(neutral)
+    renderer: Renderer = warp
+    if not core:
+        files = _find_generator(weight_set, generator, ahead)
+        own = None if generator else weight_set
+        network = _open_renderer(files[1], own, found, ahead)
+        skin = _open_skin(weight_set, mesh, numbers["canonical_xyz"], found, ahead)
+        motion = open_motion(files[0], ahead.open)
+        renderer = LearnedRenderer(warp, network, skin)
+    return Models(
+        weight_set=weight_set,
+        landmark_networks=open_landmark_networks(
+            detector, landmarks, coefficients, open_network=ahead.open
+        ),
+        head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
+        mesh=mesh,
+        basis=basis,
+        neutral=neutral,
+        motion=motion,
+        renderer=renderer,
+        differences=numbers["differences"],
+        cerl=open_cerl(ahead.find(weight_set.entry("cerl")), ahead.open),
+        device=found,
+        ahead=ahead,
+    )
 
 
 GENERATOR_FILES = ("motion.onnx", "renderer.onnx")
@@ -220,10 +244,12 @@ GENERATOR_FILES = ("motion.onnx", "renderer.onnx")
 renderer."""
 
 
-def _find_generator(weight_set: WeightSet, generator: Path | None) -> list[Path]:
+def _find_generator(
+    weight_set: WeightSet, generator: Path | None, ahead: NetworksAhead
+) -> list[Path]:
     """Files of the motion editor and the renderer: a set's own, or those in a folder."""
     if generator is None:
-        return [find_weights(weight_set.entry(name)) for name in ("motion", "renderer")]
+        return [ahead.find(weight_set.entry(name)) for name in ("motion", "renderer")]
     files = [generator / name for name in GENERATOR_FILES]
     for file in files:
         if not file.exists():
@@ -233,26 +259,24 @@ def _find_generator(weight_set: WeightSet, generator: Path | None) -> list[Path]
     return files
 
 
-def _open_landmark_networks() -> LandmarkNetworks:
-    names = ("face-detector", "face-landmarks", "coefficients")
-    return open_landmark_networks(*map(find_weights, names))
-
-
-def _open_renderer(path: Path, weight_set: WeightSet | None, device: Device) -> Any:
+def _open_renderer(
+    path: Path, weight_set: WeightSet | None, device: Device, ahead: NetworksAhead
+) -> Any:
     """The renderer's network, or its int8 twin where the processor is quicker with that.
 
     Args:
         path: The network.
         weight_set: Whose it is; None for one of one's own, which has no twin.
         device: Where it runs.
+        ahead: Has it open.
     """
     if weight_set is not None and device == CPU and multiplies_bytes():
-        twin = open_network(find_weights(weight_set.entry("renderer-int8")), threads=1)
+        twin = ahead.open(ahead.find(weight_set.entry("renderer-int8")), threads=1)
         # Of a network that was learned anew since, it would be the wrong twin.
         network = read_manifest()[weight_set.entry("renderer")]
         if read_facts(twin).get("made_from") == network.sha256:
             return twin
-    return open_network(path, device=device, threads=1)  # frames are rendered side by side
+    return ahead.open(path, device=device, threads=1)  # frames are rendered side by side
 
 
 def _open_skin(
@@ -260,10 +284,11 @@ def _open_skin(
     mesh: FaceMesh,
     canonical_xyz: Float[np.ndarray, "478 3"],
     device: Device,
+    ahead: NetworksAhead,
 ) -> Skin | FoldMaps:
     """Learned light and creases; drawn folds for a set that has nothing to learn them from."""
     entry = weight_set.entry("skin")
     if entry not in read_manifest():
         return FoldMaps.draw(canonical_xyz)
-    network = open_network(find_weights(entry), device=device, threads=1)
+    network = ahead.open(ahead.find(entry), device=device, threads=1)
     return Skin(SkinMasks.draw(canonical_xyz, mesh.oval), network)

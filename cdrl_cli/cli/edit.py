@@ -213,6 +213,11 @@ def edit(
     check_memory_limit()
     share_pools()
     with loading():
+        from cdrl_cli.checkpoints.ahead import NetworksAhead
+
+        ahead = context.with_resource(
+            NetworksAhead(weight_set, device=device, reads_reference=reference is not None)
+        )
         from cdrl_cli.checkpoints.models import load_models
         from cdrl_cli.comparison import name_comparison
         from cdrl_cli.edit_options import EditOptions
@@ -270,7 +275,7 @@ def edit(
         options = replace(options, reference=shown, reference_neutral=neutral)
         read = [readable, *options.reference_files]
         beside.check(output, inputs=read, overwrite=overwrite)
-        models = load_models(weight_set, device=device)
+        models = load_models(weight_set, device=device, ahead=ahead)
         if dry_run:
             from cdrl_cli.planning import plan_edit
 

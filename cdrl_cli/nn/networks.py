@@ -1,11 +1,16 @@
 """ONNX networks, opened on a device."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from cdrl_cli.nn.devices import CPU, Device, open_session
 from cdrl_cli.nn.onnx import import_quietly
+
+OpenNetwork = Callable[..., Any]
+"""What opens a network as :func:`open_network` does, or has it open already."""
 
 
 def open_network(
@@ -38,11 +43,15 @@ def open_network(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = keep_memory
     if keep_memory and device.kind == "cpu":
-        _share_memory()
+        with _SHARING:
+            _share_memory()
         options.add_session_config_entry("session.use_env_allocators", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
     return open_session(path, options, device)
+
+
+_SHARING = Lock()
 
 
 @cache

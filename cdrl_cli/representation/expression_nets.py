@@ -6,6 +6,7 @@ Their log probabilities are evidence for :mod:`cdrl_cli.representation.evidence`
 judge of the evaluation.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Any
 
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 
 from cdrl_cli.array_types import Float, UInt8
+from cdrl_cli.processors import usable_cores
 
 COLOUR_SIDE = 112
 """Side of the colour picture that the first net takes, pixels."""
@@ -25,6 +27,9 @@ LOOKS = 16
 
 REMEMBERED = 64
 """Most pictures whose answer is kept."""
+
+MOST_AT_ONCE = 4
+"""Most pictures that are looked at side by side."""
 
 
 class ExpressionNets:
@@ -48,8 +53,9 @@ class ExpressionNets:
                 :data:`LOOKS` of them are looked at.
         """
         chosen = np.unique(np.linspace(0, len(close_ups) - 1, LOOKS).round().astype(int))
-        # One at a time: what the nets make of many looks together is large in memory.
-        judged = np.stack([self._judge(one) for one in close_ups[chosen]])
+        # Not all at once: what the nets make of many looks together is large in memory.
+        with ThreadPoolExecutor(min(usable_cores(), MOST_AT_ONCE)) as pool:
+            judged = np.stack(list(pool.map(self._judge, close_ups[chosen])))
         return np.asarray(judged.mean(axis=0), float)
 
     def _judge(self, picture: UInt8[np.ndarray, "112 112 3"]) -> Float[np.ndarray, "2 7"]:
