@@ -50,6 +50,21 @@ class SpfemError(Exception):
         hint = f" ({self.hint.rstrip('.')})" if self.hint else ""
         return self.details or (f"{self}{hint}",)
 
+    def calling(self, path: Path, name: str, argument: str) -> Self:
+        """The same error, of a file that the user called otherwise.
+
+        Args:
+            path: The file, which may stand in the message.
+            name: What it is called there instead.
+            argument: What a command in the hint takes instead.
+        """
+        message, details = (
+            [text.replace(str(path), name) for text in texts]
+            for texts in ([str(self)], self.details)
+        )
+        hint = None if self.hint is None else self.hint.replace(str(path), argument)
+        return type(self)(*message, hint=hint, details=details)
+
     def at(self, place: str) -> Self:
         """The same error, said of a place, such as a line of a file."""
         return type(self)(f"{place}: {self}", hint=self.hint, details=self.details)

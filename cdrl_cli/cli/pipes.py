@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cdrl_cli.errors import UsageError
+from cdrl_cli.errors import SpfemError, UsageError
 from cdrl_cli.streams import is_pipe
 
 STANDARD = Path("-")
@@ -24,7 +24,7 @@ def read_source(source: Path) -> Iterator[Path]:
         if is_pipe(source):
             from cdrl_cli.media.spool import spool_pipe
 
-            with spool_pipe(source) as path:
+            with spool_pipe(source) as path, _called(path, str(source), str(source)):
                 yield path
         else:
             yield source
@@ -35,8 +35,17 @@ def read_source(source: Path) -> Iterator[Path]:
         )
     from cdrl_cli.media.spool import spool_input
 
-    with spool_input(sys.stdin.buffer, "stdin") as path:
+    with spool_input(sys.stdin.buffer, "stdin") as path, _called(path, "stdin", str(STANDARD)):
         yield path
+
+
+@contextmanager
+def _called(copy: Path, name: str, argument: str) -> Iterator[None]:
+    """Let errors speak of what the user named, and not of its temporary copy."""
+    try:
+        yield
+    except SpfemError as error:
+        raise error.calling(copy, name, argument) from error
 
 
 @contextmanager

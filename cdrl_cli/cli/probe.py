@@ -1,6 +1,7 @@
 """``spfem probe``."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -44,6 +45,7 @@ def probe(
         show_progress("reading", quiet=quiet, mode=progress) as report,
     ):
         found = inspect_video(readable, progress=report, video_stream=video_stream)
+    found = replace(found, info=replace(found.info, path=source))  # not its copy, of a pipe
     for warning in found.warnings:
         say(warning, label="warning", style="yellow")
     if json:
