@@ -26,7 +26,7 @@ from cdrl_cli.generator.eyes import (
 )
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.irises import find_irises
-from cdrl_cli.generator.lips import keep_aperture
+from cdrl_cli.generator.lips import keep_aperture, keep_red
 from cdrl_cli.generator.skin import Skin, window_from_crop
 from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners, fit_planes, read_planes, unfold
@@ -143,7 +143,8 @@ class WarpRenderer:
         # Not a matrix product: BLAS would wake threads for it, and they spin on when it is done.
         in_head = np.einsum("c,cij->ij", shift, self._basis.displacement)
         in_crop = crop.crop_from_head.apply_direction(in_head)
-        in_crop = bound_lids(crop.landmarks_xyz, keep_aperture(crop.landmarks_xyz, in_crop))
+        for bound in (keep_aperture, keep_red, bound_lids):
+            in_crop = bound(crop.landmarks_xyz, in_crop)
         in_crop = in_crop[:MESH_LANDMARKS]
 
         landmarks = crop.landmarks_xyz[:MESH_LANDMARKS]

@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdrl_cli.generator.lips import APERTURE_CHANGE, INNER_PAIRS, PAIRS, keep_aperture
+from cdrl_cli.generator.lips import (
+    APERTURE_CHANGE,
+    INNER_PAIRS,
+    LEAST_RED,
+    PAIRS,
+    RED_OF_LOWER,
+    RED_OF_UPPER,
+    keep_aperture,
+    keep_red,
+)
 from heads import pose, rotation, toy_head
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -113,3 +122,32 @@ def test_a_mirror_turns_pairs_into_pairs():
     mirror = toy_head().mirror
     pairs = {tuple(pair) for pair in PAIRS}
     assert {(mirror[u], mirror[v]) for u, v in pairs} == pairs
+
+
+@given(SEEDS)
+def test_the_red_of_lips_is_not_squeezed_and_their_opening_stays(seed):
+    face, wish = mouth(0.0), random_displacement(seed)
+    moved = keep_red(face, wish)
+    np.testing.assert_array_equal(moved[INNER_PAIRS], wish[INNER_PAIRS])
+    for rows, outwards in ((RED_OF_UPPER, -1), (RED_OF_LOWER, 1)):
+        before, after = (
+            outwards * (points[rows[-1], 1] - points[rows[0], 1]) for points in (face, face + moved)
+        )
+        assert (before > 0).all()
+        assert (after >= LEAST_RED * before - 1e-12).all()
+    np.testing.assert_allclose((moved - wish)[:, [0, 2]], 0, atol=1e-12)
+    np.testing.assert_allclose(keep_red(face, moved), moved, atol=1e-12)
+
+
+def test_red_that_is_hardly_squeezed_is_left_alone():
+    face, wish = mouth(0.0), np.zeros((478, 3))
+    wish[RED_OF_LOWER[-1], 1] = -0.1 * (face[RED_OF_LOWER[-1], 1] - face[RED_OF_LOWER[0], 1])
+    np.testing.assert_array_equal(keep_red(face, wish), wish)
+
+
+def test_the_red_of_lips_is_where_a_mirror_has_it_and_in_order():
+    toy = toy_head()
+    for rows, outwards in ((RED_OF_UPPER, -1), (RED_OF_LOWER, 1)):
+        np.testing.assert_array_equal(toy.mirror[rows], rows[:, ::-1])
+        heights = outwards * toy.canonical_xyz[rows, 1]
+        assert (np.diff(heights[[0, 1, 3]], axis=0) > -0.02).all()
