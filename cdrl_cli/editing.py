@@ -32,7 +32,7 @@ from cdrl_cli.notation import Corner
 from cdrl_cli.prefetch import prefetch, work_ahead
 from cdrl_cli.resuming import NO_SEGMENTS, Met, SegmentedEdit, remove_leftovers
 from cdrl_cli.schedule import Schedule, ScheduleRow
-from cdrl_cli.target import Measured, meet_targets
+from cdrl_cli.target import Measured, meet_targets, warn_of_targets
 
 __all__ = [
     "EditOptions",
@@ -200,7 +200,7 @@ def edit_video(
                 for row, done in zip(options.plan.rows, editor.rows, strict=True)
                 for line in _doubt(row, done.reading)
             )
-            missed = (line for found in measured if found for line in found.warnings)
+            missed = warn_of_targets(options.plan, measured)
             own = (*doubts, *missed, *notes, *editor.warnings)
             warnings = (*own, *met.warnings, *writer.warnings)
     remove_leftovers(output)

@@ -33,7 +33,7 @@ from cdrl_cli.media.splicing import Splice
 from cdrl_cli.media.timeline import Part, Timeline, read_timeline
 from cdrl_cli.prefetch import prefetch, work_ahead
 from cdrl_cli.resuming import NO_SEGMENTS, edit_key, part_into_segments
-from cdrl_cli.target import Measured, meet_targets
+from cdrl_cli.target import Measured, meet_targets, warn_of_targets
 
 PLACES: Final = (Fraction(1, 6), Fraction(1, 2), Fraction(5, 6))
 """Where the stretches that are tried begin, by the length of what is edited."""
@@ -332,7 +332,7 @@ def plan_edit(
         output_bytes=size,
         disk_bytes=size + (round(video * left / max(encoded, 1)) if parts else 0),
         disk_free_bytes=free_bytes(output),
-        warnings=(*notes, *(line for found in targets if found for line in found.warnings)),
+        warnings=(*notes, *warn_of_targets(options.plan, targets)),
         targets=targets,
     )
 

@@ -90,6 +90,18 @@ class Measured:
             )
 
 
+def warn_of_targets(plan: Schedule, found: Sequence[Measured | None]) -> Iterator[str]:
+    """What is to be said of the targets of a plan; names the row where it has several.
+
+    Args:
+        plan: What was asked for.
+        found: For each of its rows; nothing where it has no targets.
+    """
+    for place, one in enumerate(found):
+        which = f"{plan.describe(place)}: " if len(plan.rows) > 1 else ""
+        yield from (f"{which}{line}" for line in (one.warnings if one else ()))
+
+
 def meet_targets(
     source: Path,
     options: EditOptions,

@@ -15,7 +15,8 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.planning import plan_edit
 from cdrl_cli.preview import preview_edits
 from cdrl_cli.report.asked import say_asked, settle
-from cdrl_cli.target import Measured, _first_reaching, find_intensity
+from cdrl_cli.schedule import Schedule, ScheduleRow
+from cdrl_cli.target import Measured, _first_reaching, find_intensity, warn_of_targets
 
 
 @given(st.floats(0.05, 0.9), st.floats(0.5, 4))
@@ -106,3 +107,12 @@ def test_a_report_says_the_way_and_a_pace_that_was_asked_for():
     said = say_asked(EditOptions(emotion="joy", way=2, pace=0.5))
     assert "happy, way 2, at intensity 1, pace 0.5<" in said
     assert "pace" not in say_asked(EditOptions(emotion="joy"))
+
+
+def test_a_target_out_of_reach_is_said_of_its_row():
+    found = Measured(Emotion.HAPPY, 0.9, 0.5, 2.0, (2.0, 2.0))
+    rows = ScheduleRow("happy", end=Fraction(1)), ScheduleRow("sad", start=Fraction(1), line=3)
+    (line,) = warn_of_targets(Schedule(rows), (None, found))
+    assert line.startswith("row 2 (line 3): happy is read with 50% at most")
+    (line,) = warn_of_targets(Schedule(rows[:1]), (found,))
+    assert line.startswith("happy is read with")

@@ -9,6 +9,7 @@ import typer
 
 from cdrl_cli.cli.console import print_json, say
 from cdrl_cli.cli.options import Json, Overwrite, Quiet, Weights, read_time
+from cdrl_cli.cli.settings import was_given
 from cdrl_cli.errors import UsageError, check_memory_limit
 from cdrl_cli.weight_set import WeightSet
 
@@ -24,6 +25,7 @@ Examples:
 
 
 def adjust(
+    context: typer.Context,
     source: Annotated[
         Path | None,
         typer.Argument(metavar="SOURCE", help="A clip or an image.", show_default=False),
@@ -58,6 +60,13 @@ def adjust(
         raise UsageError(
             "a picture takes both SOURCE and -o", hint="spfem adjust talk.mp4 -o s.png"
         )
+    if source is None:
+        for option in ("at", "amount", "overwrite"):
+            if was_given(context, option):
+                raise UsageError(
+                    f"--{option} says something of a picture, and none is asked for",
+                    hint="give SOURCE and -o, too",
+                )
     from cdrl_cli.generator.adjust import CONTROLS
 
     facts: dict[str, object] = {

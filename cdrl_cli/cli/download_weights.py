@@ -76,6 +76,10 @@ def download_weights(
     """Get optional weights, verify them, list them. What edit needs is there already."""
     if sum((list_, verify, origin is not None)) > 1:
         raise UsageError("--list, --verify and --from exclude each other")
+    if (list_ or verify) and (force or accept_licence):
+        raise UsageError(
+            "--force and --accept-licence are for what is got, and --list and --verify get nothing"
+        )
 
     from cdrl_cli.checkpoints.install import import_weights, install_weights
     from cdrl_cli.checkpoints.load import inspect_entry

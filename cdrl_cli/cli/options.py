@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CodecName = Literal[
     "h264",
     "hevc",
+    "vp9",
+    "av1",
     "ffv1",
     "h264_nvenc",
     "hevc_nvenc",
@@ -36,6 +38,7 @@ PresetName = Literal[
     "slow",
     "slower",
     "veryslow",
+    "placebo",
 ]
 
 
@@ -220,7 +223,7 @@ Codec = Annotated[
     CodecName | None,
     typer.Option(
         envvar="SPFEM_CODEC",
-        help="Default: h264; hevc for 10-bit video. Names with _ need a GPU.",
+        help="Default: h264; hevc for 10-bit video, vp9 for .webm. Names with _ need a GPU.",
         show_default=False,
     ),
 ]
@@ -229,10 +232,10 @@ Crf = Annotated[
     int | None,
     typer.Option(
         min=0,
-        max=51,
+        max=63,
         metavar="N",
         envvar="SPFEM_CRF",
-        help="Encoder quality, lower is better. Default: near-lossless.",
+        help="Encoder quality, lower is better: 0..51, 0..63 of vp9, av1. Default: near-lossless.",
         show_default=False,
     ),
 ]

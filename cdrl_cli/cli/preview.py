@@ -264,11 +264,11 @@ def _find_targets(
 ) -> "Iterator[EditOptions]":
     """The edits with the intensities for their targets; says them in the names of the columns."""
     from cdrl_cli.preview import find_intensities
+    from cdrl_cli.target import warn_of_targets
 
     for place, (edit, found) in enumerate(find_intensities(source, edits, models)):
-        for one in found:
-            for warning in one.warnings if one else ():
-                say(warning, label="warning", style="yellow")
+        for warning in warn_of_targets(edit.plan, found):
+            say(warning, label="warning", style="yellow")
         if len(found) == 1 and found[0] is not None:
             names[place] += f" {found[0].intensity:g}"
         yield edit

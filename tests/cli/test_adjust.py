@@ -20,7 +20,9 @@ def test_as_json_it_is_one_object(capsys):
     assert all(one["meaning"] for one in controls)
 
 
-@pytest.mark.parametrize("words", [["talk.mp4"], ["-o", "sheet.png"], ["--amount", "2"]])
+@pytest.mark.parametrize(
+    "words", [["talk.mp4"], ["-o", "sheet.png"], ["--amount", "2"], ["--amount", ".5"]]
+)
 def test_half_a_request_is_refused(capsys, words):
     assert run(["adjust", *words]) == 2
     assert capsys.readouterr().err.startswith("error: ")

@@ -1,14 +1,17 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from cdrl_cli import planning
 from cdrl_cli.cli.app import run
+from cdrl_cli.cli.options import CodecName, PresetName
 from cdrl_cli.editing import EditOptions
 from cdrl_cli.errors import UsageError
 from cdrl_cli.media.credentials import SigningIdentity
+from cdrl_cli.media.encoder import ENCODERS, PRESETS
 from cdrl_cli.planning import EditPlan
 
 REQUIRED = ["edit", "talk.mp4", "--ref", "joy.mp4", "-o", "out.mp4"]
@@ -116,7 +119,7 @@ def test_an_empty_emotion_lists_the_labels(edits, capsys):
         [*REQUIRED, "--face", "-1"],
         [*REQUIRED, "--start", "5", "--end", "5"],
         [*REQUIRED, "--codec", "gif"],
-        [*REQUIRED, "--crf", "52"],
+        [*REQUIRED, "--crf", "64"],
         [*REQUIRED, "--preset", "placid"],
         [*REQUIRED, "--nope"],
         [*REQUIRED, "one-too-many.mp4"],
@@ -262,6 +265,12 @@ def test_what_would_have_no_effect_is_refused(edits, capsys, words, told):
     assert run(["edit", "talk.mp4", "-o", "out.mp4", *words.split()]) == 2
     assert not edits
     assert told in capsys.readouterr().err
+
+
+def test_every_encoder_can_be_asked_for():
+    assert set(get_args(CodecName)) == set(ENCODERS)
+    assert get_args(PresetName) == PRESETS
+    assert max(encoder.max_crf for encoder in ENCODERS.values()) == 63  # the option's bound
 
 
 def test_what_settings_say_gives_way_to_the_command_line(edits, monkeypatch):
