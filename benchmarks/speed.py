@@ -74,9 +74,9 @@ def reencode(source: Path, output: Path, written: Sink, _: argparse.Namespace) -
 
 def edit(source: Path, output: Path, written: Sink, options: argparse.Namespace) -> int:
     """What ``spfem edit`` does."""
-    from cdrl_cli.processors import loading, share_pools
+    from cdrl_cli.processors import loading, settle_process
 
-    share_pools()
+    settle_process()
     with loading():
         from cdrl_cli.checkpoints.ahead import NetworksAhead
         from cdrl_cli.weight_set import WeightSet

@@ -45,6 +45,21 @@ def test_threads_share_pools_of_memory_unless_people_say_otherwise(said, pools):
     assert int(done.stdout) == pools
 
 
+@pytest.mark.parametrize(("said", "threads"), [({}, 1), ({"OPENCV_FOR_THREADS_NUM": "2"}, 2)])
+def test_opencv_wakes_no_helpers_unless_people_say_otherwise(said, threads):
+    known = {k: v for k, v in os.environ.items() if k != "OPENCV_FOR_THREADS_NUM"}
+    program = (
+        "import sys; from cdrl_cli.processors import spare_helpers; "
+        "steps = [spare_helpers, lambda: __import__('cv2')]; "
+        "[step() for step in steps[:: int(sys.argv[1])]]; "
+        "print(sys.modules['cv2'].getNumThreads())"
+    )
+    for order in ("1", "-1"):
+        command = [sys.executable, "-c", program, order]
+        done = subprocess.run(command, env=known | said, capture_output=True, check=True)
+        assert int(done.stdout) == threads
+
+
 def test_no_garbage_is_sought_among_what_was_loaded():
     try:
         with loading():

@@ -28,7 +28,7 @@ from cdrl_cli.batch.results import RowError
 from cdrl_cli.checkpoints.models import Models, load_models
 from cdrl_cli.editing import EditResult, Progress, ProgressCallable
 from cdrl_cli.errors import Interrupted, MemoryExhausted, SpfemError, raise_if_memory
-from cdrl_cli.processors import share_pools
+from cdrl_cli.processors import settle_process
 from cdrl_cli.streams import forgive_standard_error, open_closed_descriptors
 from cdrl_cli.weight_set import WeightSet
 
@@ -218,7 +218,7 @@ def main() -> None:
     open_closed_descriptors()
     forgive_standard_error()
     faulthandler.enable()
-    share_pools()
+    settle_process()
     signal.signal(signal.SIGTERM, _end)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _end)

@@ -63,7 +63,7 @@ from cdrl_cli.cli.settings import (
 )
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError, check_memory_limit
-from cdrl_cli.processors import loading, share_pools
+from cdrl_cli.processors import loading, settle_process
 from cdrl_cli.weight_set import WeightSet
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def edit(
         )
 
     check_memory_limit()
-    share_pools()
+    settle_process()
     with loading():
         from cdrl_cli.checkpoints.ahead import NetworksAhead
 
