@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from cdrl_cli.array_types import Float, Float32
+from cdrl_cli.face.eye_white import brightness, spread_near
 from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.warp import box_around, chain, invert, resample
 from cdrl_cli.media.frames import Plane
@@ -47,10 +48,6 @@ on the eyeball is still."""
 
 LIMBUS = 1.3
 """The rim of the iris is so wide, crop pixels."""
-
-NEAR_PX, FAR_PX, FAR = (1.0, 0.8), (3.5, 1.5), 0.03
-"""The white of the eye is spread as far as the first, crop pixels across and down, and where
-nothing is so near, as far as the second, which counts less by the third."""
 
 STILL_PX = 0.05
 """Lids that move less than this are left to the warp, crop pixels."""
@@ -287,11 +284,13 @@ class Openings:
 
         usual = mean(2)
         if len(planes) == 1:
-            # In the luma: what glints is not the iris's own, and stays where it is.
+            # In the luma: what glints is not the iris's own, and stays where it is; and what is
+            # darker than the rest of the white is lashes or their shadow.
             mirrored = np.minimum(mirrored, usual)
+            more[..., 1:2] *= brightness(own, mean(1))
         # Where no white is near enough, the mean of it.
         white, little = more[..., 1:2], np.float32(_LITTLE)
-        spread = _spread(own * white + mean(1) * little, white + little, crop_from_plane)
+        spread = spread_near(own * white + mean(1) * little, white + little, crop_from_plane)
         values = own * shares[..., 1:2] + mirrored * shares[..., 2:3]
         values += usual * shares[..., 3:4] + spread * more[..., :1]
         return tuple(
@@ -345,33 +344,6 @@ def _least(depths: _Both, margins: tuple[float, float]) -> _Maps:
         depth - np.float32(margin) for depth, margin in zip(depths, margins, strict=True)
     )
     return _clip(np.minimum(upper, lower) / np.float32(0.6))
-
-
-def _spread(
-    sums: Float32[np.ndarray, "rows columns planes"],
-    weight: Float32[np.ndarray, "rows columns 1"],
-    crop_from_plane: Float[np.ndarray, "2 3"],
-) -> Float32[np.ndarray, "rows columns planes"]:
-    """Values spread to where they have no weight, from near by if they can be.
-
-    Args:
-        sums: Values in their places, times their weight.
-        weight: Of each, above 0.
-        crop_from_plane: Carries places among them to crop pixels.
-    """
-    rows, columns, planes = sums.shape
-    crop_px = float(np.sqrt(abs(np.linalg.det(crop_from_plane[:, :2]))))
-    shrink = min(crop_px, 1.0)  # a large eye is blurred small
-    size = max(round(columns * shrink), 1), max(round(rows * shrink), 1)
-    all_of_it = np.concatenate([sums, weight], axis=2)
-    small = cv2.resize(all_of_it, size, interpolation=cv2.INTER_AREA)
-    px = size[0] / (columns * crop_px)
-    far = cv2.GaussianBlur(small, (0, 0), sigmaX=FAR_PX[0] * px, sigmaY=FAR_PX[1] * px)
-    near = cv2.GaussianBlur(small, (0, 0), sigmaX=NEAR_PX[0] * px, sigmaY=NEAR_PX[1] * px)
-    near = cv2.scaleAdd(far, FAR, near)
-    found = (near[..., :planes] / near[..., planes:]).astype(np.float32)
-    whole = cv2.resize(found, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return whole.reshape(sums.shape)
 
 
 def _light(depth: _Maps) -> _Maps:
