@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -53,6 +54,11 @@ def read_table(
         UnreadableInputError: If the file cannot be read.
     """
     name, text = _read_text(table, instead_of_pipe)
+    if text.lstrip().startswith("["):
+        raise UsageError(
+            f"{name}: is a JSON array, and one object a line is read",
+            hint="jq -c '.[]' makes lines",
+        )
     suffix = table.suffix.lower() if isinstance(table, Path) else ""
     is_jsonl = suffix in (".jsonl", ".ndjson") or (
         suffix != ".csv" and text.lstrip().startswith("{")
@@ -136,6 +142,11 @@ def _find_delimiter(text: str, columns: Columns) -> str:
 def _check_header(
     header: Sequence[str], name: str, columns: Columns, required: Sequence[str]
 ) -> None:
+    if "" in header:
+        raise UsageError(
+            f"{name}: column {header.index('') + 1} has no name",
+            hint="pandas writes its index so; to_csv(…, index=False) leaves it out",
+        )
     if unknown := [column for column in header if column not in columns]:
         raise UsageError(f"{name}: {_unknown(unknown)}", hint=f"columns: {', '.join(columns)}")
     if len(set(header)) < len(header):
@@ -175,6 +186,8 @@ def _read_cell(column: str, cell: object, columns: Columns) -> Any:
     """
     if not isinstance(cell, str | int | float):
         raise UsageError(f"{column} is neither text nor a number: {json.dumps(cell)[:40]}")
+    if isinstance(cell, float) and isnan(cell):
+        raise UsageError(f"{column} is NaN", hint="null, or nothing, leaves it out")
     if isinstance(cell, bool) and columns[column] not in (read_switch, read_corner):
         raise UsageError(f"{column} cannot be {str(cell).lower()}")
     try:

@@ -10,7 +10,7 @@ from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media.credentials import SigningIdentity
 from cdrl_cli.media.untouched import COPY_UNTOUCHED, CopyUntouched
 from cdrl_cli.notation import CORNERS, Corner
-from cdrl_cli.schedule import Schedule, ScheduleRow
+from cdrl_cli.schedule import Schedule, ScheduleRow, take_text
 
 MAX_CONSENT = 1000
 """Longest note of consent, characters."""
@@ -93,11 +93,7 @@ class EditOptions:
     """Corner of the picture where a small label says on every frame that it is AI-edited."""
 
     def __post_init__(self) -> None:
-        for name in ("reference", "reference_neutral", "who"):
-            if isinstance(path := getattr(self, name), str):
-                object.__setattr__(self, name, Path(path))
-        if isinstance(self.adjust, str):
-            object.__setattr__(self, "adjust", Adjustment.parse(self.adjust))
+        take_text(self)
         if self.copy_untouched not in COPY_UNTOUCHED:
             raise UsageError(
                 f"untouched parts are copied {' or '.join(COPY_UNTOUCHED)}, "

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.errors import UsageError
@@ -30,7 +30,10 @@ Whose = FaceChoice | Path
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
-    """What one choice of faces is to show over one stretch of a clip."""
+    """What one choice of faces is to show over one stretch of a clip.
+
+    Paths may be given as text, and ``adjust`` as the command line takes it.
+    """
 
     emotion: str | None = None
     """A label of :class:`~cdrl_cli.emotion.Emotion`, or any words for an emotion. Beside
@@ -79,6 +82,7 @@ class ScheduleRow:
     """Line of the file that it was read from, from 1."""
 
     def __post_init__(self) -> None:
+        take_text(self)
         if self.reference is None:
             self._refuse_reference_options()
         if self.emotion is not None:
@@ -183,6 +187,22 @@ class ScheduleRow:
             raise UsageError(
                 "give the emotion by a reference, by a label or words, or by both; or an adjustment"
             )
+
+
+def take_text(asked: Any) -> None:
+    """Let paths be given as text, and fine controls as the command line takes them.
+
+    Args:
+        asked: A row, or the options of an edit, as it is made.
+
+    Raises:
+        UsageError: If the controls cannot be read.
+    """
+    for name in ("reference", "reference_neutral", "who"):
+        if isinstance(path := getattr(asked, name), str):
+            object.__setattr__(asked, name, Path(path))
+    if isinstance(adjust := asked.adjust, str):
+        object.__setattr__(asked, "adjust", Adjustment.parse(adjust))
 
 
 @dataclass(frozen=True, slots=True)

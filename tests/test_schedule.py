@@ -250,6 +250,12 @@ def test_a_schedule_that_is_no_file_is_named(tmp_path):
     (tmp_path / "s.csv").write_text("begin,emotion\n0,sad\n")
     with pytest.raises(UsageError, match="unknown column 'begin'"):
         read_schedule(tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_text(",emotion\n0,sad\n")
+    with pytest.raises(UsageError, match="column 1 has no name"):
+        read_schedule(tmp_path / "s.csv")
+    (tmp_path / "s.json").write_text('[{"emotion": "sad"}]')
+    with pytest.raises(UsageError, match="is a JSON array"):
+        read_schedule(tmp_path / "s.json")
 
 
 def test_beside_a_schedule_nothing_else_says_what_is_shown():
