@@ -10,6 +10,7 @@ left of the crop to the other one, y down across it, the origin at the first cor
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.face.eye_white import brightness, spread_near
 from cdrl_cli.geometry.easing import smoothstep
-from cdrl_cli.geometry.warp import box_around, chain, invert, resample
+from cdrl_cli.geometry.warp import chain, invert, resample
 from cdrl_cli.media.frames import Plane
 from cdrl_cli.media.orientation import Box
 
@@ -149,7 +150,8 @@ class Openings:
                 return
             self._look(np.stack(flows), crop_px)
             if not self._shares[:, [0, -1], :, 0].any():
-                return
+                break
+        self._trim()
 
     def _sample(
         self, eyeballs: Sequence[Eyeball], flow: Float32[np.ndarray, "256 256 2"], rows: int
@@ -220,6 +222,23 @@ class Openings:
         )
         self._moves = loose[..., None] * flow
 
+    def _trim(self) -> None:
+        """Leave out rows of the grid in which nothing shows, and of which nothing is made."""
+        rows = self._shares.shape[1]
+        counts = np.asarray(self._shares[..., [0, 5, 6]].any(axis=(0, 2, 3)))
+        for eyeball in self._eyeballs:
+            # What is mirrored is read anywhere between lids as they were.
+            _, step, top = _eye_from_grid(eyeball, rows)[1]
+            first, last = (eyeball.upper.min() - top) / step, (eyeball.lower.max() - top) / step
+            counts[max(floor(first), 0) : ceil(last) + 1] = True
+        (kept,) = np.nonzero(counts)
+        first, behind = max(int(kept[0]) - 1, 0), min(int(kept[-1]) + 2, rows)
+        self._shares, self._moves = (
+            whole[:, first:behind] for whole in (self._shares, self._moves)
+        )
+        down = np.array([(1.0, 0, 0), (0, 1, first)])
+        self._crop_from_grids = [chain(one, down) for one in self._crop_from_grids]
+
     def fill(
         self, planes: Sequence[Plane], crop_from_plane: Float[np.ndarray, "2 3"]
     ) -> tuple[Uncovered, ...]:
@@ -243,8 +262,10 @@ class Openings:
         how = cv2.INTER_CUBIC if planes[0].step_xy == (1, 1) else cv2.INTER_LINEAR
         seen = np.empty((high, columns, len(planes)), np.float32)
         mirrored = np.empty_like(seen)
+        # Four layers are read in the time of one, and two or three in twice that.
         shares, more = (np.empty((high, columns, 4), np.float32) for _ in range(2))
-        moves = np.empty((high, columns, 2), np.float32)
+        y = np.empty((high, columns), np.float32)
+        turn = plane_from_crop[:, :2].astype(np.float32)
         for eye, (left, top, right, bottom) in enumerate(boxes):
             block = np.s_[eye * rows : (eye + 1) * rows]
             for place, plane in enumerate(planes):
@@ -253,10 +274,13 @@ class Openings:
             box_from_crop = plane_from_crop.copy()
             box_from_crop[:, 2] -= left, top
             box_from_grid = chain(box_from_crop, self._crop_from_grids[eye])
+            move_x, move_y = cv2.split(cv2.transform(self._moves[eye], turn))
+            rest = self._shares[eye, ..., 4:].copy()
+            rest[..., 3] = move_x
             for into, values in (
                 (shares, self._shares[eye, ..., :4]),
-                (more, self._shares[eye, ..., 4:]),
-                (moves, self._moves[eye]),
+                (more, rest),
+                (y, move_y),
             ):
                 cv2.warpAffine(values, box_from_grid, (columns, rows), dst=into[block])
             eyeball = self._eyeballs[eye]
@@ -268,8 +292,7 @@ class Openings:
                 flags=cv2.WARP_INVERSE_MAP | how,
                 borderMode=cv2.BORDER_REPLICATE,
             )  # fmt: skip
-        x, y = cv2.split(cv2.transform(moves, plane_from_crop[:, :2].astype(np.float32)))
-        x += np.arange(columns, dtype=np.float32)
+        x = more[..., 3] + np.arange(columns, dtype=np.float32)
         y += np.arange(high, dtype=np.float32)[:, None]
         own = cv2.remap(seen, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(seen.shape)
         by_eye = len(boxes), rows, columns
@@ -318,15 +341,18 @@ def _boxes(
 
     Empty if that is smaller.
     """
-    corners = [(x, y) for x in (0, _COLUMNS - 1) for y in (0, grid_rows - 1)]
-    around = np.array([box_around(corners, chain(plane_from_crop, one)) for one in crop_from_grids])
-    sizes = (around[:, 2:] - around[:, :2]).max(axis=0)
+    plane_from_grids = np.array([chain(plane_from_crop, one) for one in crop_from_grids])
+    reach = np.array([(_COLUMNS - 1) / 2, (grid_rows - 1) / 2])
+    middles = plane_from_grids[..., :2] @ reach + plane_from_grids[..., 2]
+    halves = np.abs(plane_from_grids[..., :2]) @ reach
+    low, high = np.floor(middles - halves).astype(int), np.ceil(middles + halves).astype(int) + 1
+    sizes = (high - low).max(axis=0)
     room = np.array(shape[::-1]) - sizes
     if (room < 0).any():
         return []
-    starts = np.clip(around[:, :2], 0, room)
-    wide, high = sizes.tolist()
-    return [(x, y, x + wide, y + high) for x, y in starts.tolist()]
+    starts = np.clip(low, 0, room)
+    wide, tall = sizes.tolist()
+    return [(x, y, x + wide, y + tall) for x, y in starts.tolist()]
 
 
 def _find_kept(before: _Both, after: _Both, crop_px: float) -> _Maps:
