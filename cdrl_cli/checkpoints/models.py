@@ -1,6 +1,6 @@
 """The models of an edit, built from verified files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class Models:
     """Faces and words in one space."""
     device: Device = CPU
     """Where the networks of every frame run."""
-    ahead: NetworksAhead | None = None
+    ahead: NetworksAhead | None = field(default=None, repr=False, compare=False)
     """Has networks that are asked for later, where they were begun."""
 
     @property

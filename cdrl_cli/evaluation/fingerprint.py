@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import io
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -18,8 +19,8 @@ _PLAIN = (type(None), bool, int, float, str, Enum)
 def fingerprint(*values: object) -> str:
     """SHA-256 of values of any kind: numbers, arrays, networks, and objects that hold them.
 
-    A path stands for the bytes of its file. What cannot be looked into counts as different every
-    time.
+    A path stands for the bytes of its file. Fields of dataclasses that take no part in comparing
+    them are left out. What cannot be looked into counts as different every time.
 
     Returns:
         Hexadecimal.
@@ -63,14 +64,16 @@ def _parts(value: Any) -> Iterable[Any] | None:
         parts = sorted(value, key=repr)
     elif isinstance(value, dict):
         parts = sorted(value.items(), key=repr)
+    elif isinstance(value, io.IOBase):  # what a file holds is not in it, and to look changes it
+        parts = None
     elif hasattr(value, "state_dict"):  # a network of torch
         parts = value.state_dict().items()
-    elif hasattr(value, "detach"):  # a tensor
+    elif hasattr(value, "detach") and hasattr(value, "numpy"):  # a tensor
         parts = [value.detach().cpu().numpy()]
     elif hasattr(value, "_model_path"):  # a session of ONNX Runtime
         parts = [value._model_bytes, value._model_path and Path(value._model_path)]
     elif is_dataclass(value):
-        parts = [getattr(value, field.name) for field in fields(value)]
+        parts = [getattr(value, field.name) for field in fields(value) if field.compare]
     elif hasattr(value, "__dict__") and not inspect.isroutine(value):
         parts = sorted(vars(value).items())
     return parts

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -51,6 +51,21 @@ def test_nesting_and_order_count():
 
 def test_what_cannot_be_looked_into_is_never_the_same():
     assert fingerprint(object()) != fingerprint(lambda: 1)
+
+
+def test_what_takes_no_part_in_comparing_is_left_out():
+    @dataclass
+    class Cached:
+        value: int
+        kept: object = field(default=None, compare=False)
+
+    assert fingerprint(Cached(1, object())) == fingerprint(Cached(1, object()))
+
+
+def test_a_stream_is_not_touched(tmp_path):
+    with (tmp_path / "text").open("w", encoding="utf-8") as stream:
+        fingerprint(stream)
+        stream.write("it still has its buffer")
 
 
 @pytest.mark.weights
