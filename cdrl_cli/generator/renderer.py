@@ -38,6 +38,10 @@ RING_REACH = 1.35
 SOFTNESS_PX = 1.5
 """Blur of the flow, crop pixels: hides the mesh's edges and keeps upper and lower lip apart."""
 
+_COARSE_SOFTNESS = 0.65
+"""The same for a flow that is drawn at half the side, its pixels, and enlarged afterwards, which
+softens it too."""
+
 FADE_PX = 8.0
 """And over so many pixels inside the ring it is brought to exactly zero."""
 
@@ -156,13 +160,16 @@ class WarpRenderer:
         # Drawn where the points arrive: each pixel of the output then knows where it came from.
         arrived = points + moves
         values = np.concatenate([-moves, self._positions], axis=1)
-        owner = draw_owners(arrived, self._triangles, depth, size=CROP_SIZE)
+        # At half the crop's side: what is blurred needs no more, and networks see no more.
+        coarse = (arrived - 0.5) / 2
+        owner = draw_owners(coarse, self._triangles, depth, size=CROP_SIZE // 2)
         planes = fit_planes(arrived, values, self._triangles)
-        moved, position = read_planes(planes[:2], owner), read_planes(planes[2:], owner, step=2)
+        moved, position = (read_planes(one, owner, step=2) for one in (planes[:2], planes[2:]))
+        soft = cv2.resize(cv2.GaussianBlur(moved, (0, 0), _COARSE_SOFTNESS), (CROP_SIZE, CROP_SIZE))
         inside_px = depth_inside(arrived[MESH_LANDMARKS:])
         # The motion, not the picture, fades: blending two pictures would double the contours.
         fade = np.minimum(inside_px / FADE_PX, 1.0)
-        flow = cv2.multiply(cv2.GaussianBlur(moved, (0, 0), SOFTNESS_PX), cv2.merge([fade, fade]))
+        flow = cv2.multiply(soft, cv2.merge([fade, fade]))
         return Movement(flow, np.minimum(inside_px, 1.0), position)
 
 

@@ -199,22 +199,20 @@ def read_planes(
     owner: Int32[np.ndarray, "size size"],
     *,
     step: int = 1,
-) -> Float32[np.ndarray, "side side channels"]:
+) -> Float32[np.ndarray, "size size channels"]:
     """The values of each pixel by the plane of its triangle.
 
     Args:
         planes: Of :func:`fit_planes`.
         owner: Triangle of each pixel of the grid, from 1; 0 where there is none.
-        step: Read in the middles of squares of so many pixels, each by its first one's triangle.
+        step: The grid's pixels are squares of so many of those that the planes count.
     """
-    side = len(owner) // step
-    owner = owner[::step, ::step]
     left, top, columns, rows = cv2.boundingRect((owner > 0).astype(np.uint8))
     part = np.s_[top : top + rows, left : left + columns]
     middle = np.float32((step - 1) / 2)
     x = np.arange(left, left + columns, dtype=np.float32) * step + middle
     y = np.arange(top, top + rows, dtype=np.float32)[:, None] * step + middle
-    spread = np.zeros((side, side, len(planes)), np.float32)
+    spread = np.zeros((*owner.shape, len(planes)), np.float32)
     chosen = owner[part].astype(np.intp)
     for channel, (a, b, c) in enumerate(planes):
         # Read a column at a time: five times as fast as whole rows of the table of planes.

@@ -294,13 +294,16 @@ def test_a_mesh_keeps_its_triangles_first():
     assert len(mesh.with_ring()) == 1 + 2 * 3
 
 
-def test_planes_read_in_steps_are_the_means_of_squares():
+def test_a_mesh_drawn_at_half_the_side_has_the_means_of_squares():
     points, mesh = frontal_face()
-    owner = draw_owners(points[:, :2], mesh.triangles, points[:, 2], size=256)
     planes = fit_planes(points[:, :2], points / 76, mesh.triangles)
-    fine, coarse = read_planes(planes, owner), read_planes(planes, owner, step=2)
+    owner, coarse_owner = (
+        draw_owners((points[:, :2] - middle) / step, mesh.triangles, points[:, 2], size=256 // step)
+        for step, middle in ((1, 0), (2, 0.5))
+    )
+    fine, coarse = read_planes(planes, owner), read_planes(planes, coarse_owner, step=2)
     means = fine.reshape(128, 2, 128, 2, 3).mean(axis=(1, 3))
     # Of squares inside one triangle exactly, and of the others nearly.
-    alike = (owner.reshape(128, 2, 128, 2) == owner[::2, None, ::2, None]).all(axis=(1, 3))
+    alike = (owner.reshape(128, 2, 128, 2) == coarse_owner[:, None, :, None]).all(axis=(1, 3))
     np.testing.assert_allclose(coarse[alike], means[alike], atol=1e-5)
     assert np.median(np.abs(coarse - means)[~alike]) < 0.01
