@@ -152,7 +152,9 @@ def batch(
     if not ray and was_given(context, "gpus_per_task"):
         raise UsageError("--gpus-per-task is what Ray reserves: give --ray, too")
     if was_given(context, "ray") and was_given(context, "jobs"):
-        raise UsageError("--jobs are processes here, and Ray has its own", hint="leave it out")
+        raise UsageError(
+            "--jobs is of this machine alone", hint="--ray takes the processors that Ray has"
+        )
 
     check_memory_limit()
     from cdrl_cli.batch import (

@@ -115,6 +115,19 @@ def test_progress_for_programs_is_lines_of_json(rows, capsys):
     assert {line["status"] for line in lines} == {"ok"}
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--jobs 2 --ray auto", "--jobs is of this machine alone"),
+        ("--gpus-per-task 1", "--gpus-per-task is what Ray reserves"),
+        ("--disclose-at top-left", "--disclose-at top-left says where the label is"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(rows, capsys, words, told):
+    assert run(["batch", "rows.csv", *words.split()]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_ray_is_asked_for_and_missing(rows, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert run(["batch", "rows.csv", "--ray", "auto"]) == 2
