@@ -8,6 +8,7 @@ from drawn_eyes import IRIS, SKIN, drawn_face, eyeballs_of
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.compositing import Rendering, paste_face
 from cdrl_cli.generator.irises import LOWER_LIDS, UPPER_LIDS
+from pictures import ArrayFrame
 
 
 def part_lids(crop, up_px, down_px=0.0):
@@ -128,3 +129,18 @@ def test_between_still_and_warped_nothing_leaps():
         for strength in (0.5, 0.52)
     ]
     assert np.abs(shown[0] - shown[1]).max() < 25
+
+
+@pytest.mark.parametrize("past_px", [-6, 0, 6, 30])
+def test_an_eye_outside_of_the_frame_changes_nothing_for_the_other(past_px):
+    frame, crop, middles = drawn_face(scale=110.0)
+    painted = rendering(part_lids(crop, up_px=3.0), eyeballs_of(crop))
+    whole = paste_face(frame, crop, painted).pixels
+    border = round(middles[:, 0].min()) + past_px  # through one eye, or between both
+    cut_frame = ArrayFrame(np.ascontiguousarray(frame.pixels[:, border:]))
+    shifted = crop.crop_from_frame.copy()
+    shifted[:, 2] += shifted[:, 0] * border
+    cut = paste_face(cut_frame, replace(crop, crop_from_frame=shifted), painted).pixels
+    beside = max(round(middles[:, 0].max()) - 24 - border, 8)
+    np.testing.assert_allclose(cut[:, beside:], whole[:, border + beside :], atol=1)
+    assert np.abs(cut.astype(int) - whole[:, border:]).mean() < 0.5
