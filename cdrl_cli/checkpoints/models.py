@@ -38,6 +38,7 @@ from cdrl_cli.generator.renderer import (
     Renderer,
     WarpRenderer,
 )
+from cdrl_cli.generator.sides import hold_sides
 from cdrl_cli.generator.skin import Skin, SkinMasks
 from cdrl_cli.generator.unseen_movements import move_unseen
 from cdrl_cli.geometry.mesh import FaceMesh
@@ -206,9 +207,10 @@ def _build_models(
     numbers = load_file(find_weights(weight_set.entry("core")))
     mesh = FaceMesh(numbers["triangles"], numbers["oval"])
     neutral = NeutralPrior(numbers["neutral_mean"], numbers["neutral_high"])
-    basis = ExpressionBasis(move_unseen(numbers["basis"], numbers["canonical_xyz"]))
+    canonical = numbers["canonical_xyz"]
+    basis = ExpressionBasis(hold_sides(move_unseen(numbers["basis"], canonical), canonical))
     lifted = ExpressionBasis(lift_lids(basis.displacement))
-    warp = WarpRenderer(lifted, mesh, numbers["canonical_xyz"])
+    warp = WarpRenderer(lifted, mesh, canonical)
     detector, landmarks, coefficients = (
         ahead.find(name) for name in ("face-detector", "face-landmarks", "coefficients")
     )

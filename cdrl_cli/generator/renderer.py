@@ -27,8 +27,8 @@ from cdrl_cli.generator.eyes import (
 from cdrl_cli.generator.folds import FoldMaps
 from cdrl_cli.generator.irises import find_irises
 from cdrl_cli.generator.lips import keep_aperture, keep_red
+from cdrl_cli.generator.sides import spare_sides
 from cdrl_cli.generator.skin import Skin, window_from_crop
-from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners, fit_planes, read_planes, unfold
 from cdrl_cli.geometry.warp import fetch
 
@@ -55,10 +55,6 @@ MOUTH_Y = 0.77
 MOUTH_REACH = (0.36, 0.20)
 """Middle of the mouth on the canonical face, and half-axes of the ellipse around both lips inside
 of which they move by the mesh alone; head space."""
-
-SIDES_X = (0.45, 0.72)
-"""Between these distances from the middle of the canonical face, to either side, the light of the
-skin ends; head space, in which the outer corners of the eyes are at .5."""
 
 _LEVELS = (np.arange(256) / 127.5 - 1).astype(np.float32)
 """What the network is told of each level of a colour."""
@@ -263,7 +259,8 @@ class LearnedRenderer:
             eyes: How open they are, left and right: 1 as usual, 0 shut.
         """
         movement = look.movement
-        spared = spare_eyes(movement.position, eyes) * spare_mouth(movement.position)
+        inner = spare_sides(movement.position)
+        spared = inner * spare_eyes(movement.position, eyes) * spare_mouth(movement.position)
         finer = hold_lower_lids(answer.flow * spared, movement.position)
         flow = movement.flow + _whole(cv2.merge(list(finer)))
         # The colours and the shade of an open eye, on a lid that shuts it, make the lid grey.
@@ -273,7 +270,7 @@ class LearnedRenderer:
             assert answer.light is not None
             parts = look.parts * lids[..., None]
             added = cv2.merge(list(answer.colour * parts[..., 1]))
-            parts[..., 0] *= spare_sides(movement.position)
+            parts[..., 0] *= inner
             shade = Shade(self._skin.show(answer.light, parts), window_from_crop(), SHADOW_TINT)
         else:
             shade = None
@@ -327,21 +324,6 @@ def spare_mouth(
     x = position[..., 0] / MOUTH_REACH[0]
     y = (position[..., 1] - MOUTH_Y) / MOUTH_REACH[1]
     return np.clip(x * x + y * y - 1, 0, 1)
-
-
-def spare_sides(
-    position: Float32[np.ndarray, "side side 3"],
-) -> Float32[np.ndarray, "side side"]:
-    """How much of the skin's light stays: none at the sides of the face, which show no emotion.
-
-    What it does there costs likeness all the same.
-
-    Args:
-        position: Where on the canonical face each pixel lies, head space.
-    """
-    start, end = SIDES_X
-    away = np.abs(position[..., 0]) - np.float32(start)
-    return 1 - smoothstep(away / np.float32(end - start))
 
 
 def warp_crop(

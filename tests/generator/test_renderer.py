@@ -17,8 +17,8 @@ from cdrl_cli.generator.renderer import (
     LearnedRenderer,
     WarpRenderer,
     spare_mouth,
-    spare_sides,
 )
+from cdrl_cli.generator.sides import spare_sides
 from cdrl_cli.generator.skin import (
     SEEN_SIZE,
     STRENGTHS,
@@ -256,7 +256,8 @@ def test_the_network_adds_to_the_warp():
     np.testing.assert_array_equal(full.mask, core.mask)
     # It answers at half the side: what it says of the mask's edge reaches a pixel over it.
     deep = cv2.erode(core.mask, np.ones((5, 5))) == 1
-    spared = spare_mouth(network.told["picture"][0, 6:].transpose(1, 2, 0))
+    position = network.told["picture"][0, 6:].transpose(1, 2, 0)
+    spared = spare_mouth(position) * spare_sides(position)
     free = deep & (cv2.erode(cv2.resize(spared, (256, 256)), np.ones((5, 5))) == 1)
     np.testing.assert_allclose((full.flow - core.flow)[free], 1.5, atol=1e-5)
     assert free.any()
@@ -357,13 +358,6 @@ def test_the_skin_is_shaded_and_colours_stay_on_eyes_and_mouth():
     assert shade.logarithm[tuple(lip.round().astype(int)[::-1])] == 0
     for border in (shade.logarithm[0], shade.logarithm[-1], shade.logarithm[:, 0]):
         assert not border.any()
-
-
-def test_the_sides_of_a_face_keep_their_light():
-    x = np.array([0.0, 0.45, 0.585, 0.72, 0.8, -0.585], np.float32)
-    position = np.zeros((6, 6, 3), np.float32)
-    position[..., 0] = x
-    np.testing.assert_allclose(spare_sides(position)[0], [1, 1, 0.5, 0, 0, 0.5], atol=1e-6)
 
 
 def test_a_shut_eye_gets_no_colour_and_no_shade_of_an_open_one():
