@@ -253,7 +253,7 @@ def read_face(cell: str) -> str | int:
     return parse_face(_without_zeros(cell))
 
 
-def read_corner(cell: str) -> Corner | None:
+def read_corner(cell: str) -> Corner | bool:
     """Where a label is shown, as :func:`~cdrl_cli.notation.parse_corner` says it."""
     return parse_corner(_without_zeros(cell))
 

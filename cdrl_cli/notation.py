@@ -85,23 +85,23 @@ def parse_face(word: str) -> Literal["largest", "all"] | int:
     )
 
 
-def parse_corner(word: str) -> Corner | None:
-    """A corner, ``true`` for the usual one, or ``false`` for none.
+def parse_corner(word: str) -> Corner | bool:
+    """A corner; or ``true`` for the usual one, ``false`` for none.
 
     Raises:
         UsageError: If it is none of these.
 
     >>> parse_corner("top-left"), parse_corner("yes"), parse_corner("no")
-    ('top-left', 'bottom-left', None)
+    ('top-left', True, False)
     """
     for corner in CORNERS:
         if word.strip().lower() == corner:
             return corner
     match word.strip().lower():
         case "true" | "yes" | "1":
-            return CORNERS[0]
+            return True
         case "false" | "no" | "0":
-            return None
+            return False
     raise UsageError(f"{word[:40]!r} is no corner", hint=f"true, false, {', '.join(CORNERS)}")
 
 

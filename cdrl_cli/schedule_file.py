@@ -90,16 +90,19 @@ def read_schedule(path: Path | str, **defaults: Any) -> Schedule:
         raise error.at(name) from error
 
 
-def check_strength(given: Collection[str], *, names_emotion: bool) -> None:
-    """Refuse a strength that is both said and to be found, and one of nothing.
+def check_cells(given: Collection[str], *, names_emotion: bool) -> None:
+    """Refuse one column in two spellings, a strength both said and to be found, and one of nothing.
 
     Args:
         given: Names of the columns that a row says something in.
         names_emotion: Whether there is an emotion that could be shown so strongly.
 
     Raises:
-        UsageError: If an intensity and a target are among them, or an intensity without an emotion.
+        UsageError: If an intensity and a target are among them, or an intensity without an emotion,
+            or a column twice.
     """
+    if "neutralise" in given and "neutralize" in given:
+        raise UsageError("neutralise and neutralize are one column: give one of them")
     if "intensity" not in given:
         return
     if "target_emotion" in given:
@@ -123,7 +126,7 @@ def _row(record: Record, folder: Path, defaults: Mapping[str, Any]) -> ScheduleR
         if column in given:
             given[column] = folder / given[column]
     names_emotion = not given.keys().isdisjoint(("emotion", "ref"))
-    check_strength(given, names_emotion=names_emotion)
+    check_cells(given, names_emotion=names_emotion)
     fields = {FIELDS.get(column, column): value for column, value in given.items()}
     unused = set()
     if given.get("follow_ref") or not names_emotion:  # it varies as the reference does, or not

@@ -180,6 +180,7 @@ def test_a_schedule_is_read_from_csv_and_from_jsonl_alike(tmp_path):
             "line 2: the pace, 0, is that of an emotion, and there is none",
         ),
         ("adjust,intensity\nsmile=1,1\n", "line 2: intensity says how strong an emotion is"),
+        ("neutralise,neutralize\nyes,no\n", "line 2: neutralise and neutralize are one column"),
         ('emotion\n"anger, joy"\n', "line 2: 'anger, joy' are several emotions"),
         ("emotion,face\nsad,you\n", "no choice of a face (largest, all, or a number"),
     ],

@@ -29,10 +29,10 @@ from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_
 from cdrl_cli.media.output import check_kind
 from cdrl_cli.media.side_by_side import Layout
 from cdrl_cli.nn.devices import read_device
-from cdrl_cli.notation import Corner, parse_face, parse_time
+from cdrl_cli.notation import CORNERS, Corner, parse_face, parse_time
 from cdrl_cli.presets import EmotionPreset, find_preset
 from cdrl_cli.report.beside import Beside
-from cdrl_cli.schedule_file import check_strength, read_schedule
+from cdrl_cli.schedule_file import check_cells, read_schedule
 from cdrl_cli.weight_set import WeightSet
 
 
@@ -73,6 +73,9 @@ class RowDefaults:
     """The user's ways to edit, by their names."""
     consent: str | None = None
     disclose: Corner | None = None
+    """Corner of a label on every frame; None without one."""
+    disclose_at: Corner = CORNERS[0]
+    """Corner of the label where a row says ``true``."""
 
 
 def read_manifest(
@@ -194,6 +197,12 @@ class _Checker:
         check_encoding(self._folder / path)
         return layout, self._folder / path
 
+    def _corner(self, asked: Corner | bool | None) -> Corner | None:
+        """Where a row's label is shown; None without one."""
+        if isinstance(asked, bool):
+            return self._defaults.disclose_at if asked else None
+        return asked
+
     def _row(self, number: int, record: Record, given: Mapping[str, Any]) -> BatchRow:
         def value(key: str) -> Any:
             return given.get(key, getattr(self._defaults, key))
@@ -211,7 +220,7 @@ class _Checker:
         if not {"emotion", "ref", "schedule"} & given.keys():
             emotion = chosen.emotion
         says_what = emotion is not None or not given.keys().isdisjoint(("ref", "schedule"))
-        check_strength(given, names_emotion=says_what)
+        check_cells(given, names_emotion=says_what)
         shown_by: dict[str, Any] = {
             "intensity": intensity,
             "pace": given.get("pace", 1.0),
@@ -245,7 +254,7 @@ class _Checker:
             overwrite=value("overwrite"),
             signing=self._defaults.signing,
             consent=value("consent"),
-            disclose=value("disclose"),
+            disclose=self._corner(value("disclose")),
         )
         report = file("report")
         if report is not None:

@@ -40,7 +40,7 @@ from cdrl_cli.cli.progress import (
     shown_mode,
     write_json_line,
 )
-from cdrl_cli.cli.settings import choose_corner, config_file, read_presets, was_given
+from cdrl_cli.cli.settings import config_file, read_presets, was_given
 from cdrl_cli.errors import BatchError, UnreadableInputError, UsageError, check_memory_limit
 from cdrl_cli.streams import read_chunks
 from cdrl_cli.weight_set import WeightSet
@@ -181,7 +181,8 @@ def batch(
         overwrite=overwrite,
         signing=read_signing(c2pa_cert, c2pa_key, c2pa_tsa),
         consent=consent,
-        disclose=choose_corner(context, disclose_at, disclose=disclose),
+        disclose=disclose_at if disclose else None,
+        disclose_at=disclose_at,
     )
     rows = read_manifest(_standard_input() if manifest == STANDARD else manifest, defaults=defaults)
     if part:

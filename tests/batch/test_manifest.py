@@ -242,14 +242,18 @@ def test_rows_may_be_disclosed_and_steered_as_an_edit_is(tmp_path):
         {"preset_emotion": "sly", "who": "jane.jpg"},
         {"emotion": "sad", "disclose": False, "target_emotion": 0.5},
         {"emotion": "sad", "disclose": "top-left", "preset_emotion": "subtle"},
+        {"emotion": "sad", "disclose": True},
     ]
     same = {"source": "a.mp4"}
     lines = (json.dumps(same | {"output": f"{n}.mp4"} | row) for n, row in enumerate(rows))
     manifest.write_text("\n".join(lines))
     own = {"sly": {"emotion": "joy", "intensity": 0.4}}
-    defaults = RowDefaults(disclose="bottom-right", own_presets=own)
-    first, second, third = (row.options for row in read_manifest(manifest, defaults=defaults))
+    defaults = RowDefaults(disclose="bottom-right", disclose_at="top-right", own_presets=own)
+    first, second, third, fourth = (
+        row.options for row in read_manifest(manifest, defaults=defaults)
+    )
     assert (first.emotion, first.intensity, first.who) == ("happy", 0.4, tmp_path / "jane.jpg")
     assert first.disclose == "bottom-right"
     assert (second.disclose, second.target_emotion) == (None, 0.5)
     assert (third.disclose, third.intensity) == ("top-left", 0.6)
+    assert fourth.disclose == "top-right"

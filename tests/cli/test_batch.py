@@ -120,7 +120,6 @@ def test_progress_for_programs_is_lines_of_json(rows, capsys):
     [
         ("--jobs 2 --ray auto", "--jobs is of this machine alone"),
         ("--gpus-per-task 1", "--gpus-per-task is what Ray reserves"),
-        ("--disclose-at top-left", "--disclose-at top-left says where the label is"),
     ],
 )
 def test_what_would_have_no_effect_is_refused(rows, capsys, words, told):
