@@ -78,9 +78,9 @@ class FoldMaps:
             position: Where on the canonical face a pixel lies, head space.
         """
         depth = 1 - np.exp(-np.maximum(self.weights @ change, 0))
-        seen = depth > 0
-        # Not a matrix product: BLAS would wake threads for it, and they spin on when it is done.
-        drawn = np.einsum("f,fyx->yx", depth[seen].astype(np.float32), self.maps[seen])
+        drawn = np.zeros((MAP_SIDE, MAP_SIDE), np.float32)
+        for one in np.flatnonzero(depth > 0):
+            cv2.scaleAdd(self.maps[one], float(depth[one]), drawn, dst=drawn)
         x, y = (
             (position[..., axis] - np.float32(MAP_LOW[axis])) * np.float32(to_pixels(axis))
             for axis in (0, 1)

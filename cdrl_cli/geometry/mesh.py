@@ -68,9 +68,9 @@ def signed_areas(
     points_xy: Float[np.ndarray, "points 2"], triangles: Int32[np.ndarray, "triangles 3"]
 ) -> Float[np.ndarray, " triangles"]:
     """Twice the area of each triangle; the sign tells the turning sense."""
-    a, b, c = (points_xy[triangles[:, k]] for k in range(3))
-    (abx, aby), (acx, acy) = (b - a).T, (c - a).T
-    return abx * acy - aby * acx
+    # A column at a time, here and below: corner by corner takes twice as long.
+    x, y = points_xy.T.take(triangles.T, axis=1)
+    return (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
 
 
 def unfold(
@@ -265,8 +265,9 @@ def _rows(
         Of each, its triangle; which row it is; and the two lines between which it is inside, each
         as x where y is 0, and by how much x grows with y.
     """
-    down = corners_xy[..., 1].argsort(axis=1)
-    x, y = np.take_along_axis(corners_xy, down[..., None], axis=1).transpose(2, 1, 0)
+    corners = np.arange(0, 3 * len(corners_xy), 3)[:, None]
+    down = (corners + corners_xy[..., 1].argsort(axis=1)).T
+    x, y = (corners_xy[..., axis].ravel().take(down) for axis in (0, 1))
     lines = np.empty((x.shape[1], 2, 4))
     # The long edge is on one side; on the other one edge down to the middle corner, one below it.
     for place, edges in enumerate((((0, 2), (0, 1)), ((0, 2), (1, 2)))):
@@ -308,12 +309,13 @@ def _planes(
     planes = np.concatenate([slopes, origin[:, None]], axis=1)
     # A pixel drawn for a triangle may lie up to a pixel outside it. There the plane of a triangle
     # seen almost edge-on has run far away: such a one slopes along its longest side alone.
-    sides = np.roll(corners_xy, -1, axis=1) - corners_xy
-    lengths = np.linalg.norm(sides, axis=2)
-    (thin,) = np.nonzero(np.abs(area[:, 0]) < _LEAST_HEIGHT_PX * lengths.max(axis=1))
-    start = lengths[thin].argmax(axis=1)
+    squares = (abx**2 + aby**2, acx**2 + acy**2, (acx - abx) ** 2 + (acy - aby) ** 2)
+    longest = np.maximum.reduce(squares)
+    (thin,) = np.nonzero((area**2 < _LEAST_HEIGHT_PX**2 * longest)[:, 0])
+    sides = np.roll(corners_xy[thin], -1, axis=1) - corners_xy[thin]
+    start = np.linalg.norm(sides, axis=2).argmax(axis=1)
     rise = values[thin, (start + 1) % 3] - values[thin, start]
-    along = sides[thin, start] / lengths[thin, start, None] ** 2
+    along = sides[np.arange(len(thin)), start] / longest[thin]
     slope = along[:, :, None] * rise[:, None]
     planes[thin, :2] = slope
     planes[thin, 2] = values[thin].mean(axis=1) - np.einsum(
