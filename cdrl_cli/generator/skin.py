@@ -53,6 +53,18 @@ BROWS_DOWN = 0.3
 """But brows that are lowered by so much or more, coefficients, keep their creases: these are of the
 skin that they fold."""
 
+BRIDGE_Y = -0.08
+BRIDGE_REACH = (0.14, 0.5)
+"""Middle of the bridge of the nose and the forehead above it on the canonical face, and half-axes
+of the ellipse around it; head space."""
+
+LID_FADES = (0.05, 0.12)
+"""Lids reach so far from the opening between them, and end at the second distance; head space."""
+
+MOST_GLOW = 0.04
+"""Logarithm of the brightness that lids and the bridge gain at most: a bright ring around eyes and
+a bright stripe between brows look drawn."""
+
 SMOOTH_PX = 16
 """What is narrower than about so many window pixels is a crease, what is wider is light."""
 
@@ -63,7 +75,7 @@ window's middle."""
 FLOW_GAIN = 10.0
 """The network is told the flow in tenths of the eye distance."""
 
-STRENGTHS = np.array([2.4, 2.0, 3.2, 2.2, 1.0, 2.4, 1.7], np.float32)
+STRENGTHS = np.array([2.5, 2.1, 3.4, 2.3, 1.0, 2.5, 1.8], np.float32)
 """So many times each emotion is told the network, in the order of
 :class:`~cdrl_cli.emotion.Emotion`: it draws half of the lines that actors show, and the mean of
 their light. Chosen on people kept out of training: more where published nets then see the emotion
@@ -73,10 +85,12 @@ that identity is .83 on these people, where .80 is asked for."""
 _SEEN_SOFTNESS_PX = 0.5
 """Blur of the crop before it is shrunk to what the network sees."""
 
+_SOFT = np.array([1, 2, 2, 2, 1], np.float32) / 8
+"""A blur that leaves nothing of what repeats every four or two pixels."""
 _ALIKE = np.tile(np.array([1, 0, 0, 0], np.float32), 5)[:-3] / 5
 """Mean of what lies alike in five neighbouring squares of four pixels."""
-_SOFT_ALIKE = np.convolve(_ALIKE, np.array([1, 2, 2, 2, 1], np.float32) / 8)
-"""The same after a blur that leaves nothing of what repeats every four or two pixels."""
+_SOFT_ALIKE = np.convolve(_ALIKE, _SOFT)
+"""The same after the blur."""
 _BROWS_DOWN = [EXPRESSION_NAMES.index(f"browDown{side}") for side in ("Left", "Right")]
 
 _BROWS = (
@@ -123,6 +137,8 @@ class SkinMasks:
     """1 on eyes and lips, 0 from some way outside them."""
     brows: Float32[np.ndarray, "512 512"]
     """1 on brows, 0 from some way outside them."""
+    calm: Float32[np.ndarray, "512 512"]
+    """1 on lids and on the bridge of the nose, 0 from some way outside them."""
 
     @classmethod
     def draw(
@@ -138,12 +154,15 @@ class SkinMasks:
         bare = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
         for part, fade in ((_EYES[0], EYE_FADE), (_EYES[1], EYE_FADE), (_LIPS, LIP_FADE)):
             bare *= smoothstep(_depth(face[list(part)], outside=True) / fade)
-        start, end = BROW_FADES
-        off = np.minimum(*(_depth(face[list(one)], outside=True) for one in _BROWS))
+        lids, brows = (
+            1 - smoothstep((_off(face, parts) - start) / (end - start))
+            for parts, (start, end) in ((_EYES, LID_FADES), (_BROWS, BROW_FADES))
+        )
         return cls(
             skin=bare * smoothstep(_depth(face[oval]) / RIM_FADE),
             parts=1 - bare,
-            brows=1 - smoothstep((off - start) / (end - start)),
+            brows=brows,
+            calm=np.maximum(lids, _draw_bridge()),
         )
 
     def at(
@@ -153,9 +172,15 @@ class SkinMasks:
         return read_map(self._both, position)
 
     @cached_property
-    def brow_box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """The least and the largest x and y of all on which brows lie; any z, head space."""
-        x, y, columns, rows = cv2.boundingRect((self.brows > 0).astype(np.uint8))
+    def upper_face(self) -> Float32[np.ndarray, "512 512 2"]:
+        """Brows; lids and the bridge."""
+        return cv2.merge([self.brows, self.calm])
+
+    @cached_property
+    def upper_box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """The least and the largest x and y of :attr:`upper_face`; any z, head space."""
+        drawn = (np.maximum(self.brows, self.calm) > 0).astype(np.uint8)
+        x, y, columns, rows = cv2.boundingRect(drawn)
         cell = 2 * MAP_REACH / (MAP_SIDE - 1)
         left, top = x * cell - MAP_REACH, y * cell + WINDOW_MIDDLE_Y - MAP_REACH
         return (left, top, -np.inf), (left + columns * cell, top + rows * cell, np.inf)
@@ -226,7 +251,7 @@ class Skin:
         told = condition[None].astype(np.float32)
         told[:, 2 * COEFFICIENTS :] *= STRENGTHS
         (shade,) = self._network.run(None, {"picture": seen, "condition": told})
-        return bound_brows(drop_pattern(shade[0, 0]), self.masks, place, condition)
+        return bound_upper_face(drop_pattern(shade[0, 0]), self.masks, place, condition)
 
     def show(
         self, light: Float32[np.ndarray, "256 256"], masks: Float32[np.ndarray, "128 128 2"]
@@ -257,31 +282,37 @@ def drop_pattern(shade: Float32[np.ndarray, "256 256"]) -> Float32[np.ndarray, "
     return shade - (all_alike - soft_alike)
 
 
-def bound_brows(
+def bound_upper_face(
     shade: Float32[np.ndarray, "256 256"],
     masks: SkinMasks,
     position: Float32[np.ndarray, "128 128 3"],
     condition: Float[np.ndarray, " 111"],
 ) -> Float32[np.ndarray, "256 256"]:
-    """Light and creases with hardly any crease on brows that are not lowered.
+    """Light and creases without creases on brows, and without glow on lids and between brows.
+
+    Lowered brows keep their creases, but none finer than the squares that the network draws.
 
     Args:
         shade: Logarithm of the ratio of brightness.
-        masks: Tell where brows are.
+        masks: Tell where brows, lids and the bridge are.
         position: Where on the canonical face each place of the window lies, head space.
         condition: The source's coefficients, their change, the emotion.
     """
-    lowered = float(condition[COEFFICIENTS : 2 * COEFFICIENTS][_BROWS_DOWN].mean())
-    bound = BROW_BOUND * min(max(1 - lowered / BROWS_DOWN, 0.0), 1.0)
-    left, top, columns, rows = cv2.boundingRect(cv2.inRange(position, *masks.brow_box))
-    if bound == 0 or columns == 0:
+    left, top, columns, rows = cv2.boundingRect(cv2.inRange(position, *masks.upper_box))
+    if columns == 0:
         return shade
-    brows = read_map(masks.brows, position[top : top + rows, left : left + columns])
+    seen = read_map(masks.upper_face, position[top : top + rows, left : left + columns])
     zoom = WINDOW_SIZE // SEEN_SIZE
-    held = cv2.resize(brows, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+    brows, calm = cv2.split(cv2.resize(seen, None, fx=zoom, fy=zoom))
     bounded = shade.copy()
-    part = bounded[zoom * top :, zoom * left :][: len(held), : held.shape[1]]
-    part += np.float32(bound) * held * (cv2.blur(part, (SMOOTH_PX, SMOOTH_PX)) - part)
+    part = bounded[zoom * top :, zoom * left :][: len(brows), : brows.shape[1]]
+    lowered = float(condition[COEFFICIENTS : 2 * COEFFICIENTS][_BROWS_DOWN].mean())
+    bound = np.float32(BROW_BOUND * min(max(1 - lowered / BROWS_DOWN, 0.0), 1.0))
+    soft, light = cv2.sepFilter2D(part, -1, _SOFT, _SOFT), cv2.blur(part, (SMOOTH_PX, SMOOTH_PX))
+    held = soft + bound * (light - soft)
+    part += brows * (held - part)
+    glow = np.maximum(part, 0)
+    part -= calm * (glow - np.float32(MOST_GLOW) * np.tanh(glow / np.float32(MOST_GLOW)))
     return bounded
 
 
@@ -290,6 +321,21 @@ def _see(
 ) -> Shaped[np.ndarray, "128 128 *more"]:
     """Values as the network sees them."""
     return cv2.warpAffine(values, seen_from_values, (SEEN_SIZE, SEEN_SIZE))
+
+
+def _off(
+    face: Float[np.ndarray, "478 2"], parts: tuple[tuple[int, ...], ...]
+) -> Float32[np.ndarray, "side side"]:
+    """How far outside of the nearest of some outlines each cell of the map lies, head space."""
+    return np.minimum.reduce([_depth(face[list(one)], outside=True) for one in parts])
+
+
+def _draw_bridge() -> Float32[np.ndarray, "512 512"]:
+    """1 in the inner half of the ellipse around the bridge of the nose, 0 outside of it."""
+    cells = np.linspace(-MAP_REACH, MAP_REACH, MAP_SIDE, dtype=np.float32)
+    x = cells / np.float32(BRIDGE_REACH[0])
+    y = (cells[:, None] + np.float32(WINDOW_MIDDLE_Y - BRIDGE_Y)) / np.float32(BRIDGE_REACH[1])
+    return np.clip(2 * (1 - np.hypot(x, y)), 0, 1)
 
 
 def _depth(

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -6,12 +7,13 @@ from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.generator.skin import (
     MAP_REACH,
     MAP_SIDE,
+    MOST_GLOW,
     SEEN_SIZE,
     WINDOW_EYE_DISTANCE_PX,
     WINDOW_MIDDLE_Y,
     WINDOW_SIZE,
     SkinMasks,
-    bound_brows,
+    bound_upper_face,
     drop_pattern,
     read_map,
     window_from_crop,
@@ -82,7 +84,7 @@ def test_a_pattern_of_squares_is_dropped_and_a_crease_stays():
     np.testing.assert_allclose(drop_pattern(crease)[here], crease[here], atol=0.01)
 
 
-def test_raised_brows_keep_light_without_creases_and_lowered_ones_keep_both(masks):
+def test_raised_brows_show_light_without_creases_and_lowered_ones_both(masks):
     face = toy_head().canonical_xyz
     brows = at(masks.brows, face)
     assert (brows[[105, 66, 334, 296]] > 0.95).all()
@@ -92,13 +94,31 @@ def test_raised_brows_keep_light_without_creases_and_lowered_ones_keep_both(mask
     position = np.stack([(x - 64) / 40, (y - 64) / 40, np.ones_like(x)], axis=2)
     held = read_map(masks.brows, position).repeat(2, 0).repeat(2, 1) > 0.99
     assert held.sum() > 200
-    stripes = np.full((WINDOW_SIZE, WINDOW_SIZE), 0.1, np.float32)
-    stripes[:, ::8] = 0.4
+    stripes = np.full((WINDOW_SIZE, WINDOW_SIZE), -0.1, np.float32)
+    stripes.reshape(-1, 16, 16)[..., :4] = -0.4
     condition = np.zeros(111)
-    bounded = bound_brows(stripes, masks, position, condition)
+    bounded = bound_upper_face(stripes, masks, position, condition)
     assert bounded[held].std() < 0.2 * stripes[held].std()
     assert bounded[held].mean() == pytest.approx(stripes.mean(), abs=0.02)
-    np.testing.assert_array_equal(bounded[160:], stripes[160:])
+    np.testing.assert_array_equal(bounded[190:], stripes[190:])
     for side in ("Left", "Right"):
         condition[52 + EXPRESSION_NAMES.index(f"browDown{side}")] = 0.7
-    np.testing.assert_array_equal(bound_brows(stripes, masks, position, condition), stripes)
+    assert bound_upper_face(stripes, masks, position, condition)[held].std() > 0.09
+
+
+def test_lids_and_the_bridge_do_not_glow_but_may_darken(masks):
+    face = toy_head().canonical_xyz
+    calm = at(masks.calm, face)
+    assert (calm[[9, 168, 8, 159, 145, 386, 374]] > 0.95).all()
+    assert not calm[[50, 280, 105, 13]].any()
+    y, x = np.mgrid[:SEEN_SIZE, :SEEN_SIZE].astype(np.float32)
+    position = np.stack([(x - 64) / 40, (y - 64) / 40, np.ones_like(x)], axis=2)
+    calm = read_map(masks.calm, position).repeat(2, 0).repeat(2, 1)
+    inside = cv2.erode(calm, np.ones((5, 5))) > 0.999
+    assert inside.sum() > 200
+    for light, least, most in ((0.3, 0.03, MOST_GLOW), (-0.3, -0.301, -0.299)):
+        shade = np.full((WINDOW_SIZE, WINDOW_SIZE), light, np.float32)
+        bounded = bound_upper_face(shade, masks, position, np.zeros(111))
+        assert (bounded[inside] <= most + 1e-3).all()
+        assert (bounded[inside] >= least).all()
+        np.testing.assert_array_equal(bounded[200:], shade[200:])
