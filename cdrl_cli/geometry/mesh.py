@@ -85,11 +85,11 @@ def unfold(
 
     A triangle folds when its area changes sign, and it is pressed flat when little is left. Where
     one would keep less than ``least_area`` of its area, its corners are drawn towards their common
-    displacement just so far that it keeps that: the constraints of position-based dynamics
-    (Mueller et al. 2007), one after another round. They grow from nothing, so that a face that
-    moves steadily is still steady where triangles begin to fold. What still folds after the last
-    round is weakened, and in the end does not move at all, nor do neighbours that would fold
-    over it.
+    displacement, or towards a corner that stands still, just so far that it keeps that: the
+    constraints of position-based dynamics (Mueller et al. 2007), one after another round. They
+    grow from nothing, so that a face that moves steadily is still steady where triangles begin to
+    fold. What still folds after the last round is weakened, and in the end does not move at all,
+    nor do neighbours that would fold over it.
 
     Args:
         points_xy: Where the points are.
@@ -106,7 +106,7 @@ def unfold(
     # Triangles seen edge-on have no area to keep; a pixel of slack frees them.
     floor = sense * before * least_area - 0.5
     moved = displacement_xy.copy()
-    still = ~moved.any(axis=1)
+    still = np.asarray(~moved.any(axis=1))
     for (
         attempt
     ) in itertools.count():  # ends: past the rounds each attempt stills at least one point more
@@ -119,9 +119,14 @@ def unfold(
             kept = _shares_before_folding(
                 points_xy[corners], moved[corners], sense[folded], floor[folded]
             )
-            apart = moved[corners] - moved[corners].mean(axis=1, keepdims=True)
-            np.subtract.at(moved, corners, (1 - kept)[:, None, None] * apart)
-            moved[still] = 0.0
+            # To one that stands still the others are drawn: their mean would be half of the way.
+            held = np.asarray(still[corners].any(axis=1))
+            free = corners[~held]
+            apart = moved[free] - moved[free].mean(axis=1, keepdims=True)
+            np.subtract.at(moved, free, (1 - kept[~held])[:, None, None] * apart)
+            shares = np.ones(len(moved))
+            np.minimum.at(shares, corners[held], kept[held, None])
+            moved *= shares[:, None]
         else:
             moved[np.unique(corners)] *= 0.8 if attempt < 2 * rounds else 0.0
     return moved
