@@ -178,7 +178,8 @@ class FaceTrack:
     def where(self, chosen: Bool[np.ndarray, " frames"]) -> "FaceTrack":
         """The part of some frames, with the crops that were taken at them."""
         times = self.time_s[chosen]
-        kept = np.isin(self.crop_time_s, times)
+        moments = set(times.tolist())
+        kept = np.array([moment in moments for moment in self.crop_time_s.tolist()], bool)
         return FaceTrack(
             times,
             self.expressions[chosen],

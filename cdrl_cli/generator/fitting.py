@@ -29,7 +29,7 @@ from cdrl_cli.generator.renderer import ExpressionBasis
 from cdrl_cli.generator.unseen_movements import UNSEEN_CHANNELS
 from cdrl_cli.processors import usable_cores
 
-EDITED = np.setdiff1d(np.flatnonzero(SHARES > 0), UNSEEN_CHANNELS)
+EDITED = np.array(sorted({*np.flatnonzero(SHARES > 0).tolist()} - {*UNSEEN_CHANNELS}))
 """Indices of the channels that an edit may move and the landmarker's reading answers."""
 
 STAY_CLOSE = 0.1

@@ -52,7 +52,8 @@ class ExpressionNets:
                 (:meth:`cdrl_cli.face.alignment.FaceCrop.close_up`); at least one. At most
                 :data:`LOOKS` of them are looked at.
         """
-        chosen = np.unique(np.linspace(0, len(close_ups) - 1, LOOKS).round().astype(int))
+        # Not numpy's ``unique``, which imports masked arrays.
+        chosen = sorted(set(np.linspace(0, len(close_ups) - 1, LOOKS).round().astype(int).tolist()))
         # Not all at once: what the nets make of many looks together is large in memory.
         with ThreadPoolExecutor(min(usable_cores(), MOST_AT_ONCE)) as pool:
             judged = np.stack(list(pool.map(self._judge, close_ups[chosen])))
