@@ -91,6 +91,9 @@ that are high at rest are taken for raised ones by the landmarker (one person in
 BLINKS = channels("eyeBlink")
 """Indices of the two channels that shut the eyes, left then right."""
 
+SQUINTS = channels("eyeSquint")
+"""Indices of the two channels that narrow the eyes, left then right."""
+
 LIDS_LEFT = channels("eyeWideLeft", "eyeSquintLeft")
 """Indices of the channels that widen or narrow the left eye."""
 

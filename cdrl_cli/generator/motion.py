@@ -20,6 +20,7 @@ from cdrl_cli.face.blendshapes import (
     LIDS_LEFT,
     LIDS_RIGHT,
     SHARES,
+    SQUINTS,
 )
 from cdrl_cli.generator.condition import Condition
 
@@ -200,7 +201,12 @@ class LearnedMotion:
             },
         )
         # What the network leaves alone it returns in single precision.
-        return np.where(SHARES > 0, shown[0], expression)
+        edited = np.where(SHARES > 0, shown[0], expression)
+        if condition.squint == 0:
+            return edited
+        squint = np.zeros(COEFFICIENTS)
+        squint[SQUINTS] = intensity * condition.squint
+        return np.minimum(edited + spare_blinks(squint, window.eyes(expression)), CEILINGS)
 
 
 def pick_expressive(

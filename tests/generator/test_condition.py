@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from cdrl_cli.emotion import Emotion
 from cdrl_cli.generator.condition import (
     NAMED_GAINS,
+    NAMED_SQUINTS,
     NO_NAME_FROM,
     Condition,
     ConditionTrack,
@@ -53,6 +54,15 @@ def test_names_of_weakly_acted_emotions_are_acted_more_and_references_are_not():
     assert condition().amount == pytest.approx(gain)
     assert condition(observed=NO_NAME_FROM / 2).amount == pytest.approx((1 + gain) / 2)
     assert condition(observed=NO_NAME_FROM).amount == 1
+
+
+def test_eyes_are_narrowed_where_a_name_asks_and_not_where_a_reference_does():
+    squint = NAMED_SQUINTS[Emotion.SAD.class_index]
+    assert condition().squint == pytest.approx(squint)
+    assert squint > 0
+    assert condition(likely=0.5).squint == pytest.approx(squint / 2)
+    assert condition(observed=NO_NAME_FROM).squint == 0
+    assert condition(emotion=Emotion.FEAR).squint == 0
 
 
 def test_a_name_is_not_something_that_was_observed():

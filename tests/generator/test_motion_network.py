@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from cdrl_cli.checkpoints.files import open_motion
 from cdrl_cli.checkpoints.trained import write_motion
-from cdrl_cli.face.blendshapes import BLINKS, CEILINGS, COUNTERPARTS, EXPRESSION_NAMES, SHARES
+from cdrl_cli.face.blendshapes import (
+    BLINKS,
+    CEILINGS,
+    COUNTERPARTS,
+    EXPRESSION_NAMES,
+    SHARES,
+    SQUINTS,
+)
 from cdrl_cli.generator.condition import Condition, ConditionTrack
 from cdrl_cli.generator.motion import (
     CONTEXT_AFTER,
@@ -32,6 +39,7 @@ def _acted_as_learned():
     """Emotions by name go as far as the network was taught, as training has them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cdrl_cli.generator.condition.NAMED_GAINS", np.ones(7))
+        patch.setattr("cdrl_cli.generator.condition.NAMED_SQUINTS", np.zeros(7))
         yield
 
 
@@ -276,6 +284,20 @@ def test_what_is_left_alone_stays_so_in_double_precision(learned):
     condition = Condition(np.zeros(52), feeling(), ANGRY, ANGRY)
     shown = learned(expression, window, condition, intensity=1.0)
     np.testing.assert_array_equal(shown[SHARES == 0], expression[SHARES == 0])
+
+
+@pytest.mark.parametrize("blink", [0.0, 1.0])
+def test_a_named_disgust_narrows_eyes_that_are_open(learned, monkeypatch, blink):
+    expression = np.full(52, 0.1)
+    expression[BLINKS] = blink
+    window = Window(np.zeros(1), expression[None])
+    condition = Condition(np.zeros(52), feeling(), ANGRY, ANGRY)
+    plain = learned(expression, window, condition, intensity=0.5)
+    monkeypatch.setattr("cdrl_cli.generator.condition.NAMED_SQUINTS", 0.2 * ANGRY)
+    added = learned(expression, window, condition, intensity=0.5) - plain
+    expected = np.zeros(52)
+    expected[SQUINTS] = 0.1 * (1 - blink)
+    np.testing.assert_allclose(added, expected, atol=1e-6)
 
 
 def observe(editor, difference, share, rest=None):
