@@ -82,6 +82,11 @@ their light. Chosen on people kept out of training: more where published nets th
 more surely, less where only the likeness falls (a surprised forehead is smooth); in all so much
 that identity is .83 on these people, where .80 is asked for."""
 
+FULL_INTENSITY, BEYOND = 1.1, 0.3
+"""Up to the first number the network is told an emotion by its whole intensity, of what is above it
+by the second share: the network has seen how people act, and no more. Told twice as much it paints
+a mask; movement says the rest."""
+
 _SEEN_SOFTNESS_PX = 0.5
 """Blur of the crop before it is shrunk to what the network sees."""
 
@@ -249,7 +254,7 @@ class Skin:
         place = _see(position, self._seen_from_half)
         seen[0, 6:] = place.transpose(2, 0, 1)
         told = condition[None].astype(np.float32)
-        told[:, 2 * COEFFICIENTS :] *= STRENGTHS
+        told[:, 2 * COEFFICIENTS :] = tell_skin(condition[2 * COEFFICIENTS :])
         (shade,) = self._network.run(None, {"picture": seen, "condition": told})
         return bound_upper_face(drop_pattern(shade[0, 0]), self.masks, place, condition)
 
@@ -265,6 +270,17 @@ class Skin:
         mask = np.ascontiguousarray(masks[..., 0])
         shown = cv2.warpAffine(mask, self._window_from_half, (WINDOW_SIZE, WINDOW_SIZE))
         return np.asarray(light * shown)
+
+
+def tell_skin(emotion: Float[np.ndarray, " 7"]) -> Float[np.ndarray, " 7"]:
+    """What the network is told of how much of each emotion is asked for.
+
+    Args:
+        emotion: Likelihoods times the intensity.
+    """
+    asked = float(emotion.sum())
+    excess = max(asked - FULL_INTENSITY, 0.0)
+    return emotion * STRENGTHS * (1 - (1 - BEYOND) * excess / max(asked, 1.0))
 
 
 def drop_pattern(shade: Float32[np.ndarray, "256 256"]) -> Float32[np.ndarray, "256 256"]:

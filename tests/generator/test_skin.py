@@ -5,10 +5,12 @@ import pytest
 from cdrl_cli.face.alignment import CROP_SIZE
 from cdrl_cli.face.blendshapes import EXPRESSION_NAMES
 from cdrl_cli.generator.skin import (
+    FULL_INTENSITY,
     MAP_REACH,
     MAP_SIDE,
     MOST_GLOW,
     SEEN_SIZE,
+    STRENGTHS,
     WINDOW_EYE_DISTANCE_PX,
     WINDOW_MIDDLE_Y,
     WINDOW_SIZE,
@@ -16,6 +18,7 @@ from cdrl_cli.generator.skin import (
     bound_upper_face,
     drop_pattern,
     read_map,
+    tell_skin,
     window_from_crop,
 )
 from heads import toy_head
@@ -122,3 +125,13 @@ def test_lids_and_the_bridge_do_not_glow_but_may_darken(masks):
         assert (bounded[inside] <= most + 1e-3).all()
         assert (bounded[inside] >= least).all()
         np.testing.assert_array_equal(bounded[200:], shade[200:])
+
+
+def test_beyond_what_actors_show_skin_is_told_less_of_what_is_asked_for():
+    fear = np.eye(7)[2]
+    told = [tell_skin(intensity * fear)[2] / STRENGTHS[2] for intensity in (0, 0.5, 1.1, 1.5, 2.0)]
+    assert told[:3] == pytest.approx([0, 0.5, FULL_INTENSITY])
+    assert told[2] < told[3] < told[4] < 1.4
+    both = tell_skin(np.eye(7)[2] + np.eye(7)[5]) / STRENGTHS
+    assert both[2] == pytest.approx(both[5])
+    assert both.sum() == pytest.approx(told[4])
