@@ -272,15 +272,15 @@ class Skin:
         return np.asarray(light * shown)
 
 
-def tell_skin(emotion: Float[np.ndarray, " 7"]) -> Float[np.ndarray, " 7"]:
+def tell_skin(emotion: Float[np.ndarray, "*batch 7"]) -> Float[np.ndarray, "*batch 7"]:
     """What the network is told of how much of each emotion is asked for.
 
     Args:
         emotion: Likelihoods times the intensity.
     """
-    asked = float(emotion.sum())
-    excess = max(asked - FULL_INTENSITY, 0.0)
-    return emotion * STRENGTHS * (1 - (1 - BEYOND) * excess / max(asked, 1.0))
+    asked = emotion.sum(axis=-1, keepdims=True)
+    excess = np.maximum(asked - FULL_INTENSITY, 0)
+    return emotion * STRENGTHS * (1 - (1 - BEYOND) * excess / np.maximum(asked, 1))
 
 
 def drop_pattern(shade: Float32[np.ndarray, "256 256"]) -> Float32[np.ndarray, "256 256"]:

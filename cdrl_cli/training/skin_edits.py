@@ -27,7 +27,7 @@ from cdrl_cli.face.compositing import paste_face
 from cdrl_cli.face.identity import SIDE, align_to_template
 from cdrl_cli.generator.motion import Window
 from cdrl_cli.generator.renderer import SHADOW_TINT, LearnedRenderer, WarpRenderer, tell
-from cdrl_cli.generator.skin import STRENGTHS, WINDOW_SIZE, Skin, SkinMasks, window_from_crop
+from cdrl_cli.generator.skin import WINDOW_SIZE, Skin, SkinMasks, tell_skin, window_from_crop
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.reference import condition_of_label
 from cdrl_cli.training.skin_data import cut_face
@@ -76,7 +76,7 @@ class EditBatch:
     """sRGB, 0..1."""
     seen: Float[Tensor, "batch 9 128 128"]
     condition: Float[Tensor, "batch 111"]
-    """The emotion times :data:`~cdrl_cli.generator.skin.STRENGTHS`, as an edit tells it."""
+    """The emotion as an edit tells it (:func:`~cdrl_cli.generator.skin.tell_skin`)."""
     asked: Float[Tensor, "batch 59"]
     """Change and emotion as they were asked for."""
     mask: Float[Tensor, "batch 1 256 256"]
@@ -135,7 +135,8 @@ def draw_edits(edits: SkinEdits, count: int, rng: np.random.Generator) -> EditBa
 
     asked = torch.from_numpy(edits.condition[rows])
     told = asked.clone()
-    told[:, 2 * COEFFICIENTS :] *= torch.from_numpy(STRENGTHS)
+    emotions = edits.condition[rows, 2 * COEFFICIENTS :]
+    told[:, 2 * COEFFICIENTS :] = torch.from_numpy(tell_skin(emotions))
     return EditBatch(
         picture=planes(edits.picture[rows]),
         seen=torch.from_numpy(edits.seen[rows]).float(),
