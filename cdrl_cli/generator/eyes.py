@@ -149,7 +149,8 @@ def bound_lids(
 
     Where the edge of an upper lid would rise by :math:`r`, and there is room for :math:`m`
     (:data:`WIDEST_PX`), it rises by :math:`r / (1 + (r/m)^6)^{1/6}`: nearly all of little, never
-    more than :math:`m`. The lid above takes its share (:data:`LIFT_ABOVE`).
+    more than :math:`m`. What of the edge would still stand above the bound stops at it. The lid
+    above takes its share (:data:`LIFT_ABOVE`).
 
     Args:
         landmarks_xyz: Crop pixels.
@@ -173,7 +174,9 @@ def bound_lids(
         excess = rise - rise / (1 + (rise / room) ** _KNEE) ** (1 / _KNEE)
         if bounded is displacement_xyz:
             bounded = displacement_xyz.copy()
-        taken = excess * np.clip(rises[1:-1] / rises.max(), 0, 1)
+        share_of_rise = np.clip(rises / rises[(heights + rises).argmax()], 0, 1)
+        over = heights + rises - max(WIDEST_PX, before)  # of what stands high and rises little
+        taken = np.maximum(excess * share_of_rise, np.minimum(over, rises))[1:-1]
         for landmarks, share in ((lid[1:-1], 1.0), (FOLDS_OF_LIDS[side], LIFT_ABOVE)):
             bounded[landmarks, :2] -= share * taken[:, None] * up
     return bounded

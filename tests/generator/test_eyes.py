@@ -98,6 +98,20 @@ def test_no_lid_rises_far_above_its_iris(rise):
     assert (bounded[FOLDS_OF_LIDS, 1] <= bounded[lids, 1]).all()  # the lid above takes its share
 
 
+@given(st.integers(0, 2**31))
+def test_no_landmark_of_a_lid_comes_to_stand_above_the_bound(seed):
+    landmarks = drawn_face()[1].landmarks_xyz
+    wish = np.zeros_like(landmarks)
+    lids = UPPER_LIDS[:, 1:-1]
+    wish[lids, 1] = -np.random.default_rng(seed).uniform(-2, 12, lids.shape)
+    moved = landmarks + bound_lids(landmarks, wish)
+    for before, after, iris in zip(landmarks[UPPER_LIDS], moved[UPPER_LIDS], IRISES, strict=True):
+        along = before[-1, :2] - before[0, :2]
+        up = np.array([along[1], -along[0]]) / np.linalg.norm(along)
+        stood, stands = ((one[:, :2] - landmarks[iris, :2]) @ up for one in (before, after))
+        assert stands.max() <= max(WIDEST_PX, stood.max()) + 1e-6
+
+
 def test_lids_that_sink_are_not_bounded():
     landmarks = drawn_face()[1].landmarks_xyz
     wish = np.zeros_like(landmarks)
