@@ -37,12 +37,19 @@ def usable_cores() -> int:
 
 
 def settle_process() -> None:
-    """Share out memory and cores as a program does that edits, before or after its imports.
+    """Share out memory, cores and Python as a program does that edits, before or after its imports.
 
-    See :func:`share_pools` and :func:`spare_helpers`.
+    See :func:`share_pools`, :func:`spare_helpers` and :data:`TURN_S`.
     """
     share_pools()
     spare_helpers()
+    sys.setswitchinterval(TURN_S)
+
+
+TURN_S = 0.0001
+"""How long one thread of Python may keep the others waiting, seconds; else it is .005. Threads that
+follow faces, render and encode hand on their work by short steps of Python: with turns so long an
+edit at 360 lines took 4 % more time."""
 
 
 _ARENA_MAX = -8
