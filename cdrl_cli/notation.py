@@ -109,14 +109,17 @@ def plain(value: object, name: str = "") -> object:
     """A result in the types of JSON.
 
     Times are numbers, in seconds; ratios (frame rate, sample aspect, time base) are strings such
-    as ``"30000/1001"``; a path is a string; an unknown value is null.
+    as ``"30000/1001"``; a path is a string; an unknown value is null. Fields of dataclasses that
+    take no part in comparing them are left out.
 
     >>> plain({"time": Fraction(1, 2), "frame_rate": Fraction(30000, 1001)})
     {'time': 0.5, 'frame_rate': '30000/1001'}
     """
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            field.name: plain(getattr(value, field.name), field.name) for field in fields(value)
+            field.name: plain(getattr(value, field.name), field.name)
+            for field in fields(value)
+            if field.compare
         }
     if isinstance(value, dict):
         return {str(key): plain(item, str(key)) for key, item in value.items()}

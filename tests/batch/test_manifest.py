@@ -160,6 +160,16 @@ def test_a_row_that_reads_its_reference_in_another_way_is_another_row(column):
     assert options_digest(plain) != options_digest(other)
 
 
+def test_a_schedule_that_was_renamed_asks_for_the_same(tmp_path):
+    digests = set()
+    for name in ("one.csv", "other.csv"):
+        (tmp_path / name).write_text("start,end,emotion\n0,1,happy\n")
+        manifest = tmp_path / "rows.csv"
+        manifest.write_text(f"source,output,schedule\na.mp4,b.mp4,{name}\n")
+        digests |= {options_digest(row) for row in read_manifest(manifest)}
+    assert len(digests) == 1
+
+
 def test_times_that_differ_by_less_than_a_decimal_number_are_told_apart():
     (row,) = rows_of({"ref_start": 1})
     near = [
