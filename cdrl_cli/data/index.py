@@ -44,7 +44,7 @@ def read_index(root: Path) -> list[Clip]:
     line = 1
     try:
         with index.open(newline="", encoding="utf-8") as file:
-            rows, clips = csv.DictReader(file), []
+            rows, clips = csv.DictReader(file, restval=""), []
             for row in rows:
                 line = rows.line_num
                 clips.append(_clip(root, row))
@@ -77,9 +77,17 @@ def files_key(paths: Iterable[Path]) -> str:
 
     Returns:
         8 hexadecimal digits; other ones where a file has changed.
+
+    Raises:
+        UnreadableInputError: If one is missing.
     """
-    states = ((path.resolve(), path.stat()) for path in paths)
-    facts = [(str(path), state.st_size, state.st_mtime_ns) for path, state in states]
+    facts = []
+    for path in paths:
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise UnreadableInputError(f"{path}: {error.strerror}") from error
+        facts.append((str(path.resolve()), state.st_size, state.st_mtime_ns))
     return f"{zlib.crc32(repr(facts).encode()):08x}"
 
 

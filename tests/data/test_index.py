@@ -107,6 +107,12 @@ def test_a_certain_label_is_read_as_programs_write_it(tmp_path):
     certain = ["1", "1.0", "True", "0", "0.0", ""]
     write_index(tmp_path, *({"label_certain": cell} for cell in certain))
     assert [clip.label_certain for clip in read_index(tmp_path)] == [True] * 3 + [False] * 3
+    write_index(tmp_path, {})
+    index = tmp_path / "index.csv"
+    header, row = index.read_text().splitlines()
+    place = header.split(",").index("label_certain")
+    index.write_text(f"{header}\n{','.join(row.split(',')[:place])}\n")
+    assert [clip.label_certain for clip in read_index(tmp_path)] == [False]
     write_index(tmp_path, {}, {"label_certain": "perhaps"})
     with pytest.raises(
         UnreadableInputError, match="line 3: label_certain: 'perhaps' is not 0 or 1"
@@ -121,6 +127,9 @@ def test_files_that_have_changed_have_another_key(tmp_path):
     assert files_key([file]) == before
     file.write_bytes(b"ab")
     assert files_key([file]) != before
+    file.unlink()
+    with pytest.raises(UnreadableInputError, match=r"a\.jpg: No such file"):
+        files_key([file])
 
 
 def test_a_data_set_of_other_framings_says_so_where_the_index_does_not(tmp_path):

@@ -89,7 +89,7 @@ def read_photos(root: Path) -> list[Photo]:
     index = root / "photos.csv"
     try:
         with index.open(newline="", encoding="utf-8") as file:
-            return [_photo(root, row) for row in csv.DictReader(file)]
+            return [_photo(root, row) for row in csv.DictReader(file, restval="")]
     except OSError as error:
         raise UnreadableInputError(
             f"{index}: no list of photographs", hint="name the folder that holds photos.csv"
