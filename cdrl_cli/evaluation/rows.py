@@ -29,8 +29,8 @@ CHROMA_REACH_PX = 2
 a colour may change although no sample there did."""
 
 _CODE_OF_AN_EDIT = (
-    "editing.py", "face_editor.py", "row_editor.py", "schedule.py", "reference.py", "checkpoints",
-    "face", "generator", "geometry", "media", "nn", "representation",
+    "conditions.py", "editing.py", "face_editor.py", "row_editor.py", "schedule.py", "reference.py",
+    "checkpoints", "face", "generator", "geometry", "media", "nn", "representation",
 )  # fmt: skip
 
 _NOT_PART = ("reference", "overwrite")
