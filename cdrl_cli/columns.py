@@ -54,12 +54,12 @@ def read_table(
         UnreadableInputError: If the file cannot be read.
     """
     name, text = _read_text(table, instead_of_pipe)
-    if text.lstrip().startswith("["):
+    suffix = table.suffix.lower() if isinstance(table, Path) else ""
+    if suffix != ".csv" and text.lstrip().startswith("["):
         raise UsageError(
             f"{name}: is a JSON array, and one object a line is read",
             hint="jq -c '.[]' makes lines",
         )
-    suffix = table.suffix.lower() if isinstance(table, Path) else ""
     is_jsonl = suffix in (".jsonl", ".ndjson") or (
         suffix != ".csv" and text.lstrip().startswith("{")
     )

@@ -70,7 +70,8 @@ class EditOptions:
     end: Fraction | None = None
     """Seconds on the clip's clock where the edit ends; it is ramped out before."""
     codec: str | None = None
-    """``h264``, ``hevc`` or ``ffv1``; None chooses h264, and hevc for 10-bit video."""
+    """``h264``, ``hevc``, ``vp9``, ``av1``, ``ffv1`` or an encoder of a GPU; None chooses by the
+    output's name and the source: h264, hevc for 10-bit video, vp9 in ``.webm``."""
     crf: int | None = None
     """Quality of the encoder, lower is better; None is near-lossless."""
     preset: str | None = None

@@ -115,6 +115,10 @@ class NetworksAhead:
             return open_network(path, **how)
         return begun.result()
 
+    def keep(self, *names: str) -> None:
+        """Let go of networks that were begun and have not been asked for, but for these."""
+        self._networks = {name: self._networks[name] for name in names if name in self._networks}
+
     def close(self) -> None:
         """Begin no more; waits for nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)

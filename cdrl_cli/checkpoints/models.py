@@ -227,11 +227,14 @@ def _build_models(
         skin = _open_skin(weight_set, mesh, numbers["canonical_xyz"], found, ahead)
         motion = open_motion(files[0], ahead.open)
         renderer = LearnedRenderer(warp, network, skin)
+    landmark_networks = open_landmark_networks(
+        detector, landmarks, coefficients, open_network=ahead.open
+    )
+    cerl = open_cerl(ahead.find(weight_set.entry("cerl")), ahead.open)
+    ahead.keep(name_nets(weight_set))  # what reads a reference is asked for later, if at all
     return Models(
         weight_set=weight_set,
-        landmark_networks=open_landmark_networks(
-            detector, landmarks, coefficients, open_network=ahead.open
-        ),
+        landmark_networks=landmark_networks,
         head=HeadModel(numbers["canonical_xyz"], numbers["rigidity"]),
         mesh=mesh,
         basis=basis,
@@ -239,7 +242,7 @@ def _build_models(
         motion=motion,
         renderer=renderer,
         differences=numbers["differences"],
-        cerl=open_cerl(ahead.find(weight_set.entry("cerl")), ahead.open),
+        cerl=cerl,
         device=found,
         ahead=ahead,
     )

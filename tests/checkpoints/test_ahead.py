@@ -49,6 +49,15 @@ def test_what_reads_a_reference_is_opened_where_there_is_one(opened, reads):
     assert opened.count("expression-nets.onnx") == 1
 
 
+def test_what_is_not_kept_is_opened_when_it_is_asked_for(opened):
+    with NetworksAhead(WeightSet.PERMISSIVE, device="cpu") as ahead:
+        motion, cerl = ahead.find("motion-permissive"), ahead.find("cerl-permissive")
+        ahead.keep("cerl-permissive")
+        ahead.open(cerl, threads=1)
+        assert opened.count(cerl.name) == 1
+        assert ahead.open(motion, threads=1)[0] == motion.name
+
+
 def test_damage_is_told_to_whoever_asks(monkeypatch):
     def find(name):
         raise WeightsError(f"weights '{name}' are damaged")
