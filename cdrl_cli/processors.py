@@ -36,6 +36,12 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+TURN_S = 0.0001
+"""How long one thread of Python may keep the others waiting, seconds; else it is .005. Threads that
+follow faces, render and encode hand on their work by short steps of Python: with turns so long an
+edit at 360 lines took 4 % more time."""
+
+
 def settle_process() -> None:
     """Share out memory, cores and Python as a program does that edits, before or after its imports.
 
@@ -44,12 +50,6 @@ def settle_process() -> None:
     share_pools()
     spare_helpers()
     sys.setswitchinterval(TURN_S)
-
-
-TURN_S = 0.0001
-"""How long one thread of Python may keep the others waiting, seconds; else it is .005. Threads that
-follow faces, render and encode hand on their work by short steps of Python: with turns so long an
-edit at 360 lines took 4 % more time."""
 
 
 _ARENA_MAX = -8

@@ -18,7 +18,7 @@ import numpy as np
 from cdrl_cli.array_types import Float, UInt8
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.geometry.similarity import Similarity
-from cdrl_cli.geometry.warp import carry, chain, invert, whole_shrink
+from cdrl_cli.geometry.warp import carry, chain, invert, scale_of, whole_shrink
 from cdrl_cli.media.frames import Cutout, VideoFrame
 
 CROP_SIZE = 256
@@ -53,7 +53,7 @@ class FaceCrop:
     def _image(self) -> UInt8[np.ndarray, "256 256 3"]:
         crop_from_cutout = chain(self.crop_from_frame, invert(self.cutout.from_frame))
         # A face larger than the crop would alias under bilinear reading.
-        shrink = np.sqrt(abs(np.linalg.det(crop_from_cutout[:, :2])))
+        shrink = scale_of(crop_from_cutout)
         sharp = self.cutout.rgb
         pixels = cv2.GaussianBlur(sharp, (0, 0), sigmaX=0.4 / shrink) if shrink < 1 else sharp
         crop = carry(pixels, invert(crop_from_cutout), CROP_SIZE)
@@ -108,10 +108,9 @@ def crop_face(
     crop_from_frame = np.concatenate([linear, shift[:, None]], axis=1)
 
     box = _covered_box(crop_from_frame, frame.width, frame.height)
-    scale = float(np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2]))))
     return FaceCrop(
         box_xyxy=box,
-        cutout=frame.cutout(box, shrink=whole_shrink(scale)),
+        cutout=frame.cutout(box, shrink=whole_shrink(scale_of(crop_from_frame))),
         crop_from_frame=crop_from_frame,
         crop_from_head=crop_from_head,
         landmarks_xyz=crop_from_square.apply(face.landmarks_xyz.astype(float)),

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from cdrl_cli.array_types import Float, Float32
+from cdrl_cli.geometry.warp import scale_of
 
 NEAR_PX, FAR_PX, FAR = (1.0, 0.8), (3.5, 1.5), 0.03
 """The white of the eye is spread as far as the first, crop pixels across and down, and where
@@ -40,7 +41,7 @@ def spread_near(
         crop_from_plane: Carries places among them to crop pixels.
     """
     rows, columns, planes = sums.shape
-    crop_px = float(np.sqrt(abs(np.linalg.det(crop_from_plane[:, :2]))))
+    crop_px = scale_of(crop_from_plane)
     shrink = min(crop_px, 1.0)  # a large eye is blurred small
     size = max(round(columns * shrink), 1), max(round(rows * shrink), 1)
     all_of_it = np.concatenate([sums, weight], axis=2)

@@ -18,7 +18,7 @@ import numpy as np
 from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.face.eye_white import brightness, spread_near
 from cdrl_cli.geometry.easing import smoothstep
-from cdrl_cli.geometry.warp import chain, invert, resample
+from cdrl_cli.geometry.warp import chain, invert, resample, scale_of
 from cdrl_cli.media.frames import Plane
 from cdrl_cli.media.orientation import Box
 
@@ -143,7 +143,7 @@ class Openings:
         flow: Float32[np.ndarray, "256 256 2"],
         crop_from_frame: Float[np.ndarray, "2 3"],
     ) -> None:
-        crop_px = float(np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2]))))
+        crop_px = scale_of(crop_from_frame)
         for rows in _ROWS:
             flows = self._sample(eyeballs, flow, rows)
             if not flows:

@@ -14,7 +14,7 @@ import numpy as np
 
 from cdrl_cli.array_types import Float, Float32, Int32, Shaped, UInt8
 from cdrl_cli.face.alignment import CROP_SIZE, EYE_DISTANCE_PX
-from cdrl_cli.face.blendshapes import COEFFICIENTS, EXPRESSION_NAMES
+from cdrl_cli.face.blendshapes import COEFFICIENTS, channels
 from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.warp import chain
 
@@ -96,7 +96,7 @@ _ALIKE = np.tile(np.array([1, 0, 0, 0], np.float32), 5)[:-3] / 5
 """Mean of what lies alike in five neighbouring squares of four pixels."""
 _SOFT_ALIKE = np.convolve(_ALIKE, _SOFT)
 """The same after the blur."""
-_BROWS_DOWN = [EXPRESSION_NAMES.index(f"browDown{side}") for side in ("Left", "Right")]
+_BROWS_DOWN = channels("browDown")
 
 _BROWS = (
     (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),

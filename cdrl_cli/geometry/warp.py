@@ -129,6 +129,15 @@ def invert(matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
     return np.asarray(cv2.invertAffineTransform(matrix), float)
 
 
+def scale_of(matrix: Float[np.ndarray, "2 3"]) -> float:
+    """How many times as long a matrix makes things: the root of what it does to areas.
+
+    >>> scale_of(np.array([(0.0, -2.0, 5.0), (2.0, 0.0, 1.0)]))
+    2.0
+    """
+    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+
+
 def whole_shrink(pixels_per_sample: float) -> int:
     """How many samples one pixel is made of in each direction, or less: a power of two.
 

@@ -22,6 +22,7 @@ from cdrl_cli.face.blendshapes import CEILINGS, SHARES
 from cdrl_cli.face.tracking import DETECTION_SIDE_PX, find_faces
 from cdrl_cli.generator.motion import Window
 from cdrl_cli.generator.skin import WINDOW_EYE_DISTANCE_PX, WINDOW_SIZE, window_from_crop
+from cdrl_cli.geometry.warp import scale_of
 from cdrl_cli.media import open_video
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.reference import condition_of_label
@@ -348,7 +349,7 @@ def _look_at(path: Path, models: Models) -> Iterator[tuple[np.ndarray, ...]]:
         frame, crop = found
         window = np.vstack([window_from_crop(), (0, 0, 1)])
         window_from_frame = (window @ np.vstack([crop.crop_from_frame, (0, 0, 1)]))[:2]
-        zoom = float(np.sqrt(abs(np.linalg.det(window_from_frame[:, :2]))))
+        zoom = scale_of(window_from_frame)
         pixels = frame.rgb((0, 0, frame.width, frame.height))
         if zoom < 1:
             pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 / zoom)
