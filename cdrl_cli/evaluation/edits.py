@@ -234,7 +234,7 @@ class Instruments:
         """Measure a real emotional clip.
 
         Args:
-            clip: It.
+            clip: Of a known emotion.
             clips: The index.
             source: A neutral clip of the person that is edited, if there is one.
         """

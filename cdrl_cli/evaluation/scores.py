@@ -124,7 +124,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ActedLook:
-    """How a real acted clip looks beside a neutral one of its person, as an edit does beside it."""
+    """A real acted clip against a neutral clip of its person, as edits are held against sources."""
 
     identity: float
     """Cosine (SFace) of the two, each the mean of its frames."""
