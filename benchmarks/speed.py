@@ -59,11 +59,13 @@ def reencode(source: Path, output: Path, written: Sink, _: argparse.Namespace) -
     """Decode and encode every frame, copy the rest; the least that any edit costs."""
     from cdrl_cli.media.reader import open_video
     from cdrl_cli.media.writer import VideoWriter
+    from cdrl_cli.processors import usable_cores
 
     frames = 0
     with (
         open_video(source) as video,
-        VideoWriter(output, like=video.info, copy_from=source) as writer,
+        # Nothing else wants a core here.
+        VideoWriter(output, like=video.info, copy_from=source, threads=usable_cores()) as writer,
     ):
         for frame in video:
             writer.write(frame)

@@ -54,6 +54,7 @@ class VideoWriter:
             as ``h264_nvenc`` (:data:`~cdrl_cli.media.encoder.ENCODERS`); None chooses.
         crf: Quality of the encoder, lower is better; None is near-lossless.
         preset: Speed of the encoder, by x264's names; None is ``medium``.
+        threads: Of x264; None for as many as keep up with an edit.
         metadata: Tags to add to those of ``copy_from``; a comment is appended to its comment.
         provenance: What the file is to say to machines of how it came about.
         sign: Called with the finished file and an empty one, which it fills and which is kept.
@@ -76,6 +77,7 @@ class VideoWriter:
         codec: str | None = None,
         crf: int | None = None,
         preset: str | None = None,
+        threads: int | None = None,
         metadata: Mapping[str, str] | None = None,
         provenance: Provenance | None = None,
         sign: Callable[[Path, Path], None] | None = None,
@@ -86,7 +88,7 @@ class VideoWriter:
         check_output(output, inputs=self._inputs, overwrite=overwrite)
         params = "" if splice is None else splice.x264_params
         self.setting: Final = EncoderSetting.choose(
-            like, Encoding(output, codec, crf, preset, x264_params=params)
+            like, Encoding(output, codec, crf, preset, x264_params=params, threads=threads)
         )
         """Of the encoder; segments that are written as they are must have the same."""
         self._container, self._encoder = self.setting.container, self.setting.encoder
