@@ -221,7 +221,8 @@ def find_expressive(
 ) -> Bool[np.ndarray, " frames"]:
     """Where that half is."""
     strength = np.linalg.norm(SHARES * (expressions - neutral), axis=1)
-    return strength >= np.median(strength)
+    # Its upper middle, for numpy's median imports masked arrays: .01 s of an edit's start.
+    return strength >= np.sort(strength)[len(strength) // 2]
 
 
 def spare_blinks(
