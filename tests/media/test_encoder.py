@@ -6,7 +6,7 @@ import pytest
 from clips import Clip, make_clip
 
 from cdrl_cli.errors import DeviceError, UsageError
-from cdrl_cli.media import HdrMetadata, VideoInfo, VideoWriter, probe_video
+from cdrl_cli.media import HdrMetadata, VideoInfo, VideoWriter, encoding, probe_video
 from cdrl_cli.media.encoder import (
     CONTAINERS,
     ENCODERS,
@@ -16,6 +16,7 @@ from cdrl_cli.media.encoder import (
     encoder_format,
     encoder_options,
 )
+from cdrl_cli.media.encoding import EncoderSetting, Encoding
 
 F = Fraction
 
@@ -135,3 +136,31 @@ def test_an_encoder_that_is_not_here_is_refused_before_anything_is_written(
         VideoWriter(tmp_path / "out.mp4", like=info, codec="h264_nvenc")
     assert caught.value.exit_code == 8
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("cores", "size", "threads"),
+    [
+        (8, (640, 360), 1),
+        (8, (1280, 720), 4),
+        (8, (1920, 1080), 9),
+        (2, (1920, 1080), 3),
+        (16, (4096, 62), 1),
+    ],
+)
+def test_small_pictures_take_one_thread_of_x264_and_large_ones_no_more_than_cores_keep_busy(
+    info: VideoInfo,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    size: tuple[int, int],
+    threads: int,
+) -> None:
+    monkeypatch.setattr(encoding, "usable_cores", lambda: cores)
+    like = replace(info, width=size[0], height=size[1])
+    setting = EncoderSetting.choose(like, Encoding(Path("a.mp4"), "h264"))
+    assert setting.open_context().thread_count == threads
+
+
+def test_who_encodes_and_does_nothing_else_says_how_many_threads(info: VideoInfo) -> None:
+    setting = EncoderSetting.choose(info, Encoding(Path("a.mp4"), "h264", threads=3))
+    assert setting.open_context().thread_count == 3
