@@ -20,6 +20,11 @@ _LEAST_HEIGHT_OF_EDGE = 1e-9
 _AREA_SLACK_PX = 0.01
 """By so much less than asked for a triangle may end."""
 
+_OVERSHOOT, _FEW = 0.7, 4
+"""Where so few triangles fold, corners are drawn together by so much more of what one of them needs
+by itself: neighbours that fold in turn then settle in a quarter of the rounds (successive
+over-relaxation; Young 1954). Where many do it grows less by the square, for they add up."""
+
 _LEAST_HEIGHT_PX = 1.0
 """A triangle thinner than a pixel has no slope across."""
 
@@ -123,7 +128,8 @@ def unfold(
             held = np.asarray(still[corners].any(axis=1))
             free = corners[~held]
             apart = moved[free] - moved[free].mean(axis=1, keepdims=True)
-            np.subtract.at(moved, free, (1 - kept[~held])[:, None, None] * apart)
+            haste = 1 + _OVERSHOOT * min(_FEW / max(len(free), 1), 1) ** 2
+            np.subtract.at(moved, free, haste * (1 - kept[~held])[:, None, None] * apart)
             shares = np.ones(len(moved))
             np.minimum.at(shares, corners[held], kept[held, None])
             moved *= shares[:, None]
