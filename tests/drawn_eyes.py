@@ -5,7 +5,7 @@ import numpy as np
 
 from cdrl_cli.face.alignment import crop_face
 from cdrl_cli.generator.eyes import place_eyeballs
-from cdrl_cli.generator.irises import IRISES, LOWER_LIDS, UPPER_LIDS, find_irises
+from cdrl_cli.generator.irises import IRISES, LOWER_LIDS, UPPER_LIDS, EyeOutline, find_irises
 from heads import pose, toy_head
 from pictures import ArrayFrame
 
@@ -49,5 +49,6 @@ def drawn_face(*, scale=150.0, radius=4.9, at=(0.0, -5.5), off=(0.0, 0.0)):
 
 def eyeballs_of(crop, eyes=(1.0, 1.0)):
     """What is found of the eyeballs of a face, left and right, if they are so far open."""
-    irises = find_irises(crop.image(), crop.landmarks_xyz)
-    return place_eyeballs(crop.landmarks_xyz, irises, np.array(eyes, float))
+    outlines = EyeOutline.both(crop.landmarks_xyz)
+    irises = find_irises(crop.image(), outlines)
+    return place_eyeballs(outlines, irises, np.array(eyes, float))

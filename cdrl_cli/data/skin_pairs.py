@@ -24,7 +24,7 @@ from cdrl_cli.generator.skin import (
     WINDOW_MIDDLE_Y,
     WINDOW_SIZE,
     SkinMasks,
-    read_map,
+    read_maps,
 )
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, interpolate, unfold
 
@@ -175,7 +175,7 @@ class PairMaker:
         quarter = (SEEN_SIZE // 2, SEEN_SIZE // 2)
         area = cv2.INTER_AREA
         told = flow * np.float32(100 / WINDOW_EYE_DISTANCE_PX)
-        mask = read_map(self._mask, position)
+        mask = read_maps([self._mask], np.moveaxis(position, 2, 0))[0]
         return {
             "seen": cv2.resize(seen, half, interpolation=area),
             "flow": cv2.resize(told, quarter, interpolation=area).astype(np.float16),
@@ -209,7 +209,7 @@ class PairMaker:
         wanted = faces.image[second]
         moved = self._fetch(faces.image[first], flow)
         moved = self._fetch(faces.image[first], flow + self._refine(moved, wanted))
-        mask = read_map(self._mask, spread[..., 2:])
+        mask = read_maps([self._mask], np.moveaxis(spread[..., 2:], 2, 0))[0]
         # A deep crease is darker than skin; where there was skin before it is forgiven to be.
         before = cv2.erode(skin_likelihood(moved, mask), np.ones((5, 5)))
         after = cv2.erode(skin_likelihood(wanted, mask, forgiving=1.9), np.ones((3, 3)))

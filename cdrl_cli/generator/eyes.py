@@ -61,14 +61,14 @@ from the second on it surely is."""
 
 
 def place_eyeballs(
-    landmarks_xyz: Float[np.ndarray, "478 3"],
+    outlines: tuple[EyeOutline, EyeOutline],
     irises: Irises,
     eyes: Float[np.ndarray, " 2"] = OPEN,
 ) -> tuple[Eyeball, ...]:
     """The eyeballs of a face that lids do not take along: none that is hardly seen.
 
     Args:
-        landmarks_xyz: Crop pixels.
+        outlines: Of the left and the right eye.
         irises: Of the same frame, or of frames around it.
         eyes: How open they are, left and right: 1 as usual, 0 shut.
     """
@@ -77,7 +77,7 @@ def place_eyeballs(
     shares = (in_time * np.minimum(eyes / LIDS_OPEN, 1)).tolist()
     eyeballs = (
         _place_eyeball(outline, irises, side, shares[side])
-        for side, outline in enumerate(EyeOutline.both(landmarks_xyz))
+        for side, outline in enumerate(outlines)
         if shares[side] > 0 and irises.clearness[side] > SEEN[0]
     )
     return tuple(one for one in eyeballs if one.strength > 0)
@@ -107,20 +107,27 @@ def _share(value: float, between: tuple[float, float]) -> float:
 
 
 def spare_eyes(
-    position: Float32[np.ndarray, "side side 3"], eyes: Float[np.ndarray, " 2"]
-) -> Float32[np.ndarray, "side side"]:
+    around: Float32[np.ndarray, "rows columns"], eyes: Float[np.ndarray, " 2"]
+) -> Float32[np.ndarray, "rows columns"]:
     """How much of the finer flow stays: all but around an eye that is shut, which it would tear.
 
     Args:
-        position: Where on the canonical face each pixel lies, head space.
+        around: Which pixels lie around which eye, of :func:`find_eyes`.
         eyes: How open they are, left and right.
     """
-    spared = np.ones(position.shape[:2], np.float32)
-    for side, opened in zip((EYE_X, -EYE_X), eyes, strict=True):
-        if opened < 1:
-            around, inside = _ellipse(position, (side, EYE_Y), EYE_REACH)
-            spared[around] *= 1 - np.float32(1 - opened) * inside
-    return spared
+    left, right = (1 - eyes).astype(np.float32)
+    return 1 - np.maximum(left * around, -right * around)
+
+
+def find_eyes(
+    position: Float32[np.ndarray, "3 rows columns"],
+) -> Float32[np.ndarray, "rows columns"]:
+    """How far inside the ellipse around an eye pixels lie: up to 1 for the left, -1 for the right.
+
+    Args:
+        position: Where on the canonical face each pixel lies, head space.
+    """
+    return np.copysign(_inside(position, EYE_Y, EYE_REACH), position[0])
 
 
 def lift_lids(displacement: Float[np.ndarray, "52 478 3"]) -> Float[np.ndarray, "52 478 3"]:
@@ -183,37 +190,28 @@ def bound_lids(
 
 
 def hold_lower_lids(
-    flow: Float32[np.ndarray, "2 side side"], position: Float32[np.ndarray, "side side 3"]
-) -> Float32[np.ndarray, "2 side side"]:
-    """A finer flow that hardly draws lower lids down, as it does to make eyes large.
+    down: Float32[np.ndarray, "rows columns"], position: Float32[np.ndarray, "3 rows columns"]
+) -> None:
+    """Let a finer flow hardly draw lower lids down, as it does to make eyes large; in place.
 
     Args:
-        flow: Crop pixels, x and y.
+        down: The flow's y on an upright crop, crop pixels: what comes from above is drawn down.
         position: Where on the canonical face each pixel lies, head space.
     """
-    held = flow.copy()
-    for side in (EYE_X, -EYE_X):
-        around, inside = _ellipse(position, (side, UNDER_EYE_Y), UNDER_EYE_REACH)
-        down = held[1][around]  # an upright crop: what comes from above is drawn down
-        down *= 1 - np.float32(1 - SINKING) * inside * (down < 0)
-    return held
+    taken = _inside(position, UNDER_EYE_Y, UNDER_EYE_REACH)
+    taken *= np.float32(1 - SINKING)
+    taken *= np.minimum(down, 0)
+    down -= taken
 
 
-def _ellipse(
-    position: Float32[np.ndarray, "side side 3"],
-    middle: tuple[float, float],
-    reach: tuple[float, float],
-) -> tuple[tuple[slice, slice], Float32[np.ndarray, "rows columns"]]:
-    """A box of pixels around an ellipse on the canonical face, and how far inside they lie, 0..1.
-
-    Fully inside they are from half of its half-axes on.
-    """
-    low, high = (
-        (middle[0] + sign * reach[0], middle[1] + sign * reach[1], sign * np.inf)
-        for sign in (-1, 1)
-    )
-    left, top, columns, rows = cv2.boundingRect(cv2.inRange(position, low, high))
-    around = np.s_[top : top + rows, left : left + columns]
-    x = (position[around][..., 0] - np.float32(middle[0])) / np.float32(reach[0])
-    y = (position[around][..., 1] - np.float32(middle[1])) / np.float32(reach[1])
-    return around, np.clip(2 * (1 - cv2.magnitude(x, y)), 0, 1)
+def _inside(
+    position: Float32[np.ndarray, "3 rows columns"], middle_y: float, reach: tuple[float, float]
+) -> Float32[np.ndarray, "rows columns"]:
+    """How far inside an ellipse below each eye, or around it, pixels lie: 1 from half-way on."""
+    x = np.abs(position[0])
+    x -= np.float32(EYE_X)
+    x *= np.float32(2 / reach[0])
+    y = position[1] - np.float32(middle_y)
+    y *= np.float32(2 / reach[1])
+    off = cv2.magnitude(x, y)
+    return np.clip(np.subtract(2, off, out=off), np.float32(0), np.float32(1), out=off)

@@ -9,6 +9,7 @@ are drawn once, as wrinkle maps in animation are (Oat 2007), and nobody's face w
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -45,7 +46,7 @@ class Crease:
     """Share of its length over which it begins, and ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FoldMaps:
     """All folds of the canonical face, and what deepens each."""
 
@@ -69,23 +70,52 @@ class FoldMaps:
     def shade(
         self,
         change: Float[np.ndarray, " 52"],
-        position: Float32[np.ndarray, "256 256 3"],
-    ) -> Float32[np.ndarray, "256 256"]:
-        """Logarithm of how much lighter each pixel of the crop becomes.
+        position: Float32[np.ndarray, "axes rows columns"],
+    ) -> Float32[np.ndarray, "rows columns"]:
+        """Logarithm of how much lighter each pixel becomes.
 
         Args:
             change: Of the coefficients.
-            position: Where on the canonical face a pixel lies, head space.
+            position: Where on the canonical face a pixel lies, x, y and maybe more; head space.
         """
         depth = 1 - np.exp(-np.maximum(self.weights @ change, 0))
         drawn = np.zeros((MAP_SIDE, MAP_SIDE), np.float32)
+        part = drawn[self._part]
         for one in np.flatnonzero(depth > 0):
-            cv2.scaleAdd(self.maps[one], float(depth[one]), drawn, dst=drawn)
+            cv2.scaleAdd(self.maps[one][self._part], float(depth[one]), part, dst=part)
         x, y = (
-            (position[..., axis] - np.float32(MAP_LOW[axis])) * np.float32(to_pixels(axis))
+            (position[axis] - np.float32(MAP_LOW[axis])) * np.float32(to_pixels(axis))
             for axis in (0, 1)
         )
         return cv2.remap(drawn, x, y, cv2.INTER_LINEAR)
+
+    def find(
+        self,
+        position: Float32[np.ndarray, "axes rows columns"],
+        mask: Float32[np.ndarray, "rows columns"],
+    ) -> tuple[int, int, int, int]:
+        """A box of the pixels that folds may lie on: left, top, columns, rows.
+
+        Args:
+            position: As of :meth:`shade`.
+            mask: 0 where none are wanted.
+        """
+        rows, columns = self._part
+        near = (mask > 0).astype(np.uint8)
+        for axis, cells in enumerate((columns, rows)):
+            low, high = (
+                MAP_LOW[axis] + cell / to_pixels(axis) for cell in (cells.start - 1, cells.stop)
+            )
+            near &= cv2.inRange(position[axis], low, high)
+        left, top, wide, high = cv2.boundingRect(near)
+        return left, top, wide, high
+
+    @cached_property
+    def _part(self) -> tuple[slice, slice]:
+        """Rows and columns of the maps in which there is any fold."""
+        drawn = (np.abs(self.maps).max(axis=0) > 0).astype(np.uint8)
+        left, top, columns, rows = cv2.boundingRect(drawn)
+        return np.s_[top : top + rows, left : left + columns]
 
 
 def to_pixels(axis: int) -> float:

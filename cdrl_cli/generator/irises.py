@@ -8,6 +8,7 @@ Convention: *eye* coordinates, as of :mod:`cdrl_cli.face.eyeballs`.
 
 from dataclasses import dataclass
 from functools import cache
+from math import hypot
 
 import cv2
 import numpy as np
@@ -29,6 +30,9 @@ LOWER_LIDS = np.array(
 
 IRISES = np.array([473, 468])
 """Landmarks of the middles of the irises."""
+
+_OUTLINES = np.concatenate([UPPER_LIDS, LOWER_LIDS, IRISES[:, None]], axis=1)
+_LID = UPPER_LIDS.shape[1]
 
 IRIS_RADIUS, IRIS_SPREAD = 4.8, 0.4
 """Usual radius of an iris, and by how much people differ, crop pixels: eyes hardly grow, and their
@@ -90,18 +94,20 @@ class EyeOutline:
 
     @classmethod
     def _of(cls, points: Float[np.ndarray, "478 2"], side: int) -> "EyeOutline":
-        upper, lower = points[UPPER_LIDS[side]], points[LOWER_LIDS[side]]
-        along = upper[-1] - upper[0]
-        length = max(float(np.linalg.norm(along)), 1e-6)
-        x, y = (along / length).tolist()
-        turn = np.array([(x, y), (-y, x)])
-        start = turn @ upper[0]
-        knots = length * _SHARES
-        high, low = (
-            np.interp(knots, *(lid @ turn.T - start).T).astype(np.float32) for lid in (upper, lower)
+        lids = points[_OUTLINES[side]]
+        (first_x, first_y), (last_x, last_y) = lids[[0, _LID - 1]].tolist()
+        length = max(hypot(last_x - first_x, last_y - first_y), 1e-6)
+        x, y = (last_x - first_x) / length, (last_y - first_y) / length
+        from_crop = np.array(
+            [(x, y, -x * first_x - y * first_y), (-y, x, y * first_x - x * first_y)]
         )
-        eye_from_crop = np.array([(x, y, -start[0]), (-y, x, -start[1])])
-        return cls(eye_from_crop, length, high, low, turn @ points[IRISES[side]] - start)
+        along, down = from_crop[:, :2] @ lids.T + from_crop[:, 2:]
+        knots = length * _SHARES
+        upper, lower = (
+            np.interp(knots, along[lid], down[lid]).astype(np.float32)
+            for lid in (np.s_[:_LID], np.s_[_LID:-1])
+        )
+        return cls(from_crop, length, upper, lower, np.array([along[-1], down[-1]]))
 
     @property
     def knots(self) -> Float[np.ndarray, " knots"]:
@@ -136,7 +142,7 @@ class Irises:
 
 
 def find_irises(
-    image: UInt8[np.ndarray, "256 256 3"], landmarks_xyz: Float[np.ndarray, "478 3"]
+    image: UInt8[np.ndarray, "256 256 3"], outlines: tuple[EyeOutline, EyeOutline]
 ) -> Irises:
     """The irises of a face.
 
@@ -146,9 +152,8 @@ def find_irises(
 
     Args:
         image: The aligned crop.
-        landmarks_xyz: Crop pixels.
+        outlines: Of the left and the right eye.
     """
-    outlines = EyeOutline.both(landmarks_xyz)
     circles, unlikely = _circles()
     pictures = [_close_up(image, one) for one in outlines]
     middles = np.array([one.middle_xy for one in outlines])

@@ -20,15 +20,16 @@ from cdrl_cli.generator.eyes import (
     LIDS_OPEN,
     OPEN,
     bound_lids,
+    find_eyes,
     hold_lower_lids,
     place_eyeballs,
     spare_eyes,
 )
 from cdrl_cli.generator.folds import FoldMaps
-from cdrl_cli.generator.irises import find_irises
+from cdrl_cli.generator.irises import EyeOutline, find_irises
 from cdrl_cli.generator.lips import keep_aperture, keep_red
 from cdrl_cli.generator.sides import spare_sides
-from cdrl_cli.generator.skin import Skin, window_from_crop
+from cdrl_cli.generator.skin import LEVELS, Skin, window_from_crop
 from cdrl_cli.geometry.mesh import FaceMesh, add_ring, draw_owners, fit_planes, read_planes, unfold
 from cdrl_cli.geometry.warp import fetch
 
@@ -55,9 +56,6 @@ MOUTH_Y = 0.77
 MOUTH_REACH = (0.36, 0.20)
 """Middle of the mouth on the canonical face, and half-axes of the ellipse around both lips inside
 of which they move by the mesh alone; head space."""
-
-_LEVELS = (np.arange(256) / 127.5 - 1).astype(np.float32)
-"""What the network is told of each level of a colour."""
 
 
 @runtime_checkable
@@ -95,11 +93,11 @@ class ExpressionBasis:
 class Movement:
     """A face's mesh, moved."""
 
-    flow: Float32[np.ndarray, "256 256 2"]
-    """For each pixel of the crop, its source's position minus its own, crop pixels."""
+    flow: Float32[np.ndarray, "2 256 256"]
+    """For each pixel of the crop, its source's position minus its own, crop pixels: x, and y."""
     mask: Float32[np.ndarray, "256 256"]
     """0 outside the ring around the face, 1 inside."""
-    position: Float32[np.ndarray, "128 128 3"]
+    position: Float32[np.ndarray, "3 128 128"]
     """Where on the canonical face a pixel of the crop at half its side lies, head space; 0
     outside."""
 
@@ -133,9 +131,9 @@ class WarpRenderer:
     ) -> Rendering:
         """See :class:`Renderer`."""
         movement = self.move(crop, expression)
-        irises = find_irises(crop.image(), crop.landmarks_xyz)
-        eyeballs = place_eyeballs(crop.landmarks_xyz, irises, eyes)
-        return Rendering(movement.flow, movement.mask, eyeballs=eyeballs)
+        outlines = EyeOutline.both(crop.landmarks_xyz)
+        eyeballs = place_eyeballs(outlines, find_irises(crop.image(), outlines), eyes)
+        return Rendering(cv2.merge(list(movement.flow)), movement.mask, eyeballs=eyeballs)
 
     def move(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Movement:
         """Where each pixel of the crop comes from when the face shows these coefficients."""
@@ -160,13 +158,15 @@ class WarpRenderer:
         coarse = (arrived - 0.5) / 2
         owner = draw_owners(coarse, self._triangles, depth, size=CROP_SIZE // 2)
         planes = fit_planes(arrived, values, self._triangles)
-        moved, position = (read_planes(one, owner, step=2) for one in (planes[:2], planes[2:]))
-        soft = cv2.resize(cv2.GaussianBlur(moved, (0, 0), _COARSE_SOFTNESS), (CROP_SIZE, CROP_SIZE))
+        spread = read_planes(planes, owner, step=2)
         inside_px = depth_inside(arrived[MESH_LANDMARKS:])
         # The motion, not the picture, fades: blending two pictures would double the contours.
-        fade = np.minimum(inside_px / FADE_PX, 1.0)
-        flow = cv2.multiply(soft, cv2.merge([fade, fade]))
-        return Movement(flow, np.minimum(inside_px, 1.0), position)
+        fade = np.minimum(inside_px / np.float32(FADE_PX), np.float32(1))
+        flow = np.empty((2, CROP_SIZE, CROP_SIZE), np.float32)
+        for coarse_flow, into in zip(spread[:2], flow, strict=True):
+            _whole(cv2.GaussianBlur(coarse_flow, (0, 0), _COARSE_SOFTNESS), into)
+        flow *= fade
+        return Movement(flow, np.minimum(inside_px, np.float32(1)), spread[2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +182,10 @@ class Look:
     """The movement's, at half the side."""
     crop: FaceCrop
     """Before it moved."""
-    parts: Float32[np.ndarray, "128 128 2"] | None
+    parts: tuple[Float32[np.ndarray, "128 128"], Float32[np.ndarray, "128 128"]] | None
     """Where skin is, and where eyes and mouth are, 0..1; None where light is not learned."""
+    outlines: tuple[EyeOutline, EyeOutline]
+    """Of the left and the right eye, before they moved."""
 
 
 class LearnedRenderer:
@@ -231,6 +233,7 @@ class LearnedRenderer:
             mask=_half(movement.mask),
             crop=crop,
             parts=skin.masks.at(movement.position) if isinstance(skin, Skin) else None,
+            outlines=EyeOutline.both(crop.landmarks_xyz),
         )
 
     def ask(self, look: Look) -> Answer:
@@ -246,8 +249,8 @@ class LearnedRenderer:
         if isinstance(self._skin, Skin):
             assert look.parts is not None
             flow, place = look.movement.flow, look.movement.position
-            light = self._skin.ask(look.warped, flow, place, look.parts, look.condition)
-        irises = find_irises(look.crop.image(), look.crop.landmarks_xyz)
+            light = self._skin.ask(look.warped, flow, place, look.parts[0], look.condition)
+        irises = find_irises(look.crop.image(), look.outlines)
         return Answer(finer[0], colour[0], look.mask, light, irises)
 
     def render(self, look: Look, answer: Answer, eyes: Float[np.ndarray, " 2"] = OPEN) -> Rendering:
@@ -258,28 +261,44 @@ class LearnedRenderer:
             answer: Of the networks.
             eyes: How open they are, left and right: 1 as usual, 0 shut.
         """
-        movement = look.movement
-        inner = spare_sides(movement.position)
-        spared = inner * spare_eyes(movement.position, eyes) * spare_mouth(movement.position)
-        finer = hold_lower_lids(answer.flow * spared, movement.position)
-        flow = movement.flow + _whole(cv2.merge(list(finer)))
+        movement, position = look.movement, look.movement.position
+        inner, around = spare_sides(position), find_eyes(position)
+        finer = answer.flow * (inner * spare_eyes(around, eyes) * spare_mouth(position))
+        hold_lower_lids(finer[1], position)
+        flow = cv2.merge(
+            [both[0] + _whole(both[1]) for both in zip(movement.flow, finer, strict=True)]
+        )
         # The colours and the shade of an open eye, on a lid that shuts it, make the lid grey.
-        lids = spare_eyes(movement.position, np.minimum(eyes / LIDS_OPEN, 1))
+        lids = spare_eyes(around, np.minimum(eyes / LIDS_OPEN, 1))
         if isinstance(self._skin, Skin):
             assert look.parts is not None
             assert answer.light is not None
-            parts = look.parts * lids[..., None]
-            added = cv2.merge(list(answer.colour * parts[..., 1]))
-            parts[..., 0] *= inner
-            shade = Shade(self._skin.show(answer.light, parts), window_from_crop(), SHADOW_TINT)
+            skin, parts = look.parts
+            added = cv2.merge(list(answer.colour * (parts * lids)))
+            light = self._skin.show(answer.light, skin * lids * inner)
+            shade = Shade(light, window_from_crop(), SHADOW_TINT)
         else:
             shade = None
-            change = look.condition[COEFFICIENTS : 2 * COEFFICIENTS]
-            folds = self._skin.shade(change, _whole(movement.position))
             added = _whole(cv2.merge(list(answer.colour * lids)))
-            added += _folded(look.warped, folds * movement.mask)
-        eyeballs = place_eyeballs(look.crop.landmarks_xyz, answer.irises, eyes)
+            self._add_folds(added, look)
+        eyeballs = place_eyeballs(look.outlines, answer.irises, eyes)
         return Rendering(flow, movement.mask, colour=added, shade=shade, eyeballs=eyeballs)
+
+    def _add_folds(self, added: Float32[np.ndarray, "256 256 3"], look: Look) -> None:
+        """Add to colours, -1..1 of the range, what drawn folds do to them; in place."""
+        assert isinstance(self._skin, FoldMaps)
+        left, top, columns, rows = self._skin.find(look.movement.position, look.mask)
+        if columns == 0:
+            return
+        # With the points beside, which those at the border are read between.
+        x, y = max(left - 1, 0), max(top - 1, 0)
+        near = look.movement.position[:2, y : top + rows + 1, x : left + columns + 1]
+        wide, high = 2 * near.shape[2], 2 * near.shape[1]
+        position = np.stack([cv2.resize(axis, (wide, high)) for axis in near])
+        part = np.s_[2 * y : 2 * y + high, 2 * x : 2 * x + wide]
+        change = look.condition[COEFFICIENTS : 2 * COEFFICIENTS]
+        folds = self._skin.shade(change, position) * look.movement.mask[part]
+        added[part] += _folded(look.warped[part], folds)
 
 
 def tell(
@@ -296,23 +315,24 @@ def tell(
 
 
 def _folded(
-    warped: UInt8[np.ndarray, "256 256 3"], folds: Float32[np.ndarray, "256 256"]
-) -> Float32[np.ndarray, "256 256 3"]:
+    warped: UInt8[np.ndarray, "rows columns 3"], folds: Float32[np.ndarray, "rows columns"]
+) -> Float32[np.ndarray, "rows columns 3"]:
     """What folds add to colours, -1..1 of the range, by the logarithm of the ratio of light."""
-    ratios = cv2.merge([cv2.exp(folds * np.float32(share)) for share in SHADOW_TINT])
-    return cv2.multiply(warped, ratios - np.float32(1), scale=1 / 255, dtype=cv2.CV_32F)
+    growth = [cv2.exp(folds * np.float32(share)) - np.float32(1) for share in SHADOW_TINT]
+    return cv2.multiply(warped, cv2.merge(growth), scale=1 / 255, dtype=cv2.CV_32F)
 
 
 def _whole(
-    values: Float32[np.ndarray, "128 128 channels"],
-) -> Float32[np.ndarray, "256 256 channels"]:
+    values: Float32[np.ndarray, "128 128 *channels"],
+    into: Float32[np.ndarray, "256 256"] | None = None,
+) -> Float32[np.ndarray, "256 256 *channels"]:
     """Values of the crop at half its side at its whole side."""
-    return cv2.resize(values, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(values, (CROP_SIZE, CROP_SIZE), dst=into, interpolation=cv2.INTER_LINEAR)
 
 
 def spare_mouth(
-    position: Float32[np.ndarray, "side side 3"],
-) -> Float32[np.ndarray, "side side"]:
+    position: Float32[np.ndarray, "3 rows columns"],
+) -> Float32[np.ndarray, "rows columns"]:
     """How much of the finer flow stays: none on the lips, which it would part where they touch.
 
     The mesh keeps the opening between the lips (:mod:`cdrl_cli.generator.lips`); the finer flow,
@@ -321,16 +341,16 @@ def spare_mouth(
     Args:
         position: Where on the canonical face each pixel lies, head space.
     """
-    x = position[..., 0] / MOUTH_REACH[0]
-    y = (position[..., 1] - MOUTH_Y) / MOUTH_REACH[1]
-    return np.clip(x * x + y * y - 1, 0, 1)
+    x = position[0] / np.float32(MOUTH_REACH[0])
+    y = (position[1] - np.float32(MOUTH_Y)) / np.float32(MOUTH_REACH[1])
+    return np.clip(x * x + y * y - 1, np.float32(0), np.float32(1))
 
 
 def warp_crop(
     image: UInt8[np.ndarray, "256 256 3"], movement: Movement
 ) -> UInt8[np.ndarray, "256 256 3"]:
     """The aligned crop, moved."""
-    return fetch(image, *cv2.split(movement.flow), smooth=True, relative=True)
+    return fetch(image, *movement.flow, smooth=True, relative=True)
 
 
 def network_input(
@@ -342,20 +362,21 @@ def network_input(
     """
     # Written plane by plane, where it stays: a seventh of the time of stacking and turning.
     seen = np.empty((9, CROP_SIZE // 2, CROP_SIZE // 2), np.float32)
-    cv2.split(cv2.LUT(_half(warped), _LEVELS), list(seen[:3]))
-    cv2.split(_half(movement.flow), list(seen[3:5]))
+    cv2.split(cv2.LUT(_half(warped), LEVELS), list(seen[:3]))
+    for values, into in zip((*movement.flow, movement.mask), seen[3:6], strict=True):
+        _half(values, into)
     seen[3:5] /= np.float32(FLOW_UNIT_PX)
-    seen[5] = _half(movement.mask)
-    cv2.split(movement.position, list(seen[6:]))
+    seen[6:] = movement.position
     return seen
 
 
 def _half(
     values: Shaped[np.ndarray, "256 256 *channels"],
+    into: Float32[np.ndarray, "128 128"] | None = None,
 ) -> Shaped[np.ndarray, "128 128 *channels"]:
     """Means over squares of two by two pixels of the crop."""
     side = CROP_SIZE // 2
-    return cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA)
+    return cv2.resize(values, (side, side), dst=into, interpolation=cv2.INTER_AREA)
 
 
 def ring_positions(
@@ -370,4 +391,9 @@ def depth_inside(ring_xy: Float[np.ndarray, "rim 2"]) -> Float32[np.ndarray, "25
     filled = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
     cv2.fillPoly(filled, [np.round(ring_xy).astype(np.int32)], 1)
     filled[[0, -1], :] = filled[:, [0, -1]] = 0
-    return cv2.distanceTransform(filled, cv2.DIST_L2, 3)
+    left, top, columns, rows = cv2.boundingRect(filled)
+    depth = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
+    if columns:
+        part = np.s_[top - 1 : top + rows + 1, left - 1 : left + columns + 1]
+        depth[part] = cv2.distanceTransform(filled[part], cv2.DIST_L2, 3)
+    return depth

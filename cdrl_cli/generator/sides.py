@@ -15,8 +15,8 @@ in which the corners of the eyes are at 0 and the ears begin at .6."""
 
 
 def spare_sides(
-    position: Float32[np.ndarray, "side side 3"],
-) -> Float32[np.ndarray, "side side"]:
+    position: Float32[np.ndarray, "3 rows columns"],
+) -> Float32[np.ndarray, "rows columns"]:
     """How much of the skin's light and of the finer flow stays: none at the sides of the face.
 
     They show no emotion; what light does there costs likeness all the same, and what the flow does
@@ -26,7 +26,7 @@ def spare_sides(
         position: Where on the canonical face each pixel lies, head space.
     """
     start, end = SIDES_X
-    away = np.abs(position[..., 0]) - np.float32(start)
+    away = np.abs(position[0]) - np.float32(start)
     return 1 - smoothstep(away / np.float32(end - start))
 
 

@@ -5,6 +5,7 @@ lighter each point of the skin becomes. The person's own pixels are multiplied b
 freckles and beard stay (expression ratio images, Liu et al. 2001).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -86,6 +87,9 @@ FULL_INTENSITY, BEYOND = 1.1, 0.3
 """Up to the first number the network is told an emotion by its whole intensity, of what is above it
 by the second share: the network has seen how people act, and no more. Told twice as much it paints
 a mask; movement says the rest."""
+
+LEVELS = (np.arange(256) / 127.5 - 1).astype(np.float32)
+"""What networks are told of each level of a colour."""
 
 _SEEN_SOFTNESS_PX = 0.5
 """Blur of the crop before it is shrunk to what the network sees."""
@@ -171,44 +175,40 @@ class SkinMasks:
         )
 
     def at(
-        self, position: Float32[np.ndarray, "height width 3"]
-    ) -> Float32[np.ndarray, "height width 2"]:
+        self, position: Float32[np.ndarray, "axes height width"]
+    ) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
         """Both masks where pixels lie at these positions: skin, and parts."""
-        return read_map(self._both, position)
+        skin, parts = read_maps((self.skin, self.parts), position)
+        return skin, parts
 
     @cached_property
-    def upper_face(self) -> Float32[np.ndarray, "512 512 2"]:
-        """Brows; lids and the bridge."""
-        return cv2.merge([self.brows, self.calm])
-
-    @cached_property
-    def upper_box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """The least and the largest x and y of :attr:`upper_face`; any z, head space."""
+    def upper_box(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The least and the largest x, and y, of :attr:`brows` and :attr:`calm`, head space."""
         drawn = (np.maximum(self.brows, self.calm) > 0).astype(np.uint8)
         x, y, columns, rows = cv2.boundingRect(drawn)
         cell = 2 * MAP_REACH / (MAP_SIDE - 1)
         left, top = x * cell - MAP_REACH, y * cell + WINDOW_MIDDLE_Y - MAP_REACH
-        return (left, top, -np.inf), (left + columns * cell, top + rows * cell, np.inf)
-
-    @cached_property
-    def _both(self) -> Float32[np.ndarray, "512 512 2"]:
-        return cv2.merge([self.skin, self.parts])
+        return (left, left + columns * cell), (top, top + rows * cell)
 
 
-def read_map(
-    drawn: Float32[np.ndarray, "512 512 *channels"],
-    position: Float32[np.ndarray, "height width 3"],
-) -> Float32[np.ndarray, "height width *channels"]:
-    """Maps of the canonical face, where pixels lie at these positions; 0 outside the face."""
+def read_maps(
+    drawn: Iterable[Float32[np.ndarray, "512 512"]],
+    position: Float32[np.ndarray, "axes height width"],
+) -> list[Float32[np.ndarray, "height width"]]:
+    """Maps of the canonical face, where pixels lie at these positions; 0 outside the face.
+
+    Args:
+        drawn: The maps.
+        position: x, y and maybe more; head space.
+    """
     x, y = (
-        (position[..., axis] - np.float32(low)) * np.float32((MAP_SIDE - 1) / (2 * MAP_REACH))
+        (position[axis] - np.float32(low)) * np.float32((MAP_SIDE - 1) / (2 * MAP_REACH))
         for axis, low in ((0, -MAP_REACH), (1, WINDOW_MIDDLE_Y - MAP_REACH))
     )
-    found = cv2.remap(drawn, x, y, cv2.INTER_LINEAR)
     # Outside the mesh positions are 0, which is a place on the face.
-    nowhere = (0, 0, 0)
-    found[cv2.inRange(position, nowhere, nowhere) > 0] = 0
-    return found
+    np.putmask(x, (position[0] == 0) & (position[1] == 0), np.float32(-2))
+    # One by one: two in one picture take half as long again.
+    return [cv2.remap(one, x, y, cv2.INTER_LINEAR) for one in drawn]
 
 
 class Skin:
@@ -231,9 +231,9 @@ class Skin:
     def ask(
         self,
         warped: UInt8[np.ndarray, "256 256 3"],
-        flow: Float32[np.ndarray, "256 256 2"],
-        position: Float32[np.ndarray, "128 128 3"],
-        masks: Float32[np.ndarray, "128 128 2"],
+        flow: Float32[np.ndarray, "2 256 256"],
+        position: Float32[np.ndarray, "3 128 128"],
+        mask: Float32[np.ndarray, "128 128"],
         condition: Float[np.ndarray, " 111"],
     ) -> Float32[np.ndarray, "256 256"]:
         """Logarithm of how much lighter each pixel of the window becomes, if it is skin.
@@ -242,32 +242,31 @@ class Skin:
             warped: The aligned crop, moved.
             flow: By which it was moved, crop pixels.
             position: On the canonical face, head space; of the crop at half its side.
-            masks: What :meth:`SkinMasks.at` answers for it.
+            mask: Where it is skin, of :meth:`SkinMasks.at`.
             condition: The source's coefficients, their change, the emotion.
         """
         seen = np.empty((1, 9, SEEN_SIZE, SEEN_SIZE), np.float32)
         picture = _see(cv2.GaussianBlur(warped, (0, 0), _SEEN_SOFTNESS_PX), self._seen_from_crop)
-        seen[0, :3] = picture.transpose(2, 0, 1) / np.float32(127.5) - 1
-        unit = np.float32(FLOW_GAIN / EYE_DISTANCE_PX)
-        seen[0, 3:5] = _see(flow, self._seen_from_crop).transpose(2, 0, 1) * unit
-        seen[0, 5] = _see(np.ascontiguousarray(masks[..., 0]), self._seen_from_half)
-        place = _see(position, self._seen_from_half)
-        seen[0, 6:] = place.transpose(2, 0, 1)
+        cv2.split(cv2.LUT(picture, LEVELS), list(seen[0, :3]))
+        for one, into in zip(flow, seen[0, 3:5], strict=True):
+            _see(one, self._seen_from_crop, into)
+        seen[0, 3:5] *= np.float32(FLOW_GAIN / EYE_DISTANCE_PX)
+        for one, into in zip((mask, *position), seen[0, 5:], strict=True):
+            _see(one, self._seen_from_half, into)
         told = condition[None].astype(np.float32)
         told[:, 2 * COEFFICIENTS :] = tell_skin(condition[2 * COEFFICIENTS :])
         (shade,) = self._network.run(None, {"picture": seen, "condition": told})
-        return bound_upper_face(drop_pattern(shade[0, 0]), self.masks, place, condition)
+        return bound_upper_face(drop_pattern(shade[0, 0]), self.masks, seen[0, 6:], condition)
 
     def show(
-        self, light: Float32[np.ndarray, "256 256"], masks: Float32[np.ndarray, "128 128 2"]
+        self, light: Float32[np.ndarray, "256 256"], mask: Float32[np.ndarray, "128 128"]
     ) -> Float32[np.ndarray, "256 256"]:
         """What :meth:`ask` answered, 0 where there is no skin.
 
         Args:
             light: That.
-            masks: As of :meth:`ask`, or less of them.
+            mask: As of :meth:`ask`, or less of it.
         """
-        mask = np.ascontiguousarray(masks[..., 0])
         shown = cv2.warpAffine(mask, self._window_from_half, (WINDOW_SIZE, WINDOW_SIZE))
         return np.asarray(light * shown)
 
@@ -301,7 +300,7 @@ def drop_pattern(shade: Float32[np.ndarray, "256 256"]) -> Float32[np.ndarray, "
 def bound_upper_face(
     shade: Float32[np.ndarray, "256 256"],
     masks: SkinMasks,
-    position: Float32[np.ndarray, "128 128 3"],
+    position: Float32[np.ndarray, "axes 128 128"],
     condition: Float[np.ndarray, " 111"],
 ) -> Float32[np.ndarray, "256 256"]:
     """Light and creases without creases on brows, and without glow on lids and between brows.
@@ -314,12 +313,20 @@ def bound_upper_face(
         position: Where on the canonical face each place of the window lies, head space.
         condition: The source's coefficients, their change, the emotion.
     """
-    left, top, columns, rows = cv2.boundingRect(cv2.inRange(position, *masks.upper_box))
+    across, down = (
+        cv2.inRange(one, low, high)
+        for one, (low, high) in zip(position[:2], masks.upper_box, strict=True)
+    )
+    left, top, columns, rows = cv2.boundingRect(across & down)
     if columns == 0:
         return shade
-    seen = read_map(masks.upper_face, position[top : top + rows, left : left + columns])
     zoom = WINDOW_SIZE // SEEN_SIZE
-    brows, calm = cv2.split(cv2.resize(seen, None, fx=zoom, fy=zoom))
+    brows, calm = (
+        cv2.resize(one, None, fx=zoom, fy=zoom)
+        for one in read_maps(
+            (masks.brows, masks.calm), position[:, top : top + rows, left : left + columns]
+        )
+    )
     bounded = shade.copy()
     part = bounded[zoom * top :, zoom * left :][: len(brows), : brows.shape[1]]
     lowered = float(condition[COEFFICIENTS : 2 * COEFFICIENTS][_BROWS_DOWN].mean())
@@ -333,10 +340,12 @@ def bound_upper_face(
 
 
 def _see(
-    values: Shaped[np.ndarray, "side side *more"], seen_from_values: Float[np.ndarray, "2 3"]
+    values: Shaped[np.ndarray, "side side *more"],
+    seen_from_values: Float[np.ndarray, "2 3"],
+    into: Float32[np.ndarray, "128 128"] | None = None,
 ) -> Shaped[np.ndarray, "128 128 *more"]:
     """Values as the network sees them."""
-    return cv2.warpAffine(values, seen_from_values, (SEEN_SIZE, SEEN_SIZE))
+    return cv2.warpAffine(values, seen_from_values, (SEEN_SIZE, SEEN_SIZE), dst=into)
 
 
 def _off(

@@ -181,7 +181,7 @@ def interpolate(
     """
     owner = draw_owners(points_xy, triangles, depth, size=size)
     planes = fit_planes(points_xy, values, triangles)
-    return read_planes(planes, owner), owner > 0
+    return np.ascontiguousarray(read_planes(planes, owner).transpose(1, 2, 0)), owner > 0
 
 
 def fit_planes(
@@ -210,8 +210,8 @@ def read_planes(
     owner: Int32[np.ndarray, "size size"],
     *,
     step: int = 1,
-) -> Float32[np.ndarray, "size size channels"]:
-    """The values of each pixel by the plane of its triangle.
+) -> Float32[np.ndarray, "channels size size"]:
+    """The values of each pixel by the plane of its triangle; 0 where there is none.
 
     Args:
         planes: Of :func:`fit_planes`.
@@ -223,17 +223,16 @@ def read_planes(
     middle = np.float32((step - 1) / 2)
     x = np.arange(left, left + columns, dtype=np.float32) * step + middle
     y = np.arange(top, top + rows, dtype=np.float32)[:, None] * step + middle
-    spread = np.zeros((*owner.shape, len(planes)), np.float32)
+    spread = np.zeros((len(planes), *owner.shape), np.float32)
     chosen = owner[part].astype(np.intp)
-    for channel, (a, b, c) in enumerate(planes):
+    for channel, (a, b, c) in zip(spread, planes, strict=True):
         # Read a column at a time: five times as fast as whole rows of the table of planes.
         found = a.take(chosen)
         found *= x
         sloped = b.take(chosen)
         sloped *= y
         found += sloped
-        found += c.take(chosen)
-        spread[part][..., channel] = found
+        np.add(found, c.take(chosen), out=channel[part])
     return spread
 
 

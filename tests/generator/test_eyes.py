@@ -8,6 +8,7 @@ from cdrl_cli.generator.eyes import (
     FOLDS_OF_LIDS,
     WIDEST_PX,
     bound_lids,
+    find_eyes,
     hold_lower_lids,
     lift_lids,
     spare_eyes,
@@ -121,30 +122,30 @@ def test_lids_that_sink_are_not_bounded():
 
 @given(st.integers(0, 2**32 - 1))
 def test_lower_lids_are_held_where_they_sink_and_nowhere_else(seed):
-    flow = np.random.default_rng(seed).normal(size=(2, 64, 64)).astype(np.float32)
+    down = np.random.default_rng(seed).normal(size=(64, 64)).astype(np.float32)
     x, y = np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64))
-    position = np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.float32)
-    held = hold_lower_lids(flow, position)
-    np.testing.assert_array_equal(held[0], flow[0])
-    np.testing.assert_array_equal(held[1][flow[1] > 0], flow[1][flow[1] > 0])
-    near = (np.hypot((np.abs(x) - 0.345) / 0.26, (y - 0.1) / 0.14) < 1) & (flow[1] < 0)
-    np.testing.assert_array_equal(held[1][~near], flow[1][~near])
-    assert (held[1][near] >= flow[1][near]).all()
+    position = np.stack([x, y, np.zeros_like(x)]).astype(np.float32)
+    held = down.copy()
+    hold_lower_lids(held, position)
+    np.testing.assert_array_equal(held[down > 0], down[down > 0])
+    near = (np.hypot((np.abs(x) - 0.345) / 0.26, (y - 0.1) / 0.14) < 1) & (down < 0)
+    np.testing.assert_array_equal(held[~near], down[~near])
+    assert (held[near] >= down[near]).all()
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_around_a_shut_eye_the_finer_flow_ends(left, right):
-    toy, position = toy_head(), np.zeros((256, 256, 3), np.float32)
+    toy, position = toy_head(), np.zeros((3, 8, 480), np.float32)
     names = {"left": (386, 374, 362), "right": (159, 145, 133)}
-    position[0, :468] = 9.0  # elsewhere
+    position[:, 0] = 9.0  # elsewhere
     for row, lids in enumerate(names.values(), start=1):
-        position[row, :3] = toy.canonical_xyz[list(lids)]
-    spared = spare_eyes(position, np.array([left, right]))
-    assert (spared[0, :468] == 1).all()
+        position[:, row, :3] = toy.canonical_xyz[list(lids)].T
+    spared = spare_eyes(find_eyes(position), np.array([left, right]))
+    assert (spared[0] == 1).all()
     for row, opened in enumerate((left, right), start=1):
         np.testing.assert_allclose(spared[row, :2], opened, atol=0.12)
         assert (spared[row, :3] >= opened - 1e-6).all()
 
 
 def test_open_eyes_spare_nothing():
-    assert (spare_eyes(np.zeros((256, 256, 3), np.float32), np.ones(2)) == 1).all()
+    assert (spare_eyes(np.linspace(-1, 1, 9, dtype=np.float32)[None], np.ones(2)) == 1).all()

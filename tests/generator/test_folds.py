@@ -27,12 +27,12 @@ def position():
     x, y = np.meshgrid(
         np.linspace(MAP_LOW[0], MAP_HIGH[0], 256), np.linspace(MAP_LOW[1], MAP_HIGH[1], 256)
     )
-    return np.dstack([x, y, np.zeros_like(x)]).astype(np.float32)
+    return np.stack([x, y]).astype(np.float32)
 
 
 def at(shade, position, point, reach=0.05):
     """The darkest shade around a point of the face."""
-    near = np.hypot(*(position[..., :2] - point[:2]).transpose(2, 0, 1)) < reach
+    near = np.hypot(*(position - point[:2, None, None])) < reach
     return shade[near].min()
 
 
@@ -75,3 +75,13 @@ def test_a_fold_takes_hardly_any_light_from_the_face_as_a_whole(folds):
     assert len(folds.maps) == len(WEIGHTS)
     for one in folds.maps:
         assert abs(one.sum()) < 0.35 * np.abs(one).sum()
+
+
+def test_a_box_is_found_around_all_that_may_fold(folds, position):
+    left, top, columns, rows = folds.find(position, np.ones((256, 256), np.float32))
+    everything = np.abs(folds.shade(np.full(52, 1.0), position))
+    around = np.zeros((256, 256), bool)
+    around[top : top + rows, left : left + columns] = True
+    assert not everything[~around].any()
+    assert around.sum() < 0.7 * around.size
+    assert folds.find(position, np.zeros((256, 256), np.float32))[2:] == (0, 0)

@@ -256,7 +256,7 @@ def test_the_network_adds_to_the_warp():
     np.testing.assert_array_equal(full.mask, core.mask)
     # It answers at half the side: what it says of the mask's edge reaches a pixel over it.
     deep = cv2.erode(core.mask, np.ones((5, 5))) == 1
-    position = network.told["picture"][0, 6:].transpose(1, 2, 0)
+    position = network.told["picture"][0, 6:]
     spared = spare_mouth(position) * spare_sides(position)
     free = deep & (cv2.erode(cv2.resize(spared, (256, 256)), np.ones((5, 5))) == 1)
     np.testing.assert_allclose((full.flow - core.flow)[free], 1.5, atol=1e-5)
@@ -269,8 +269,7 @@ def test_the_network_adds_to_the_warp():
 
 
 def test_the_network_moves_neither_lip_and_all_around():
-    position = np.zeros((128, 128, 3), np.float32)
-    position.reshape(-1, 3)[:478] = toy_head().canonical_xyz
+    position = toy_head().canonical_xyz.T.astype(np.float32)[:, None]
     spared = spare_mouth(position).ravel()
     assert not spared[PAIRS].any()
     assert (spared[[101, 330, 9, 152]] == 1).all()

@@ -8,8 +8,8 @@ from heads import toy_head
 
 def test_the_sides_of_a_face_keep_their_light():
     x = np.array([0.0, 0.45, 0.585, 0.72, 0.8, -0.585], np.float32)
-    position = np.zeros((6, 6, 3), np.float32)
-    position[..., 0] = x
+    position = np.zeros((3, 6, 6), np.float32)
+    position[0] = x
     np.testing.assert_allclose(spare_sides(position)[0], [1, 1, 0.5, 0, 0, 0.5], atol=1e-6)
 
 

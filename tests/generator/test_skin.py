@@ -17,7 +17,7 @@ from cdrl_cli.generator.skin import (
     SkinMasks,
     bound_upper_face,
     drop_pattern,
-    read_map,
+    read_maps,
     tell_skin,
     window_from_crop,
 )
@@ -33,9 +33,8 @@ def masks():
 
 
 def at(drawn, points):
-    position = np.pad(np.asarray(points, np.float32)[None, :, :2], ((0, 0), (0, 0), (0, 1)))
-    position[..., 2] = 1e-3
-    return read_map(drawn, position)[0]
+    (found,) = read_maps([drawn], np.asarray(points, np.float32).T[:2, None])
+    return found[0]
 
 
 @pytest.mark.parametrize("side", [WINDOW_SIZE, SEEN_SIZE])
@@ -74,7 +73,7 @@ def test_masks_are_symmetric_and_have_no_step(masks):
 
 
 def test_off_the_mesh_nothing_is_read(masks):
-    assert not read_map(masks.skin, np.zeros((4, 4, 3), np.float32)).any()
+    assert not np.any(read_maps([masks.skin], np.zeros((3, 4, 4), np.float32)))
 
 
 def test_a_pattern_of_squares_is_dropped_and_a_crease_stays():
@@ -94,8 +93,8 @@ def test_raised_brows_show_light_without_creases_and_lowered_ones_both(masks):
     assert not brows[[9, 50, 159, 280, 386]].any()
 
     y, x = np.mgrid[:SEEN_SIZE, :SEEN_SIZE].astype(np.float32)
-    position = np.stack([(x - 64) / 40, (y - 64) / 40, np.ones_like(x)], axis=2)
-    held = read_map(masks.brows, position).repeat(2, 0).repeat(2, 1) > 0.99
+    position = np.stack([(x - 64) / 40, (y - 64) / 40])
+    held = read_maps([masks.brows], position)[0].repeat(2, 0).repeat(2, 1) > 0.99
     assert held.sum() > 200
     stripes = np.full((WINDOW_SIZE, WINDOW_SIZE), -0.1, np.float32)
     stripes.reshape(-1, 16, 16)[..., :4] = -0.4
@@ -115,8 +114,8 @@ def test_lids_and_the_bridge_do_not_glow_but_may_darken(masks):
     assert (calm[[9, 168, 8, 159, 145, 386, 374]] > 0.95).all()
     assert not calm[[50, 280, 105, 13]].any()
     y, x = np.mgrid[:SEEN_SIZE, :SEEN_SIZE].astype(np.float32)
-    position = np.stack([(x - 64) / 40, (y - 64) / 40, np.ones_like(x)], axis=2)
-    calm = read_map(masks.calm, position).repeat(2, 0).repeat(2, 1)
+    position = np.stack([(x - 64) / 40, (y - 64) / 40])
+    calm = read_maps([masks.calm], position)[0].repeat(2, 0).repeat(2, 1)
     inside = cv2.erode(calm, np.ones((5, 5))) > 0.999
     assert inside.sum() > 200
     for light, least, most in ((0.3, 0.03, MOST_GLOW), (-0.3, -0.301, -0.299)):
