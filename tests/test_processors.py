@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cdrl_cli.processors import loading
+from cdrl_cli.processors import loading, usable_cores
 
 COUNT_POOLS = """
 import ctypes, re, sys, tempfile, threading
@@ -58,6 +58,19 @@ def test_opencv_wakes_no_helpers_unless_people_say_otherwise(said, threads):
         command = [sys.executable, "-c", program, order]
         done = subprocess.run(command, env=known | said, capture_output=True, check=True)
         assert int(done.stdout) == threads
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="threads are counted in /proc")
+@pytest.mark.parametrize(("said", "helpers"), [({}, 0), ({"OPENBLAS_NUM_THREADS": "2"}, 1)])
+def test_numpy_wakes_no_helpers_unless_people_say_otherwise(said, helpers):
+    known = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    program = (
+        "import os; from cdrl_cli.processors import spare_helpers; spare_helpers(); "
+        "import numpy; print(len(os.listdir('/proc/self/task')) - 1)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=known | said, capture_output=True, check=True)
+    assert int(done.stdout) == min(helpers, usable_cores() - 1)
 
 
 def test_no_garbage_is_sought_among_what_was_loaded():
