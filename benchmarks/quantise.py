@@ -3,10 +3,9 @@
     python benchmarks/quantise.py
 
 Activations are calibrated on real inputs: faces of three clips (:mod:`sample_clips`) in six
-edits, at their usual and at their full intensity. The last convolution stays in single precision:
-its output is the answer, and would be cut off where it is larger than in calibration. A twin
-names the digest of the network that it was made from; an edit runs it only where that network is
-still the one in the manifest (:mod:`cdrl_cli.checkpoints.models`).
+edits, at their usual and at their full intensity. A twin names the digest of the network that it
+was made from; an edit runs it only where that network is still the one in the manifest
+(:mod:`cdrl_cli.checkpoints.models`).
 """
 
 import argparse
@@ -89,45 +88,18 @@ def collect(weight_set: str, folder: Path) -> list[Feeds]:
 
 
 def quantise(network: Path, twin: Path, feeds: list[Feeds]) -> None:
-    """Write a network with its convolutions in int8 (weights by channel, activations by tensor)."""
-    import onnx
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quant_pre_process,
-        quantize_static,
-    )
+    """Write a network's twin (:mod:`cdrl_cli.training.renderer_int8`)."""
+    from cdrl_cli.checkpoints.export import load_exported, read_exported
+    from cdrl_cli.generator.unet import RendererNet
+    from cdrl_cli.training.calibration import measure_ranges
+    from cdrl_cli.training.renderer_int8 import write_int8
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._feeds = iter(feeds)
-
-        def get_next(self) -> Any:
-            return next(self._feeds, None)
-
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder, "prepared.onnx")
-        quant_pre_process(network, prepared, skip_symbolic_shape=True)
-        last = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"][-1]
-        quantize_static(
-            prepared,
-            twin,
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            op_types_to_quantize=["Conv"],
-            nodes_to_exclude=[last],
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-    facts = {one.key: one.value for one in onnx.load(network).metadata_props}
-    model = onnx.load(twin)
-    del model.metadata_props[:]
-    facts |= {"made_from": hashlib.sha256(network.read_bytes()).hexdigest()}
-    for key, value in facts.items():
-        model.metadata_props.add(key=key, value=value)
-    twin.write_bytes(model.SerializeToString())
+    tensors, facts = read_exported(network)
+    renderer = RendererNet()
+    load_exported(renderer, tensors, but=[])
+    ranges = measure_ranges(renderer.eval(), feeds)
+    made_from = hashlib.sha256(network.read_bytes()).hexdigest()
+    write_int8(twin, renderer, ranges, facts={**facts, "made_from": made_from})
 
 
 def print_difference(name: str, network: Path, twin: Path, feeds: list[Feeds]) -> None:

@@ -53,8 +53,19 @@ DRAWN_ROWS, DRAWN_COLUMNS = 44, 24
 DRAWN_TOP, DRAWN_BOTTOM, DRAWN_SIDE = -0.65, 1.40, 0.85
 """Cells of a drawing and the half of the canonical face that they cover, head space."""
 
-_FACE_MIDDLE_Y, _FACE_REACH = 0.38, (0.78, 0.98)
-_EYE_MIDDLE, _EYE_REACH = (0.345, 0.0), (0.17, 0.06)
+FACE_MIDDLE_Y, FACE_REACH = 0.38, (0.78, 0.98)
+EYE_MIDDLE, EYE_REACH = (0.345, 0.0), (0.17, 0.06)
+"""Middle and half-axes of the ellipses around the face and around an eye, head space: drawings show
+inside of the first and outside of the others."""
+
+FADE = 0.3
+"""Share of an ellipse, from its rim inwards, over which a drawing comes and goes."""
+
+LIPS_FADE = 1.25
+"""The same around lips and mouth, from the rim outwards, in squares of the half-axes."""
+
+GROUPS = 8
+"""Of channels, each normalised by itself."""
 
 _OUTPUTS = 6
 """Of the last layer: finer flow (x, y), shade, tint (r, g, b)."""
@@ -86,12 +97,12 @@ class RendererNet(nn.Module):
         self.condition = nn.Sequential(nn.Linear(CONDITION, 96), nn.SiLU(), nn.Linear(96, 96))
         inputs = (widths[0], *widths[:-1])
         self.halve = nn.ModuleList(
-            _Block(into, out, stride=1 + (level > 0))
+            Block(into, out, stride=1 + (level > 0))
             for level, (into, out) in enumerate(zip(inputs, widths, strict=True))
         )
-        self.refine = nn.ModuleList(_Block(width, width) for width in widths)
+        self.refine = nn.ModuleList(Block(width, width) for width in widths)
         self.up = nn.ModuleList(
-            _Block(widths[k] + widths[k - 1], widths[k - 1]) for k in range(len(widths) - 1, 0, -1)
+            Block(widths[k] + widths[k - 1], widths[k - 1]) for k in range(len(widths) - 1, 0, -1)
         )
         self.drawings = Drawings()
         self.last = nn.Conv2d(widths[0], 4 * _OUTPUTS, 3, 1, 1)
@@ -197,9 +208,9 @@ class Drawings(nn.Module):
         drawn = _double(
             functional.grid_sample(mixed, places, padding_mode="border", align_corners=True)
         )
-        inside = _fade(x / _FACE_REACH[0], (y - _FACE_MIDDLE_Y) / _FACE_REACH[1])
-        eye_x = (x.abs() - _EYE_MIDDLE[0]) / _EYE_REACH[0]
-        off_the_eyes = 1 - _fade(eye_x, (y - _EYE_MIDDLE[1]) / _EYE_REACH[1])
+        inside = _fade(x / FACE_REACH[0], (y - FACE_MIDDLE_Y) / FACE_REACH[1])
+        eye_x = (x.abs() - EYE_MIDDLE[0]) / EYE_REACH[0]
+        off_the_eyes = 1 - _fade(eye_x, (y - EYE_MIDDLE[1]) / EYE_REACH[1])
         side = torch.tanh(x / 0.05)
         flow = DRAWN_FLOW_PX * torch.stack([drawn[:, 1] * side, drawn[:, 2]], dim=1)
         bare = off_the_eyes[:, None] * _off_the_lips(position, MOUTH_REACH)
@@ -238,7 +249,7 @@ def _fade(
     x: Float[Tensor, "batch height width"], y: Float[Tensor, "batch height width"]
 ) -> Float[Tensor, "batch height width"]:
     """1 in the middle of an ellipse with axes of 1, 0 from its rim on."""
-    return ((1 - (x.square() + y.square() + 1e-6).sqrt()) / 0.3).clamp(0, 1)
+    return ((1 - (x.square() + y.square() + 1e-6).sqrt()) / FADE).clamp(0, 1)
 
 
 def _off_the_lips(
@@ -246,18 +257,26 @@ def _off_the_lips(
 ) -> Float[Tensor, "batch 1 height width"]:
     """0 in an ellipse around where the lips meet, 1 from half an ellipse further out."""
     x, y = position[:, :1] / reach[0], (position[:, 1:] - LIPS_Y) / reach[1]
-    return ((x.square() + y.square() - 1) / 1.25).clamp(0, 1)
+    return ((x.square() + y.square() - 1) / LIPS_FADE).clamp(0, 1)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Convolution, norm, scaled and shifted by the condition (FiLM)."""
 
     def __init__(self, into: int, out: int, stride: int = 1) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(into, out, 3, stride, 1)
-        self.norm = nn.GroupNorm(8, out)
+        self.norm = nn.GroupNorm(GROUPS, out)
         self.film = nn.Linear(96, 2 * out)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "batch into height width"], told: Float[Tensor, "batch 96"]
+    ) -> Float[Tensor, "batch out rows columns"]:
+        """The next feature map.
+
+        Args:
+            x: A feature map.
+            told: The condition.
+        """
         scale, shift = self.film(told)[:, :, None, None].chunk(2, dim=1)
         return functional.silu(self.norm(self.convolution(x)) * (1 + scale) + shift)
