@@ -20,6 +20,7 @@ from cdrl_cli.geometry.warp import (
     chain,
     fetch,
     invert,
+    layers_of,
     resample,
     turn_flow,
     whole_shrink,
@@ -246,8 +247,9 @@ class _Repaint:
             colours = seen.astype(np.float32) / np.float32(255)
             self._coarse = colours, colours * cv2.merge(gains), gains
         mask = rendering.mask
-        self._flow = cv2.multiply(rendering.flow, cv2.merge([mask, mask]))
-        self._openings = Openings(rendering.eyeballs, self._flow, crop.crop_from_frame)
+        self._flow = [cv2.multiply(one, mask) for one in layers_of(rendering.flow)]
+        flow = cv2.merge(self._flow)
+        self._openings = Openings(rendering.eyeballs, flow, crop.crop_from_frame)
         luma, *chromas = planes
         self._kinds = [self._look_at(alike) for alike in ([luma], chromas) if alike]
 
@@ -265,11 +267,11 @@ class _Repaint:
         plane = planes[0]
         mask, shade = self._rendering.mask, self._rendering.shade
         crop_from_plane = chain(self._crop_from_frame, invert(plane.from_frame))
-        layers = [*turn_flow(self._flow, crop_from_plane), *map(self._find_added, planes)]
+        layers = [*self._flow, *map(self._find_added, planes)]
         # Four layers are read in the time of one, and two or three in twice that.
         layers += [mask] * (4 - len(layers))
         grid = _Grid.over(plane.part_xyxy, crop_from_plane)
-        x, y, *added = cv2.split(grid.read(cv2.merge(layers), crop_from_plane))
+        x, y, *added = layers_of(grid.read(cv2.merge(layers), crop_from_plane))
         fine_grid: _Grid = grid
         factors: tuple[Float32[np.ndarray, "_ _"], ...] = ()
         if shade is not None:
@@ -281,7 +283,7 @@ class _Repaint:
             added = [one + np.float32(its.black) for one, its in zip(added, planes, strict=False)]
         return _Alike(
             grid=grid,
-            moves=(x, y),
+            moves=turn_flow(x, y, crop_from_plane),
             added=tuple(added[: len(planes)]),
             fine_grid=fine_grid,
             factors=factors,
@@ -322,13 +324,14 @@ class _Repaint:
         """What is added to the samples, over the whole crop."""
         weights = np.array([plane.weights], np.float32)
         colour = self._rendering.colour
-        added = np.zeros((self._side, self._side), np.float32)
-        if colour is not None:
-            added += cv2.transform(colour, weights)
+        parts = [] if colour is None else [cv2.transform(colour, weights)]
         if self._coarse is not None:
             colours, grown, gains = self._coarse
             plain, changed = cv2.transform(colours, weights), cv2.transform(grown, weights)
-            added += changed - _mean(plane, gains) * plain
+            parts.append(changed - _mean(plane, gains) * plain)
+        if not parts:
+            return np.zeros_like(self._rendering.mask)
+        added = sum(parts[1:], parts[0])
         whole = cv2.resize(added, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
         return cv2.multiply(whole, self._rendering.mask)
 

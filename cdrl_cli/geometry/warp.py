@@ -14,20 +14,25 @@ from cdrl_cli.array_types import Float, Float32, Shaped
 
 
 def turn_flow(
-    flow: Float32[np.ndarray, "size size 2"], crop_from_frame: Float[np.ndarray, "2 3"]
-) -> tuple[Float32[np.ndarray, "size size"], Float32[np.ndarray, "size size"]]:
-    r"""A flow on an aligned crop in pixels of the frame, still on the crop: x, and y.
+    x: Float32[np.ndarray, "rows columns"],
+    y: Float32[np.ndarray, "rows columns"],
+    crop_from_frame: Float[np.ndarray, "2 3"],
+) -> tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]:
+    r"""A flow in pixels of an aligned crop, in those of the frame: x, and y.
 
     With :math:`q = A p + t` the crop position of frame position :math:`p`, the source of
     :math:`q` is :math:`q + F(q)`, whose frame position is :math:`p + A^{-1} F(A p + t)`.
 
     Args:
-        flow: :math:`F`, in crop pixels.
+        x: :math:`F` to the crop's right, wherever it was read.
+        y: Down the crop.
         crop_from_frame: :math:`[A | t]`.
     """
-    frame_from_crop = np.linalg.inv(crop_from_frame[:, :2]).astype(np.float32)
-    x, y = cv2.split(cv2.transform(flow, frame_from_crop))
-    return x, y
+    across, down = np.linalg.inv(crop_from_frame[:, :2]).tolist()
+    return (
+        cv2.addWeighted(x, across[0], y, across[1], 0),
+        cv2.addWeighted(x, down[0], y, down[1], 0),
+    )
 
 
 def resample(
@@ -108,6 +113,15 @@ def _with_fourth(
 ) -> Shaped[np.ndarray, "height width 4"]:
     """The image with a fourth channel: OpenCV warps four, to the same bits, in half the time."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+
+
+def layers_of(
+    values: Float32[np.ndarray, "rows columns layers"],
+) -> list[Float32[np.ndarray, "rows columns"]]:
+    """Each layer of values by itself."""
+    # What OpenCV makes itself, a list of arrays, it copies once more: twice the time.
+    layers = np.empty((values.shape[2], *values.shape[:2]), np.float32)
+    return list(cv2.split(values, list(layers)))
 
 
 def chain(

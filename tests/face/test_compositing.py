@@ -96,7 +96,9 @@ def test_a_face_larger_than_the_crop_moves_as_if_each_pixel_asked_the_crop():
     y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE].astype(np.float32)
     flow = np.stack([4 * np.sin(y / 20), 3 * np.cos(x / 25)], axis=2).astype(np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc(60.0))).pixels
-    moves = [one * disc(60.0) for one in turn_flow(flow, crop.crop_from_frame)]
+    moves = [
+        one * disc(60.0) for one in turn_flow(*flow.transpose(2, 0, 1).copy(), crop.crop_from_frame)
+    ]
     across, down = (resample(one, crop.crop_from_frame, (0, 0, 900, 700)) for one in moves)
     rows, columns = np.mgrid[:700, :900].astype(np.float32)
     wanted = fetch(frame.pixels, across + columns, down + rows)
