@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import CROP_SIZE, crop_face
 from cdrl_cli.face.compositing import Rendering, Shade, paste_face
-from cdrl_cli.geometry.warp import fetch, resample, turn_flow
+from cdrl_cli.geometry.warp import fetch, layers_of, resample, turn_flow
 from heads import pose, toy_head
 from pictures import ArrayFrame, noise, waves
 
@@ -96,9 +96,7 @@ def test_a_face_larger_than_the_crop_moves_as_if_each_pixel_asked_the_crop():
     y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE].astype(np.float32)
     flow = np.stack([4 * np.sin(y / 20), 3 * np.cos(x / 25)], axis=2).astype(np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc(60.0))).pixels
-    moves = [
-        one * disc(60.0) for one in turn_flow(*flow.transpose(2, 0, 1).copy(), crop.crop_from_frame)
-    ]
+    moves = [one * disc(60.0) for one in turn_flow(*layers_of(flow), crop.crop_from_frame)]
     across, down = (resample(one, crop.crop_from_frame, (0, 0, 900, 700)) for one in moves)
     rows, columns = np.mgrid[:700, :900].astype(np.float32)
     wanted = fetch(frame.pixels, across + columns, down + rows)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdrl_cli.geometry.warp import carry, chain, fetch, invert, resample, turn_flow
+from cdrl_cli.geometry.warp import carry, chain, fetch, invert, layers_of, resample, turn_flow
 from pictures import noise, waves
 
 SIZE = 64
@@ -50,7 +50,8 @@ def grid(left, top, right, bottom):
 
 def resample_flow(flow, matrix, box):
     """How far the pixels of a box come, x and y as the last axis, as on the crop."""
-    return np.stack([resample(one, matrix, box) for one in turn_flow(flow, matrix)], axis=2)
+    turned = turn_flow(*layers_of(flow), matrix)
+    return np.stack([resample(one, matrix, box) for one in turned], axis=2)
 
 
 def warp(image, flow, at_xy=(0, 0)):
