@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from cdrl_cli.array_types import Float, Float32
-from cdrl_cli.face.eye_white import brightness, spread_near
+from cdrl_cli.face.eye_white import LITTLE, brightness, mean_by_eye, spread_near
 from cdrl_cli.geometry.easing import smoothstep
 from cdrl_cli.geometry.warp import chain, invert, resample, scale_of
 from cdrl_cli.media.frames import Plane
@@ -59,8 +59,6 @@ _ROWS = (34, 68)
 """Rows of the grid: nearly as far above and below the opening as eyes are high; and where lids move
 farther than that, twice as many."""
 _COLUMNS = KNOTS + 2 * _BESIDE
-_LITTLE = 1e-4
-"""A weight that is as good as none, and can be divided by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Uncovered:
     """Where, among the planes' samples."""
     weight: Float32[np.ndarray, "rows columns"]
     """0 where the lids lie, 1 where the eyeball shows."""
-    values: Float32[np.ndarray, "rows columns planes"]
+    values: Float32[np.ndarray, "planes rows columns"]
     """Of the eyeball as if there were no lids, above black."""
 
     def lay_on(
@@ -113,7 +111,7 @@ class Uncovered:
             return
         here = np.s_[low_y - y0 : high_y - y0, low_x - x0 : high_x - x0]
         under = moved[low_y - top : high_y - top, low_x - left : high_x - left]
-        over = self.values[here][..., plane] - under
+        over = self.values[plane][here] - under
         if black:
             over += np.float32(black)
         over *= self.weight[here]
@@ -149,7 +147,7 @@ class Openings:
             if not flows:
                 return
             self._look(np.stack(flows), crop_px)
-            if not self._shares[:, [0, -1], :, 0].any():
+            if not self._shares[0][:, [0, -1]].any():
                 break
         self._trim()
 
@@ -216,16 +214,15 @@ class Openings:
         self._shares = np.stack(
             [
                 *(weight, own, made_up * seen, made_up * (disc - seen)),
-                *(made_up * (1 - disc), white, coloured, np.zeros_like(white)),
-            ],
-            axis=-1,
+                *(made_up * (1 - disc), white, coloured),
+            ]
         )
         self._moves = loose[..., None] * flow
 
     def _trim(self) -> None:
         """Leave out rows of the grid in which nothing shows, and of which nothing is made."""
-        rows = self._shares.shape[1]
-        counts = np.asarray(self._shares[..., [0, 5, 6]].any(axis=(0, 2, 3)))
+        rows = self._shares.shape[2]
+        counts = np.asarray(self._shares[[0, 5, 6]].any(axis=(0, 1, 3)))
         for eyeball in self._eyeballs:
             # What is mirrored is read anywhere between lids as they were.
             _, step, top = _eye_from_grid(eyeball, rows)[1]
@@ -233,9 +230,7 @@ class Openings:
             counts[max(floor(first), 0) : ceil(last) + 1] = True
         (kept,) = np.nonzero(counts)
         first, behind = max(int(kept[0]) - 1, 0), min(int(kept[-1]) + 2, rows)
-        self._shares, self._moves = (
-            whole[:, first:behind] for whole in (self._shares, self._moves)
-        )
+        self._shares, self._moves = self._shares[:, :, first:behind], self._moves[:, first:behind]
         down = np.array([(1.0, 0, 0), (0, 1, first)])
         self._crop_from_grids = [chain(one, down) for one in self._crop_from_grids]
 
@@ -251,7 +246,7 @@ class Openings:
         if not self._eyeballs:
             return ()
         plane_from_crop = invert(crop_from_plane)
-        grid_rows = self._shares.shape[1]
+        grid_rows = self._shares.shape[2]
         boxes = _boxes(self._crop_from_grids, grid_rows, plane_from_crop, planes[0].samples.shape)
         if not boxes:
             return ()
@@ -260,68 +255,65 @@ class Openings:
         high = len(boxes) * rows
         # As all that lies around is read (:func:`~cdrl_cli.geometry.warp.fetch`).
         how = cv2.INTER_CUBIC if planes[0].step_xy == (1, 1) else cv2.INTER_LINEAR
-        seen = np.empty((high, columns, len(planes)), np.float32)
+        seen = np.empty((len(planes), high, columns), np.float32)
         mirrored = np.empty_like(seen)
         # Four layers are read in the time of one, and two or three in twice that.
-        shares, more = (np.empty((high, columns, 4), np.float32) for _ in range(2))
+        layers = np.empty((2, high, columns, 4), np.float32)
         y = np.empty((high, columns), np.float32)
         turn = plane_from_crop[:, :2].astype(np.float32)
         for eye, (left, top, right, bottom) in enumerate(boxes):
             block = np.s_[eye * rows : (eye + 1) * rows]
             for place, plane in enumerate(planes):
-                seen[block, :, place] = plane.samples[top:bottom, left:right]
-                seen[block, :, place] -= np.float32(plane.black)
+                around = plane.samples[top:bottom, left:right]
+                np.subtract(around, np.float32(plane.black), out=seen[place, block])
             box_from_crop = plane_from_crop.copy()
             box_from_crop[:, 2] -= left, top
             box_from_grid = chain(box_from_crop, self._crop_from_grids[eye])
             move_x, move_y = cv2.split(cv2.transform(self._moves[eye], turn))
-            rest = self._shares[eye, ..., 4:].copy()
-            rest[..., 3] = move_x
+            shares = [*self._shares[:, eye], move_x]
             for into, values in (
-                (shares, self._shares[eye, ..., :4]),
-                (more, rest),
-                (y, move_y),
+                (layers[0, block], cv2.merge(shares[:4])),
+                (layers[1, block], cv2.merge(shares[4:])),
+                (y[block], move_y),
             ):
-                cv2.warpAffine(values, box_from_grid, (columns, rows), dst=into[block])
+                cv2.warpAffine(values, box_from_grid, (columns, rows), dst=into)
             eyeball = self._eyeballs[eye]
             box_from_eye = chain(box_from_crop, invert(eyeball.eye_from_crop))
             upside_down = np.array([(1, 0, 0), (0, -1, 2 * eyeball.iris_xy[1])])
-            cv2.warpAffine(
-                seen[block], chain(chain(box_from_eye, upside_down), invert(box_from_eye)),
-                (columns, rows), dst=mirrored[block],
-                flags=cv2.WARP_INVERSE_MAP | how,
-                borderMode=cv2.BORDER_REPLICATE,
-            )  # fmt: skip
-        x = more[..., 3] + np.arange(columns, dtype=np.float32)
-        y += np.arange(high, dtype=np.float32)[:, None]
-        own = cv2.remap(seen, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(seen.shape)
+            upside_down = chain(chain(box_from_eye, upside_down), invert(box_from_eye))
+            for one, into in zip(seen[:, block], mirrored[:, block], strict=True):
+                cv2.warpAffine(
+                    one, upside_down, (columns, rows), dst=into,
+                    flags=cv2.WARP_INVERSE_MAP | how,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )  # fmt: skip
         by_eye = len(boxes), rows, columns
-        by_plane = own.reshape(*by_eye, len(planes))
-
-        def mean(share: int) -> Float32[np.ndarray, "high columns planes"]:
-            """Of each eye's own samples, by one of the shares; of all, where it has none."""
-            counts = more[..., share].reshape(*by_eye, 1) + np.float32(_LITTLE)
-            middle = (by_plane * counts).sum(axis=(1, 2), keepdims=True)
-            middle /= counts.sum(axis=(1, 2), keepdims=True)
-            return np.broadcast_to(middle, by_plane.shape).reshape(seen.shape)
-
-        usual = mean(2)
+        x = layers[1, ..., 3] + np.arange(columns, dtype=np.float32)
+        y += np.arange(high, dtype=np.float32)[:, None]
+        weight, own_share, mirrored_share, usual_share, spread_share, white, coloured, _ = (
+            one.reshape(by_eye) for four in layers for one in cv2.split(four)
+        )
+        own = [
+            cv2.remap(one, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(by_eye)
+            for one in seen
+        ]
+        usual = [mean_by_eye(one, coloured) for one in own]
+        values = mirrored.reshape(-1, *by_eye)
         if len(planes) == 1:
             # In the luma: what glints is not the iris's own, and stays where it is; and what is
             # darker than the rest of the white is lashes or their shadow.
-            mirrored = np.minimum(mirrored, usual)
-            more[..., 1:2] *= brightness(own, mean(1))
+            np.minimum(values, usual[0], out=values)
+            white *= brightness(own[0], mean_by_eye(own[0], white))
         # Where no white is near enough, the mean of it.
-        white, little = more[..., 1:2], np.float32(_LITTLE)
-        spread = spread_near(own * white + mean(1) * little, white + little, crop_from_plane)
-        values = own * shares[..., 1:2] + mirrored * shares[..., 2:3]
-        values += usual * shares[..., 3:4] + spread * more[..., :1]
-        return tuple(
-            Uncovered(box, shares[block][..., 0], values[block])
-            for box, block in (
-                (box, np.s_[eye * rows : (eye + 1) * rows]) for eye, box in enumerate(boxes)
-            )
-        )
+        little = np.float32(LITTLE)
+        sums = [one * white + mean_by_eye(one, white) * little for one in own]
+        spread = spread_near(sums, white + little, crop_from_plane)
+        values *= mirrored_share
+        for place, into in enumerate(values):
+            np.add(into, own[place] * own_share, out=into)
+            np.add(into, spread[place] * spread_share, out=into)
+            np.add(into, usual[place] * usual_share, out=into)
+        return tuple(Uncovered(box, weight[eye], values[:, eye]) for eye, box in enumerate(boxes))
 
 
 def _eye_from_grid(eyeball: Eyeball, rows: int) -> Float[np.ndarray, "2 3"]:
