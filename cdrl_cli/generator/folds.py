@@ -71,20 +71,24 @@ class FoldMaps:
         self,
         change: Float[np.ndarray, " 52"],
         position: Float32[np.ndarray, "axes rows columns"],
-    ) -> Float32[np.ndarray, "rows columns"]:
+        *,
+        zoom: int = 1,
+    ) -> Float32[np.ndarray, "more_rows more_columns"]:
         """Logarithm of how much lighter each pixel becomes.
 
         Args:
             change: Of the coefficients.
             position: Where on the canonical face a pixel lies, x, y and maybe more; head space.
+            zoom: How many pixels of the answer are as wide as one of these.
         """
         depth = 1 - np.exp(-np.maximum(self.weights @ change, 0))
         drawn = np.zeros((MAP_SIDE, MAP_SIDE), np.float32)
         part = drawn[self._part]
         for one in np.flatnonzero(depth > 0):
             cv2.scaleAdd(self.maps[one][self._part], float(depth[one]), part, dst=part)
+        size = zoom * position.shape[2], zoom * position.shape[1]
         x, y = (
-            (position[axis] - np.float32(MAP_LOW[axis])) * np.float32(to_pixels(axis))
+            cv2.resize((position[axis] - np.float32(MAP_LOW[axis])) * to_pixels(axis), size)
             for axis in (0, 1)
         )
         return cv2.remap(drawn, x, y, cv2.INTER_LINEAR)

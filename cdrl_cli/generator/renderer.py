@@ -5,6 +5,7 @@ asks the network of :mod:`cdrl_cli.generator.unet` what the warp cannot show.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import cv2
@@ -169,13 +170,11 @@ class WarpRenderer:
         return Movement(flow, np.minimum(inside_px, np.float32(1)), spread[2:])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Look:
     """What is seen of a face in a frame: by the networks, and by what renders their answer."""
 
     movement: Movement
-    warped: UInt8[np.ndarray, "256 256 3"]
-    """The aligned crop, moved."""
     condition: Float[np.ndarray, " 111"]
     """The source's coefficients, their change, and how much of each emotion is asked for."""
     mask: Float32[np.ndarray, "128 128"]
@@ -186,6 +185,11 @@ class Look:
     """Where skin is, and where eyes and mouth are, 0..1; None where light is not learned."""
     outlines: tuple[EyeOutline, EyeOutline]
     """Of the left and the right eye, before they moved."""
+
+    @cached_property
+    def warped(self) -> UInt8[np.ndarray, "256 256 3"]:
+        """The aligned crop, moved."""
+        return warp_crop(self.crop.image(), self.movement)
 
 
 class LearnedRenderer:
@@ -228,7 +232,6 @@ class LearnedRenderer:
         skin = self._skin
         return Look(
             movement=movement,
-            warped=warp_crop(crop.image(), movement),
             condition=tell(crop, expression, emotion),
             mask=_half(movement.mask),
             crop=crop,
@@ -293,11 +296,9 @@ class LearnedRenderer:
         # With the points beside, which those at the border are read between.
         x, y = max(left - 1, 0), max(top - 1, 0)
         near = look.movement.position[:2, y : top + rows + 1, x : left + columns + 1]
-        wide, high = 2 * near.shape[2], 2 * near.shape[1]
-        position = np.stack([cv2.resize(axis, (wide, high)) for axis in near])
-        part = np.s_[2 * y : 2 * y + high, 2 * x : 2 * x + wide]
+        part = np.s_[2 * y : 2 * (y + near.shape[1]), 2 * x : 2 * (x + near.shape[2])]
         change = look.condition[COEFFICIENTS : 2 * COEFFICIENTS]
-        folds = self._skin.shade(change, position) * look.movement.mask[part]
+        folds = self._skin.shade(change, near, zoom=2) * look.movement.mask[part]
         added[part] += _folded(look.warped[part], folds)
 
 
