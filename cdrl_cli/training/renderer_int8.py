@@ -139,10 +139,8 @@ class _Graph(OnnxGraph):
         side = CROP_SIZE // 4
         x = self.node("QuantizeLinear", ["picture", *self._range("picture")])
         x = self.node("Transpose", [x], perm=[0, 2, 3, 1])
-        x = self.reshape(x, side, 2, side, 2 * unet.CHANNELS)
-        return self.reshape(
-            self.node("Transpose", [x], perm=[0, 2, 1, 3]), 1, side, side, 4 * unet.CHANNELS
-        )
+        pairs = self.split(self.reshape(x, side, 2, side, 2 * unet.CHANNELS), 1, 1)
+        return self.reshape(self.node("Concat", pairs, axis=3), 1, side, side, 4 * unet.CHANNELS)
 
     def _block(self, x: str, name: str, given: str, side: int, *, stride: int = 1) -> str:
         """Convolution, norm, condition, SiLU; bytes in and out."""
@@ -251,35 +249,37 @@ class _Graph(OnnxGraph):
         drawn_shade, drawn_away, drawn_down = self.split(self._drawn(away_down), 1, 1, 1)
 
         side = self.node("Tanh", [self.node("Mul", [across, self.constant(np.float32(20))])])
-        drawn = [self.node("Mul", [drawn_away, side]), drawn_down]
-        flow = self.node("Mul", [self.node("Concat", drawn, axis=1), inside])
-        moved, *lit_and_tinted = self.split(x, 2, 1, 3)
+        steps = [self.node("Mul", [drawn_away, side]), drawn_down]
+        flow = self.node("Mul", [self.node("Concat", steps, axis=1), inside])
+        moved, *shade_and_tint = self.split(x, 2, 1, 3)
         flow = self.node("Tanh", [self.node("Add", [moved, flow])])
 
         bare = self.node("Mul", [off_the_eyes, off_the_mouth])
         shown = self.node("Mul", [bare, inside])
-        shade = self.node("Mul", [drawn_shade, shown])
-        sums = [self.node("ReduceSum", [values]) for values in (shade, shown)]
+        drawn = self.node("Mul", [drawn_shade, shown])
+        sums = [self.node("ReduceSum", [values]) for values in (drawn, shown)]
         mean = self.node("Div", [sums[0], self.node("Add", [sums[1], one])])
-        shade = self.node("Sub", [shade, self.node("Mul", [mean, shown])])
-        lit = self.node("Sub", [self.node("Exp", [shade]), one])
+        drawn = self.node("Sub", [drawn, self.node("Mul", [mean, shown])])
+        lit = self.node("Sub", [self.node("Exp", [drawn]), one])
 
-        half = self.constant(np.float32(0.5))
-        colours = self.slice("picture", {1: (0, 3)})
-        colours = self.node("Add", [self.node("Mul", [colours, half]), half])
-        bounds = [self.constant(np.float32(one)) for one in (unet.MAX_SHADE, unet.MAX_TINT)]
-        tints = [
-            self.node("Mul", [self.node("Tanh", [values]), bound])
-            for values, bound in zip(lit_and_tinted, bounds, strict=True)
-        ]
-        colour = self.node("Add", [self.node("Add", tints), self.node("Mul", [colours, lit])])
+        # In units of the most tint: shade, tint, and (1 + picture) / 2 times the light.
+        most_shade, half, unit = self.constants(
+            np.float32(unet.MAX_SHADE / unet.MAX_TINT),
+            np.float32(1 / 2 / unet.MAX_TINT),
+            np.float32(unet.MAX_TINT),
+        )
+        shade, tint = (self.node("Tanh", [values]) for values in shade_and_tint)
+        lit = self.node("Mul", [lit, half])
+        even = self.node("Add", [self.node("Mul", [shade, most_shade]), lit])
+        colours = self.node("Mul", [self.slice("picture", {1: (0, 3)}), lit])
+        colour = self.node("Add", [self.node("Add", [tint, colours]), even])
 
         change = self.slice("condition", {1: (COEFFICIENTS, unet.CONDITION)})
         length = self.node("ReduceL2", [change])
         power = self.node("Mul", [length, self.constant(np.float32(-1 / unet.FULL_GATE))])
         gate = self.node("Sub", [one, self.node("Exp", [power])])
         asked = self.node("Mul", [self.slice("picture", {1: (5, 6)}), gate])
-        self.node("Mul", [colour, asked], outputs=["colour"])
+        self.node("Mul", [colour, self.node("Mul", [asked, unit])], outputs=["colour"])
         reach = self.node("Mul", [asked, self.constant(np.float32(unet.MAX_FLOW_PX))])
         self.node("Mul", [flow, self.node("Mul", [off_the_lips, reach])], outputs=["flow"])
 
