@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 import cdrl_cli
-from cdrl_cli.array_types import Bool, Float
+from cdrl_cli.array_types import Bool, Float, Shaped
 from cdrl_cli.checkpoints.models import Models
 from cdrl_cli.conditions import read_conditions
 from cdrl_cli.editing import EditOptions, edit_video
@@ -17,7 +17,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.fingerprint import fingerprint
 from cdrl_cli.evaluation.plan import Task
 from cdrl_cli.face.alignment import FaceCrop
-from cdrl_cli.face.compositing import Rendering
+from cdrl_cli.face.compositing import APART_PX, Rendering
 from cdrl_cli.face.stream import open_faces
 from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.generator.eyes import OPEN
@@ -137,11 +137,17 @@ class _Witness:
         painted = np.zeros((height, width), np.uint8)
         for crop, rendering in self._masks:
             left, top, right, bottom = crop.box_xyxy
-            mask = resample(rendering.mask, crop.crop_from_frame, crop.box_xyxy)
+            mask = resample(_grown(rendering.mask, APART_PX), crop.crop_from_frame, crop.box_xyxy)
             painted[top:bottom, left:right] |= mask > 0
         self._masks.clear()
-        side = 2 * CHROMA_REACH_PX + 1
-        return cv2.dilate(painted, np.ones((side, side), np.uint8)) == 0
+        return _grown(painted, CHROMA_REACH_PX) == 0
+
+
+def _grown(
+    mask: Shaped[np.ndarray, "height width"], reach_px: int
+) -> Shaped[np.ndarray, "height width"]:
+    """The largest value of a mask so far around each pixel."""
+    return cv2.dilate(mask, np.ones((2 * reach_px + 1,) * 2, np.uint8))
 
 
 def _code() -> Iterable[Path]:

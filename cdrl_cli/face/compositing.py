@@ -40,6 +40,10 @@ _REACH_PX = 2
 """So far around a place samples are read from which the one there is made."""
 
 
+APART_PX = 2
+"""Points at which a flow and colours are read from the crop lie no farther apart than this, crop
+pixels: the mesh is drawn, and the networks answer, at every second one."""
+
 _SPREAD = 5
 """Points of a grid around those under a mask, as far as samples may change: a pixel of the crop
 reaches to its neighbours' middles, over two points, a point to the next one, and chroma has points
@@ -80,7 +84,7 @@ def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> Video
 
     The source's own samples are warped at native resolution; nothing is enlarged from the crop
     but the flow, the mask and the changes of colour and light, which are smooth. Outside the mask
-    the frame keeps its bits.
+    the frame keeps its bits, but where a point of it is nearer than :data:`APART_PX`.
     """
     box = _masked_box(rendering.mask, crop.crop_from_frame, frame.width, frame.height)
     if box is None:
@@ -103,7 +107,7 @@ def _strips(
     if rows >= bottom - top:
         yield box
         return
-    grid = _Grid.over(box, crop_from_frame)
+    grid = _Grid.over(box, crop_from_frame, apart_px=APART_PX)
     veil = (grid.read(mask, crop_from_frame) > 0).astype(np.uint8)
     for row in range(top - top % 4, bottom, rows):
         y0, y1 = max(row, top), min(row + rows, bottom)
@@ -121,7 +125,7 @@ class _Grid:
     """Every so many samples of a plane's part, for what is smooth from one to the next.
 
     What lies on the crop is read at these, and enlarged to the samples: a tenth of the work of
-    reading it at each sample of a face that is larger than the crop.
+    reading it at each sample.
     """
 
     step: int
@@ -133,16 +137,19 @@ class _Grid:
     """How many points there are."""
 
     @classmethod
-    def over(cls, part_xyxy: Box, from_plane: Float[np.ndarray, "2 3"]) -> "_Grid":
-        """Points over a plane's part and one to each side of it, no farther apart than pixels are.
+    def over(
+        cls, part_xyxy: Box, from_plane: Float[np.ndarray, "2 3"], *, apart_px: int
+    ) -> "_Grid":
+        """Points over a plane's part and one to each side of it.
 
         Args:
             part_xyxy: The part.
             from_plane: Carries places among the samples to the pixels that are read.
+            apart_px: Points lie no farther apart than so many of these pixels, or are all samples.
         """
         # Of a stretched plane the direction counts in which pixels are nearest.
         pixels_per_sample = float(np.linalg.norm(from_plane[:, :2], ord=2))
-        step = whole_shrink(pixels_per_sample)
+        step = whole_shrink(pixels_per_sample / apart_px)
         left, top, right, bottom = part_xyxy
         size = -(-(right - left) // step) + 2, -(-(bottom - top) // step) + 2
         return cls(step, (left - step, top - step), size)
@@ -270,13 +277,13 @@ class _Repaint:
         layers = [*self._flow, *map(self._find_added, planes)]
         # Four layers are read in the time of one, and two or three in twice that.
         layers += [mask] * (4 - len(layers))
-        grid = _Grid.over(plane.part_xyxy, crop_from_plane)
+        grid = _Grid.over(plane.part_xyxy, crop_from_plane, apart_px=APART_PX)
         x, y, *added = layers_of(grid.read(cv2.merge(layers), crop_from_plane))
         fine_grid: _Grid = grid
         factors: tuple[Float32[np.ndarray, "_ _"], ...] = ()
         if shade is not None:
             from_plane = chain(shade.from_crop, crop_from_plane)
-            fine_grid = _Grid.over(plane.part_xyxy, from_plane)
+            fine_grid = _Grid.over(plane.part_xyxy, from_plane, apart_px=1)
             veil = fine_grid.read(mask, crop_from_plane)
             gains = [fine_grid.read(_mean(one, self._gains), from_plane) for one in planes]
             factors = tuple(cv2.multiply(gain, veil) + np.float32(1) for gain in gains)
@@ -390,8 +397,9 @@ def _masked_box(
     left, top, columns, rows = cv2.boundingRect((mask > 0).astype(np.uint8))
     if not columns:
         return None
-    # A pixel of the crop reaches to its neighbours' middles, and a point of a grid, nearer, to its.
-    xs, ys = (left - 2, left + columns + 1), (top - 2, top + rows + 1)
+    # A pixel of the crop reaches to its neighbours' middles, and a point of a grid to its.
+    reach = 1 + APART_PX
+    xs, ys = (left - reach, left + columns - 1 + reach), (top - reach, top + rows - 1 + reach)
     x0, y0, x1, y1 = box_around([(x, y) for x in xs for y in ys], invert(crop_from_frame))
     x0, y0 = max(x0 - _MARGIN_PX, 0), max(y0 - _MARGIN_PX, 0)
     x1, y1 = min(x1 + _MARGIN_PX, width), min(y1 + _MARGIN_PX, height)
