@@ -1,5 +1,6 @@
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -72,3 +73,23 @@ def test_metadata_is_there_and_nothing_of_the_machine(path):
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
     assert b"cdrl_cli" not in path.read_bytes()
     assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_a_convolution_without_biases_has_nothing_but_constants_beside_its_input(tmp_path):
+    """Else ONNX Runtime neither fuses it nor computes it in blocks of channels."""
+    layer = nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False)
+    export_network(
+        tmp_path / "layer.onnx",
+        nn.Sequential(layer, nn.BatchNorm2d(16)),
+        [torch.ones(2, 16, 8, 8)],
+        inputs=["x"],
+        outputs=["y"],
+        dynamic={"x": {0: "pictures"}},
+        facts={},
+    )
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "run.onnx")
+    onnxruntime.InferenceSession(tmp_path / "layer.onnx", options)
+    assert "BatchNormalization" not in [
+        node.op_type for node in onnx.load(tmp_path / "run.onnx").graph.node
+    ]
