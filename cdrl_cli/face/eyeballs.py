@@ -203,7 +203,8 @@ class Openings:
         kept = _find_kept(before, after, crop_px)
         # Surely the eyeball's own, of the white and of the iris.
         clear = _least(before, (0.6 + 0.6 * crop_px, 0.4 + 0.6 * crop_px))
-        off = np.hypot(x + before_x - middle_x, y + before_y - middle_y)
+        off_x, off_y = x + before_x - middle_x, y + before_y - middle_y
+        off = np.sqrt(off_x * off_x + off_y * off_y)
         white = clear * _clip((off - (radius + np.float32(0.8))) / np.float32(0.6))
         coloured = clear * _clip((radius - np.float32(0.3) - off) / np.float32(0.6))
         disc = _clip((radius + np.float32(0.2) - off) / np.float32(LIMBUS) + np.float32(0.5))

@@ -161,12 +161,18 @@ def find_irises(
     starts[1, 1] += _ROWS  # one picture above the other
     at_x, at_y = circles[:, None] + starts.T[..., None, None].astype(np.float32)
     places = at_x.reshape(-1, circles.shape[2]), at_y.reshape(-1, circles.shape[2])
-    both = np.concatenate(pictures)
-    found = cv2.remap(both, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    grey, seen = found.reshape(2, -1, len(_RADII), len(_ANGLES), 2).transpose(4, 0, 1, 2, 3)
+    # One by one: two in one picture take half as long again.
+    grey, seen = (
+        cv2.remap(
+            np.concatenate(both), *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ).reshape(2, -1, len(_RADII), len(_ANGLES))
+        for both in zip(*pictures, strict=True)
+    )
     count = np.minimum(seen[:, :, : -2 * _RIM], seen[:, :, 2 * _RIM :])
     # White beside it is brighter; glints and lashes must not decide.
-    step = np.clip(grey[:, :, 2 * _RIM :] - grey[:, :, : -2 * _RIM], -20, 60)
+    step = np.clip(
+        grey[:, :, 2 * _RIM :] - grey[:, :, : -2 * _RIM], np.float32(-20), np.float32(60)
+    )
     score = (step * count).sum(axis=3) / (count.sum(axis=3) + 0.17 * len(_ANGLES)) - unlikely
     best = score.max(axis=(1, 2))
     weight = np.exp((score - best[:, None, None]) / _SHARPNESS).astype(float)
@@ -176,15 +182,17 @@ def find_irises(
     radius = weight.sum(axis=1) @ _RADII[_RIM:-_RIM]
     aside = np.array([one.length < _LEAST_LENGTH_PX for one in outlines])
     below = [
-        _reach_below(picture[..., 0], outline, float(outline.middle_xy[0] + x), float(size))
-        for picture, outline, x, size in zip(pictures, outlines, offset[:, 0], radius, strict=True)
+        _reach_below(picture, outline, float(outline.middle_xy[0] + x), float(size))
+        for (picture, _), outline, x, size in zip(
+            pictures, outlines, offset[:, 0], radius, strict=True
+        )
     ]
     return Irises(offset, radius, np.where(aside, -np.inf, best.astype(float)), np.array(below))
 
 
 def _close_up(
     image: UInt8[np.ndarray, "256 256 3"], outline: EyeOutline
-) -> Float32[np.ndarray, "36 64 2"]:
+) -> tuple[Float32[np.ndarray, "36 64"], Float32[np.ndarray, "36 64"]]:
     """An eye, level, in grey; and where it is surely seen between its lids, 0..1."""
     eye_from_grid = np.array([(_GRID_PX, 0, -_BESIDE_PX), (0, _GRID_PX, -_ABOVE_PX)])
     colours = cv2.warpAffine(
@@ -202,7 +210,7 @@ def _close_up(
         np.interp(x, outline.knots, lid).astype(np.float32)
         for lid in (outline.upper + 0.8, outline.lower - 0.3)
     )
-    return cv2.merge([soft, np.clip(np.minimum(y - high, low - y), 0, 1)])
+    return soft, np.clip(np.minimum(y - high, low - y), np.float32(0), np.float32(1))
 
 
 def _reach_below(
@@ -216,7 +224,7 @@ def _reach_below(
     x = np.repeat(outline.knots[columns, None], len(depth), axis=1)
     y = outline.lower[columns, None] + depth
     inside, *below, skin = cv2.remap(
-        np.ascontiguousarray(grey),
+        grey,
         ((x + _BESIDE_PX) / _GRID_PX).astype(np.float32),
         ((y + _ABOVE_PX) / _GRID_PX).astype(np.float32),
         cv2.INTER_LINEAR,

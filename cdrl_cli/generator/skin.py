@@ -98,8 +98,6 @@ _SOFT = np.array([1, 2, 2, 2, 1], np.float32) / 8
 """A blur that leaves nothing of what repeats every four or two pixels."""
 _ALIKE = np.tile(np.array([1, 0, 0, 0], np.float32), 5)[:-3] / 5
 """Mean of what lies alike in five neighbouring squares of four pixels."""
-_SOFT_ALIKE = np.convolve(_ALIKE, _SOFT)
-"""The same after the blur."""
 _BROWS_DOWN = channels("browDown")
 
 _BROWS = (
@@ -292,9 +290,8 @@ def drop_pattern(shade: Float32[np.ndarray, "256 256"]) -> Float32[np.ndarray, "
     Args:
         shade: Logarithm of the ratio of brightness.
     """
-    all_alike = cv2.sepFilter2D(shade, -1, _ALIKE, _ALIKE)
-    soft_alike = cv2.sepFilter2D(shade, -1, _SOFT_ALIKE, _SOFT_ALIKE)
-    return shade - (all_alike - soft_alike)
+    fine = shade - cv2.sepFilter2D(shade, -1, _SOFT, _SOFT)
+    return np.asarray(shade - cv2.sepFilter2D(fine, -1, _ALIKE, _ALIKE))
 
 
 def bound_upper_face(
