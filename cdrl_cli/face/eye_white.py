@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from cdrl_cli.array_types import Float, Float32
-from cdrl_cli.geometry.warp import scale_of
+from cdrl_cli.geometry.warp import layers_of, scale_of
 
 NEAR_PX, FAR_PX, FAR = (1.0, 0.8), (3.5, 1.5), 0.03
 """The white of the eye is spread as far as the first, crop pixels across and down, and where
@@ -72,6 +72,6 @@ def spread_near(
     px = size[0] / (columns * crop_px)
     far = cv2.GaussianBlur(small, (0, 0), sigmaX=FAR_PX[0] * px, sigmaY=FAR_PX[1] * px)
     near = cv2.GaussianBlur(small, (0, 0), sigmaX=NEAR_PX[0] * px, sigmaY=NEAR_PX[1] * px)
-    *found, weights = cv2.split(cv2.scaleAdd(far, FAR, near))
+    *found, weights = layers_of(cv2.scaleAdd(far, FAR, near))
     whole = (cv2.resize(cv2.divide(one, weights), (columns, rows)) for one in found)
     return [one.reshape(weight.shape) for one in whole]

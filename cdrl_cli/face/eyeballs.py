@@ -18,7 +18,7 @@ import numpy as np
 from cdrl_cli.array_types import Float, Float32
 from cdrl_cli.face.eye_white import LITTLE, brightness, mean_by_eye, spread_near
 from cdrl_cli.geometry.easing import smoothstep
-from cdrl_cli.geometry.warp import chain, invert, resample, scale_of
+from cdrl_cli.geometry.warp import chain, invert, layers_of, resample, scale_of
 from cdrl_cli.media.frames import Plane
 from cdrl_cli.media.orientation import Box
 
@@ -270,7 +270,7 @@ class Openings:
             box_from_crop = plane_from_crop.copy()
             box_from_crop[:, 2] -= left, top
             box_from_grid = chain(box_from_crop, self._crop_from_grids[eye])
-            move_x, move_y = cv2.split(cv2.transform(self._moves[eye], turn))
+            move_x, move_y = layers_of(cv2.transform(self._moves[eye], turn))
             shares = [*self._shares[:, eye], move_x]
             for into, values in (
                 (layers[0, block], cv2.merge(shares[:4])),
@@ -292,7 +292,7 @@ class Openings:
         x = layers[1, ..., 3] + np.arange(columns, dtype=np.float32)
         y += np.arange(high, dtype=np.float32)[:, None]
         weight, own_share, mirrored_share, usual_share, spread_share, white, coloured, _ = (
-            one.reshape(by_eye) for four in layers for one in cv2.split(four)
+            one.reshape(by_eye) for four in layers for one in layers_of(four)
         )
         own = [
             cv2.remap(one, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(by_eye)

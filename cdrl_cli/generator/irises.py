@@ -50,6 +50,11 @@ _COLUMNS, _ROWS = 64, 36
 """Of that picture; the corners of the eye lie level in its middle."""
 _BESIDE_PX, _ABOVE_PX = 2.0, _ROWS * _GRID_PX / 2
 """It begins so far beside the first corner and above it."""
+_EYES = (np.s_[:_ROWS], np.s_[_ROWS:])
+"""Rows of each eye where one picture lies above the other."""
+_X_PX = np.arange(_COLUMNS) * _GRID_PX - _BESIDE_PX
+_Y_PX = (np.arange(_ROWS, dtype=np.float32) * _GRID_PX - np.float32(_ABOVE_PX))[:, None]
+"""Places of its columns and rows, eye coordinates."""
 _SOFTNESS_PX = 0.6
 """Blur of the picture, crop pixels."""
 _STEPS = np.linspace(-2.1, 2.1, 7)
@@ -155,7 +160,7 @@ def find_irises(
         outlines: Of the left and the right eye.
     """
     circles, unlikely = _circles()
-    pictures = [_close_up(image, one) for one in outlines]
+    pictures = _close_ups(image, outlines)
     middles = np.array([one.middle_xy for one in outlines])
     starts = np.add(middles, (_BESIDE_PX, _ABOVE_PX)) / _GRID_PX
     starts[1, 1] += _ROWS  # one picture above the other
@@ -163,10 +168,10 @@ def find_irises(
     places = at_x.reshape(-1, circles.shape[2]), at_y.reshape(-1, circles.shape[2])
     # One by one: two in one picture take half as long again.
     grey, seen = (
-        cv2.remap(
-            np.concatenate(both), *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        ).reshape(2, -1, len(_RADII), len(_ANGLES))
-        for both in zip(*pictures, strict=True)
+        cv2.remap(both, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).reshape(
+            2, -1, len(_RADII), len(_ANGLES)
+        )
+        for both in pictures
     )
     count = np.minimum(seen[:, :, : -2 * _RIM], seen[:, :, 2 * _RIM :])
     # White beside it is brighter; glints and lashes must not decide.
@@ -182,35 +187,41 @@ def find_irises(
     radius = weight.sum(axis=1) @ _RADII[_RIM:-_RIM]
     aside = np.array([one.length < _LEAST_LENGTH_PX for one in outlines])
     below = [
-        _reach_below(picture, outline, float(outline.middle_xy[0] + x), float(size))
-        for (picture, _), outline, x, size in zip(
-            pictures, outlines, offset[:, 0], radius, strict=True
-        )
+        _reach_below(pictures[0][rows], outline, float(outline.middle_xy[0] + x), float(size))
+        for rows, outline, x, size in zip(_EYES, outlines, offset[:, 0], radius, strict=True)
     ]
     return Irises(offset, radius, np.where(aside, -np.inf, best.astype(float)), np.array(below))
 
 
-def _close_up(
-    image: UInt8[np.ndarray, "256 256 3"], outline: EyeOutline
-) -> tuple[Float32[np.ndarray, "36 64"], Float32[np.ndarray, "36 64"]]:
-    """An eye, level, in grey; and where it is surely seen between its lids, 0..1."""
+def _close_ups(
+    image: UInt8[np.ndarray, "256 256 3"], outlines: tuple[EyeOutline, EyeOutline]
+) -> tuple[Float32[np.ndarray, "72 64"], Float32[np.ndarray, "72 64"]]:
+    """Both eyes, level, one above the other, in grey; and where they are seen between their lids.
+
+    That is 1 where it is sure, 0 outside.
+    """
     eye_from_grid = np.array([(_GRID_PX, 0, -_BESIDE_PX), (0, _GRID_PX, -_ABOVE_PX)])
-    colours = cv2.warpAffine(
-        image,
-        chain(invert(outline.eye_from_crop), eye_from_grid),
-        (_COLUMNS, _ROWS),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    grey = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    soft = cv2.GaussianBlur(grey, (0, 0), _SOFTNESS_PX / _GRID_PX)
-    x = np.arange(_COLUMNS) * _GRID_PX - _BESIDE_PX
-    y = (np.arange(_ROWS, dtype=np.float32) * _GRID_PX - np.float32(_ABOVE_PX))[:, None]
-    high, low = (
-        np.interp(x, outline.knots, lid).astype(np.float32)
-        for lid in (outline.upper + 0.8, outline.lower - 0.3)
-    )
-    return soft, np.clip(np.minimum(y - high, low - y), np.float32(0), np.float32(1))
+    colours = np.empty((2 * _ROWS, _COLUMNS, 3), np.uint8)
+    seen = np.empty(colours.shape[:2], np.float32)
+    for outline, rows in zip(outlines, _EYES, strict=True):
+        cv2.warpAffine(
+            image,
+            chain(invert(outline.eye_from_crop), eye_from_grid),
+            (_COLUMNS, _ROWS),
+            dst=colours[rows],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        high, low = (
+            np.interp(_X_PX, outline.knots, lid).astype(np.float32)
+            for lid in (outline.upper + 0.8, outline.lower - 0.3)
+        )
+        np.minimum(_Y_PX - high, low - _Y_PX, out=seen[rows])
+    np.clip(seen, np.float32(0), np.float32(1), out=seen)
+    soft = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    for rows in _EYES:
+        cv2.GaussianBlur(soft[rows], (0, 0), _SOFTNESS_PX / _GRID_PX, dst=soft[rows])
+    return soft, seen
 
 
 def _reach_below(
