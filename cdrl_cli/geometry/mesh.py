@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cdrl_cli.array_types import Bool, Float, Float32, Int, Int32
+from cdrl_cli.array_types import Bool, Float, Float32, Int, Int32, Shaped
 
 _LEAST_AREA_PX = 1e-3
 """A triangle seen edge-on covers no pixel and fixes no plane."""
@@ -106,41 +106,52 @@ def unfold(
     Returns:
         The displacement, unchanged where nothing folds.
     """
-    before = signed_areas(points_xy, triangles)
+    # Places as complex numbers: x and y in one step, and areas as products.
+    points, moved = (
+        np.ascontiguousarray(one, float).view(complex)[:, 0] for one in (points_xy, displacement_xy)
+    )
+    moved = moved.copy()
+    still = moved == 0
+    corners_of = triangles.T
+    before = _areas(points.take(corners_of))
     sense = np.sign(before)
     # Triangles seen edge-on have no area to keep; a pixel of slack frees them.
     floor = sense * before * least_area - 0.5
-    moved = displacement_xy.copy()
-    still = np.asarray(~moved.any(axis=1))
-    for (
-        attempt
-    ) in itertools.count():  # ends: past the rounds each attempt stills at least one point more
-        after = signed_areas(points_xy + moved, triangles) * sense
-        folded = after < floor - _AREA_SLACK_PX
-        if not folded.any():
+    # It ends: past the rounds each attempt stills at least one point more.
+    for attempt in itertools.count():
+        after = _areas((points + moved).take(corners_of)) * sense
+        (folded,) = (after < floor - _AREA_SLACK_PX).nonzero()
+        if not len(folded):
             break
-        corners = triangles[folded]
+        corners = corners_of[:, folded]
         if attempt < rounds:
-            kept = _shares_before_folding(
-                points_xy[corners], moved[corners], sense[folded], floor[folded]
-            )
+            moves = moved[corners]
+            kept = _shares_before_folding(points[corners], moves, sense[folded], floor[folded])
             # To one that stands still the others are drawn: their mean would be half of the way.
-            held = np.asarray(still[corners].any(axis=1))
-            free = corners[~held]
-            apart = moved[free] - moved[free].mean(axis=1, keepdims=True)
-            haste = 1 + _OVERSHOOT * min(_FEW / max(len(free), 1), 1) ** 2
-            np.subtract.at(moved, free, haste * (1 - kept[~held])[:, None, None] * apart)
-            shares = np.ones(len(moved))
-            np.minimum.at(shares, corners[held], kept[held, None])
-            moved *= shares[:, None]
+            held = still[corners].any(axis=0)
+            free = ~held
+            haste = 1 + _OVERSHOOT * min(_FEW / max(int(free.sum()), 1), 1) ** 2
+            apart = moves[:, free] - moves[:, free].mean(axis=0)
+            np.subtract.at(moved, corners[:, free], haste * (1 - kept[free]) * apart)
+            if held.any():
+                shares = np.ones(len(moved))
+                # Repeated by hand: numpy 2.4 reads beyond the end of what it is to repeat here.
+                np.minimum.at(shares, corners[:, held].ravel(), np.tile(kept[held], 3))
+                moved *= shares
         else:
             moved[np.unique(corners)] *= 0.8 if attempt < 2 * rounds else 0.0
-    return moved
+    return moved[:, None].view(float)
+
+
+def _areas(corners: Shaped[np.ndarray, "3 triangles"]) -> Float[np.ndarray, " triangles"]:
+    """Twice the area of each triangle, as :func:`signed_areas`; its corners are x + iy."""
+    first, second, third = corners
+    return np.asarray(((second - first).conj() * (third - first)).imag)
 
 
 def _shares_before_folding(
-    corners_xy: Float[np.ndarray, "folded 3 2"],
-    moves_xy: Float[np.ndarray, "folded 3 2"],
+    corners: Shaped[np.ndarray, "3 folded"],
+    moves: Shaped[np.ndarray, "3 folded"],
     sense: Float[np.ndarray, " folded"],
     floor: Float[np.ndarray, " folded"],
 ) -> Float[np.ndarray, " folded"]:
@@ -148,12 +159,11 @@ def _shares_before_folding(
 
     Its area is a quadratic in that share, above the floor at 0 and below it at 1.
     """
-    (ux, uy), (vx, vy) = ((corners_xy[:, k] - corners_xy[:, 0]).T for k in (1, 2))
-    (dux, duy), (dvx, dvy) = ((moves_xy[:, k] - moves_xy[:, 0]).T for k in (1, 2))
-    spare = sense * (ux * vy - uy * vx) - floor
-    slope = sense * (ux * dvy + dux * vy - uy * dvx - duy * vx)
-    bend = sense * (dux * dvy - duy * dvx)
-    return 2 * spare / (-slope + np.sqrt(np.maximum(slope**2 - 4 * bend * spare, 0.0)))
+    (u, v), (du, dv) = corners[1:] - corners[0], moves[1:] - moves[0]
+    spare = sense * (u.conj() * v).imag - floor
+    slope = sense * (u.conj() * dv + du.conj() * v).imag
+    bend = sense * (du.conj() * dv).imag
+    return 2 * spare / (-slope + np.sqrt(np.maximum(slope * slope - 4 * bend * spare, 0.0)))
 
 
 def interpolate(
