@@ -156,9 +156,18 @@ def test_small_pictures_take_one_thread_of_x264_and_large_ones_no_more_than_core
     threads: int,
 ) -> None:
     monkeypatch.setattr(encoding, "usable_cores", lambda: cores)
-    like = replace(info, width=size[0], height=size[1])
+    like = replace(info, width=size[0], height=size[1], frame_count=1000)
     setting = EncoderSetting.choose(like, Encoding(Path("a.mp4"), "h264"))
     assert setting.open_context().thread_count == threads
+
+
+def test_of_a_short_clip_all_cores_encode_the_pictures_that_were_looked_ahead(
+    info: VideoInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "usable_cores", lambda: 2)
+    like = replace(info, width=640, height=360, frame_count=48)
+    setting = EncoderSetting.choose(like, Encoding(Path("a.mp4"), "h264"))
+    assert setting.open_context().thread_count == 2
 
 
 def test_who_encodes_and_does_nothing_else_says_how_many_threads(info: VideoInfo) -> None:
