@@ -22,6 +22,7 @@ from cdrl_cli.geometry.warp import (
     invert,
     layers_of,
     resample,
+    resized,
     turn_flow,
     whole_shrink,
 )
@@ -38,7 +39,6 @@ _DEPTHS = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U}
 
 _REACH_PX = 2
 """So far around a place samples are read from which the one there is made."""
-
 
 APART_PX = 2
 """Points at which a flow and colours are read from the crop lie no farther apart than this, crop
@@ -247,7 +247,7 @@ class _Repaint:
             self._gains = [_growth(shade.logarithm, share) for share in shade.tint]
         if shade is not None and len(set(shade.tint)) > 1:
             whole = (0, 0, self._side, self._side)
-            from_grid = chain(shade.from_crop, invert(_grid_from_crop(self._side)))
+            from_grid = chain(shade.from_crop, invert(resized(self._side / CROP_SIZE)))
             found = resample(shade.logarithm, from_grid, whole)
             gains = [_growth(found, share) for share in shade.tint]
             seen = cv2.resize(crop.image(), whole[2:], interpolation=cv2.INTER_AREA)
@@ -374,14 +374,6 @@ def _mean(
     shares = weights / weights.sum()
     counted = [share * one for share, one in zip(shares, of_colours, strict=True) if share]
     return np.add.reduce(counted)
-
-
-def _grid_from_crop(side: int) -> Float[np.ndarray, "2 3"]:
-    """Carries crop pixels to those of a grid of so many over the whole crop."""
-    # Middles of pixels, not their corners, lie at whole numbers.
-    shrink = side / CROP_SIZE
-    shift = (shrink - 1) / 2
-    return np.array([(shrink, 0, shift), (0, shrink, shift)])
 
 
 def _masked_box(

@@ -143,6 +143,21 @@ def invert(matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
     return np.asarray(cv2.invertAffineTransform(matrix), float)
 
 
+def resized(factor: float) -> Float[np.ndarray, "2 3"]:
+    """The matrix that carries pixels of a picture to those of the same one of another size.
+
+    Args:
+        factor: How many times as many pixels it then has along each side.
+
+    >>> resized(0.5)
+    array([[ 0.5 ,  0.  , -0.25],
+           [ 0.  ,  0.5 , -0.25]])
+    """
+    # Middles of pixels, not their corners, lie at whole numbers.
+    shift = (factor - 1) / 2
+    return np.array([(factor, 0, shift), (0, factor, shift)])
+
+
 def scale_of(matrix: Float[np.ndarray, "2 3"]) -> float:
     """How many times as long a matrix makes things: the root of what it does to areas.
 
