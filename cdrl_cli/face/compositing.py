@@ -15,6 +15,7 @@ import numpy as np
 from cdrl_cli.array_types import Float, Float32, Shaped
 from cdrl_cli.face.alignment import CROP_SIZE, FaceCrop
 from cdrl_cli.face.eyeballs import Eyeball, Openings, Uncovered
+from cdrl_cli.face.sample_grid import SampleGrid
 from cdrl_cli.geometry.warp import (
     box_around,
     chain,
@@ -24,7 +25,6 @@ from cdrl_cli.geometry.warp import (
     resample,
     resized,
     turn_flow,
-    whole_shrink,
 )
 from cdrl_cli.media.frames import Plane, VideoFrame
 from cdrl_cli.media.orientation import Box
@@ -107,7 +107,7 @@ def _strips(
     if rows >= bottom - top:
         yield box
         return
-    grid = _Grid.over(box, crop_from_frame, apart_px=APART_PX)
+    grid = SampleGrid.over(box, crop_from_frame, apart_px=APART_PX)
     veil = (grid.read(mask, crop_from_frame) > 0).astype(np.uint8)
     for row in range(top - top % 4, bottom, rows):
         y0, y1 = max(row, top), min(row + rows, bottom)
@@ -121,96 +121,18 @@ def _strips(
 
 
 @dataclass(frozen=True, slots=True)
-class _Grid:
-    """Every so many samples of a plane's part, for what is smooth from one to the next.
-
-    What lies on the crop is read at these, and enlarged to the samples: a tenth of the work of
-    reading it at each sample.
-    """
-
-    step: int
-    """Samples from one point to the next, in x and in y."""
-    corner_xy: tuple[int, int]
-    """The plane's sample where the square of ``step`` samples begins that the first point is the
-    middle of."""
-    size_xy: tuple[int, int]
-    """How many points there are."""
-
-    @classmethod
-    def over(
-        cls, part_xyxy: Box, from_plane: Float[np.ndarray, "2 3"], *, apart_px: int
-    ) -> "_Grid":
-        """Points over a plane's part and one to each side of it.
-
-        Args:
-            part_xyxy: The part.
-            from_plane: Carries places among the samples to the pixels that are read.
-            apart_px: Points lie no farther apart than so many of these pixels, or are all samples.
-        """
-        # Of a stretched plane the direction counts in which pixels are nearest.
-        pixels_per_sample = float(np.linalg.norm(from_plane[:, :2], ord=2))
-        step = whole_shrink(pixels_per_sample / apart_px)
-        left, top, right, bottom = part_xyxy
-        size = -(-(right - left) // step) + 2, -(-(bottom - top) // step) + 2
-        return cls(step, (left - step, top - step), size)
-
-    def read(
-        self, values: Float32[np.ndarray, "size size *layers"], from_plane: Float[np.ndarray, "2 3"]
-    ) -> Float32[np.ndarray, "rows columns *layers"]:
-        """Values at each point; 0 where there are none.
-
-        Args:
-            values: On the crop, or another picture.
-            from_plane: Carries places among the samples to its pixels.
-        """
-        # Middles of squares of samples, not their corners, lie at whole numbers.
-        middle = (self.step - 1) / 2
-        x, y = self.corner_xy
-        plane_from_grid = np.array([(self.step, 0, x + middle), (0, self.step, y + middle)], float)
-        return resample(values, chain(from_plane, plane_from_grid), (0, 0, *self.size_xy))
-
-    def near(
-        self, points: Float32[np.ndarray, "across down"], part_xyxy: Box
-    ) -> Float32[np.ndarray, "rows columns"]:
-        """What was read at the points that a part of the plane lies between."""
-        if self.step == 1:
-            left, top, right, bottom = np.subtract(part_xyxy, self.corner_xy * 2).tolist()
-            return points[top:bottom, left:right]
-        x0, y0, x1, y1 = (
-            (side - corner) // self.step
-            for side, corner in zip(part_xyxy, self.corner_xy * 2, strict=True)
-        )
-        return points[y0 - 1 : y1 + 2, x0 - 1 : x1 + 2]
-
-    def enlarge(
-        self, near: Float32[np.ndarray, "across down"], part_xyxy: Box
-    ) -> Float32[np.ndarray, "rows columns"]:
-        """What was read at the points near a part of the plane, for each sample of it."""
-        if self.step == 1:
-            return near
-        whole = near.shape[1] * self.step, near.shape[0] * self.step
-        fine = cv2.resize(near, whole, interpolation=cv2.INTER_LINEAR)
-        left, top, right, bottom = part_xyxy
-        x, y = (
-            (side - corner) % self.step + self.step
-            for side, corner in zip((left, top), self.corner_xy, strict=True)
-        )
-        return fine[y : y + bottom - top, x : x + right - left]
-
-
-@dataclass(frozen=True, slots=True)
 class _Alike:
     """Planes whose samples lie alike, the luma or both chromas, and how they change.
 
     What a grid holds is read at its points.
     """
 
-    grid: _Grid
+    grid: SampleGrid
     moves: tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]
     """Where samples come from, x and y, minus where they are."""
     added: tuple[Float32[np.ndarray, "rows columns"], ...]
     """What is added, for each plane."""
-    fine_grid: _Grid
+    fine_grid: SampleGrid
     factors: tuple[Float32[np.ndarray, "fine_rows fine_columns"], ...]
     """By what samples are multiplied before that, for each plane, on the fine grid; empty if they
     stay."""
@@ -277,13 +199,13 @@ class _Repaint:
         layers = [*self._flow, *map(self._find_added, planes)]
         # Four layers are read in the time of one, and two or three in twice that.
         layers += [mask] * (4 - len(layers))
-        grid = _Grid.over(plane.part_xyxy, crop_from_plane, apart_px=APART_PX)
+        grid = SampleGrid.over(plane.part_xyxy, crop_from_plane, apart_px=APART_PX)
         x, y, *added = layers_of(grid.read(cv2.merge(layers), crop_from_plane))
-        fine_grid: _Grid = grid
+        fine_grid: SampleGrid = grid
         factors: tuple[Float32[np.ndarray, "_ _"], ...] = ()
         if shade is not None:
             from_plane = chain(shade.from_crop, crop_from_plane)
-            fine_grid = _Grid.over(plane.part_xyxy, from_plane, apart_px=1)
+            fine_grid = SampleGrid.over(plane.part_xyxy, from_plane, apart_px=1)
             veil = fine_grid.read(mask, crop_from_plane)
             gains = [fine_grid.read(_mean(one, self._gains), from_plane) for one in planes]
             factors = tuple(cv2.multiply(gain, veil) + np.float32(1) for gain in gains)
