@@ -45,10 +45,11 @@ edit at 360 lines took 4 % more time."""
 def settle_process() -> None:
     """Share out memory, cores and Python as a program does that edits, before or after its imports.
 
-    See :func:`share_pools`, :func:`spare_helpers` and :data:`TURN_S`.
+    See :func:`share_pools`, :func:`spare_helpers`, :func:`work_in_batches` and :data:`TURN_S`.
     """
     share_pools()
     spare_helpers()
+    work_in_batches()
     sys.setswitchinterval(TURN_S)
 
 
@@ -72,6 +73,19 @@ def share_pools() -> None:
 
     with suppress(AttributeError, OSError):  # musl has no mallopt
         ctypes.CDLL(None).mallopt(_ARENA_MAX, _POOLS)
+
+
+def work_in_batches() -> None:
+    """Let this thread and those that it starts finish their turns, and interrupt nobody else.
+
+    In Linux's class for batches a thread that wakes interrupts no other one; it gets as much of the
+    processor as before. A core's cache keeps longer what a thread works on: an edit at 360 lines
+    takes 3 % less time. Who has chosen another class keeps it. It counts for all that is started
+    from then on, so a program decides it, not a library.
+    """
+    if platform.system() == "Linux" and os.sched_getscheduler(0) == os.SCHED_OTHER:
+        with suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 _OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"

@@ -73,6 +73,20 @@ def test_numpy_wakes_no_helpers_unless_people_say_otherwise(said, helpers):
     assert int(done.stdout) == min(helpers, usable_cores() - 1)
 
 
+@pytest.mark.skipif(platform.system() != "Linux", reason="a class of Linux's scheduler")
+@pytest.mark.parametrize(("chosen", "then"), [("SCHED_OTHER", "SCHED_BATCH"), ("SCHED_IDLE",) * 2])
+def test_an_edit_works_in_batches_unless_people_chose_another_class(chosen, then):
+    program = (
+        "import os, sys; from threading import Thread; "
+        "from cdrl_cli.processors import settle_process; "
+        "os.sched_setscheduler(0, getattr(os, sys.argv[1]), os.sched_param(0)); settle_process(); "
+        "Thread(target=lambda: print(os.sched_getscheduler(0))).start()"
+    )
+    command = [sys.executable, "-c", program, chosen]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert int(done.stdout) == getattr(os, then)
+
+
 def test_no_garbage_is_sought_among_what_was_loaded():
     try:
         with loading():
