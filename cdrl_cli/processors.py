@@ -83,8 +83,10 @@ def work_in_batches() -> None:
     takes 3 % less time. Who has chosen another class keeps it. It counts for all that is started
     from then on, so a program decides it, not a library.
     """
-    if platform.system() == "Linux" and os.sched_getscheduler(0) == os.SCHED_OTHER:
-        with suppress(OSError):  # a sandbox may forbid it
+    if platform.system() != "Linux":
+        return
+    with suppress(OSError):  # a sandbox may forbid it, and musl knows no such call
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
