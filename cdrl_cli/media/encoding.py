@@ -12,6 +12,8 @@ from av.video.codeccontext import VideoCodecContext
 
 from cdrl_cli.media import color
 from cdrl_cli.media.encoder import (
+    DEFAULT_PRESET,
+    PRESETS,
     Container,
     Encoder,
     choose_encoder,
@@ -35,9 +37,9 @@ _DAY_S: Final = 86_400
 
 
 _PIXELS_A_THREAD: Final = 640 * 360
-"""x264 encodes a hundred pictures of so many pixels a second on one thread, more than are edited.
-A second thread only takes a core from what renders: with one, an edit of ten seconds at 360 lines
-takes 6 % less time on two cores."""
+"""At its usual preset x264 encodes a hundred pictures of so many pixels a second on one thread,
+more than are edited. A second thread only takes a core from what renders: with one, an edit of ten
+seconds at 360 lines takes 6 % less time on two cores."""
 
 _FEW_PICTURES: Final = 100
 """Of a shorter clip those that x264 looks ahead are a good part, and when it comes to them nothing
@@ -110,7 +112,7 @@ class EncoderSetting:
         context.color_range = color.range_code(like.color)
         context.thread_type = "AUTO"
         if self.encoder.codec == "h264":
-            context.thread_count = self.threads or _threads_beside_edit(like)
+            context.thread_count = self.threads or _threads_beside_edit(like, options["preset"])
         context.flags |= Flags.global_header  # all our containers want it; tee does not say so
         if like.chroma_location is not None:
             options = options | {"chroma_sample_location": like.chroma_location}
@@ -169,13 +171,14 @@ def in_decoding_order(packets: list[AnyPacket]) -> list[AnyPacket]:
     return packets
 
 
-def _threads_beside_edit(like: VideoInfo) -> int:
+def _threads_beside_edit(like: VideoInfo, preset: str) -> int:
     """How many threads x264 needs to keep up with an edit; each holds pictures of its own.
 
     One more than there are cores: with as many, a core waits now and then, and 1080 lines take 5 %
     longer. Each has at least two rows of macroblocks.
     """
     is_short = like.frame_count is not None and like.frame_count < _FEW_PICTURES
-    least = usable_cores() if is_short else 1
+    is_slow = PRESETS.index(preset) > PRESETS.index(DEFAULT_PRESET)
+    least = usable_cores() if is_short or is_slow else 1
     wanted = max(ceil(like.width * like.height / _PIXELS_A_THREAD), least)
     return max(1, min(wanted, usable_cores() + 1, like.height // 32))

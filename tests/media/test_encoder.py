@@ -161,13 +161,21 @@ def test_small_pictures_take_one_thread_of_x264_and_large_ones_no_more_than_core
     assert setting.open_context().thread_count == threads
 
 
-def test_of_a_short_clip_all_cores_encode_the_pictures_that_were_looked_ahead(
-    info: VideoInfo, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("frames", "preset", "threads"),
+    [(48, None, 2), (1000, "slow", 2), (1000, "medium", 1), (None, "ultrafast", 1)],
+)
+def test_all_cores_encode_what_was_looked_ahead_of_a_short_clip_and_by_slow_presets(
+    info: VideoInfo,
+    monkeypatch: pytest.MonkeyPatch,
+    frames: int | None,
+    preset: str | None,
+    threads: int,
 ) -> None:
     monkeypatch.setattr(encoding, "usable_cores", lambda: 2)
-    like = replace(info, width=640, height=360, frame_count=48)
-    setting = EncoderSetting.choose(like, Encoding(Path("a.mp4"), "h264"))
-    assert setting.open_context().thread_count == 2
+    like = replace(info, width=640, height=360, frame_count=frames)
+    setting = EncoderSetting.choose(like, Encoding(Path("a.mp4"), "h264", preset=preset))
+    assert setting.open_context().thread_count == threads
 
 
 def test_who_encodes_and_does_nothing_else_says_how_many_threads(info: VideoInfo) -> None:
