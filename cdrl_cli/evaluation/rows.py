@@ -17,7 +17,7 @@ from cdrl_cli.emotion import Emotion
 from cdrl_cli.evaluation.fingerprint import fingerprint
 from cdrl_cli.evaluation.plan import Task
 from cdrl_cli.face.alignment import FaceCrop
-from cdrl_cli.face.compositing import APART_PX, Rendering
+from cdrl_cli.face.compositing import RIM_PX, Rendering
 from cdrl_cli.face.stream import open_faces
 from cdrl_cli.face_editor import FaceEditor
 from cdrl_cli.generator.eyes import OPEN
@@ -137,7 +137,7 @@ class _Witness:
         painted = np.zeros((height, width), np.uint8)
         for crop, rendering in self._masks:
             left, top, right, bottom = crop.box_xyxy
-            mask = resample(_grown(rendering.mask, APART_PX), crop.crop_from_frame, crop.box_xyxy)
+            mask = resample(_grown(rendering.mask, RIM_PX), crop.crop_from_frame, crop.box_xyxy)
             painted[top:bottom, left:right] |= mask > 0
         self._masks.clear()
         return _grown(painted, CHROMA_REACH_PX) == 0

@@ -44,10 +44,13 @@ APART_PX = 2
 """Points at which a flow and colours are read from the crop lie no farther apart than this, crop
 pixels: the mesh is drawn, and the networks answer, at every second one."""
 
+RIM_PX = 3
+"""So far outside of a mask samples may change, crop pixels: over the diagonal between two points of
+a face that is tilted."""
+
 _SPREAD = 5
 """Points of a grid around those under a mask, as far as samples may change: a pixel of the crop
-reaches to its neighbours' middles, over two points, a point to the next one, and chroma has points
-of its own."""
+reaches to its neighbours' middles, a point to the next one, and chroma has points of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def paste_face(frame: VideoFrame, crop: FaceCrop, rendering: Rendering) -> Video
 
     The source's own samples are warped at native resolution; nothing is enlarged from the crop
     but the flow, the mask and the changes of colour and light, which are smooth. Outside the mask
-    the frame keeps its bits, but where a point of it is nearer than :data:`APART_PX`.
+    the frame keeps its bits, but for a rim of :data:`RIM_PX`.
     """
     box = _masked_box(rendering.mask, crop.crop_from_frame, frame.width, frame.height)
     if box is None:
