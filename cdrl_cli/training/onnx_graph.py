@@ -60,18 +60,18 @@ class OnnxGraph:
     def split(self, x: str, *sizes: int, axis: int = 1) -> list[str]:
         """Parts of an axis, of these sizes."""
         names = [f"{x}.{k}" for k in range(len(sizes))]
-        self.node("Split", [x, self.constant(np.array(sizes))], outputs=names, axis=axis)
+        self.node("Split", [x, self.constant(np.array(sizes, np.int64))], outputs=names, axis=axis)
         return names
 
     def slice(self, x: str, parts: Mapping[int, tuple[int, int]]) -> str:
         """Some parts of some axes: from, and one behind the last."""
         starts, ends = zip(*parts.values(), strict=True)
-        given = self.constants(*(np.array(one) for one in (starts, ends, list(parts))))
+        given = self.constants(*(np.array(one, np.int64) for one in (starts, ends, list(parts))))
         return self.node("Slice", [x, *given])
 
     def pad(self, x: str, value: np.uint8 | None = None) -> str:
         """A pixel more on each side: of a value, or what is on the edge."""
-        pads = self.constant(np.array([0, 1, 1, 0] * 2))
+        pads = self.constant(np.array([0, 1, 1, 0] * 2, np.int64))
         if value is None:
             return self.node("Pad", [x, pads], mode="edge")
         return self.node("Pad", [x, pads, self.constant(value)])

@@ -192,7 +192,7 @@ class _Graph(OnnxGraph):
         wide = side + 2
         x = self.pad(x)
         x = self.reshape(x, wide, 1, wide, 1, count)
-        x = self.node("Expand", [x, self.constant(np.array([wide, 2, wide, 2, count]))])
+        x = self.node("Expand", [x, self.constant(np.array([wide, 2, wide, 2, count], np.int64))])
         x = self.reshape(x, 1, 2 * wide, 2 * wide, count)
         x = self.slice(x, {1: (1, 2 * wide - 1), 2: (1, 2 * wide - 1)})
         weights = np.tile(np.outer([1, 2, 1], [1, 2, 1]).astype(np.int8), (count, 1, 1, 1))
