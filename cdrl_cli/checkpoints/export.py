@@ -66,9 +66,20 @@ def export_network(
     _fix_types(model)
     if half:
         _halve(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_model(path, model, facts)
+
+
+def write_model(path: Path, model: Any, facts: Mapping[str, str]) -> None:
+    """Write an ONNX model with metadata; the file appears under its name when it is whole.
+
+    Args:
+        path: The file.
+        model: ``onnx.ModelProto``.
+        facts: Metadata: texts by name.
+    """
     for key, value in facts.items():
         model.metadata_props.add(key=key, value=value)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(model.SerializeToString())
     part.replace(path)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from cdrl_cli.checkpoints.export import write_model
 from cdrl_cli.training.tflite import Layer, TfliteNetwork, read_tflite
 
 DETECTOR_FILE, LANDMARKS_FILE = "face-detector.onnx", "face-landmarks.onnx"
@@ -71,12 +72,9 @@ def convert_landmarker(bundle: Path, folder: Path) -> list[Path]:
             offset=0.0,
         ),
     }
+    facts = {"recipe": "spfem train published", "licence": "Apache-2.0"}
     for name, model in models.items():
-        model.metadata_props.add(key="recipe", value="spfem train published")
-        model.metadata_props.add(key="licence", value="Apache-2.0")
-        part = folder / f"{name}.part"
-        part.write_bytes(model.SerializeToString())
-        part.replace(folder / name)
+        write_model(folder / name, model, facts)
     return [folder / name for name in models]
 
 

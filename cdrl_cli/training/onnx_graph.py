@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cdrl_cli.checkpoints.export import write_model
+
 RUNTIMES_OWN = "com.microsoft"
 """Domain of the steps that ONNX Runtime has beside the standard's."""
 
@@ -51,11 +53,7 @@ class OnnxGraph:
             opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(RUNTIMES_OWN, 1)],
             ir_version=_IR_VERSION,
         )
-        for key, value in facts.items():
-            model.metadata_props.add(key=key, value=value)
-        part = path.with_name(f"{path.name}.part")
-        part.write_bytes(model.SerializeToString())
-        part.replace(path)
+        write_model(path, model, facts)
 
     def split(self, x: str, *sizes: int, axis: int = 1) -> list[str]:
         """Parts of an axis, of these sizes."""
