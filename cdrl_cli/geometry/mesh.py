@@ -69,9 +69,12 @@ def signed_areas(
     points_xy: Float[np.ndarray, "points 2"], triangles: Int32[np.ndarray, "triangles 3"]
 ) -> Float[np.ndarray, " triangles"]:
     """Twice the area of each triangle; the sign tells the turning sense."""
-    # A column at a time, here and below: corner by corner takes twice as long.
-    x, y = points_xy.T.take(triangles.T, axis=1)
-    return (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    return _areas(_as_complex(points_xy).take(triangles.T))
+
+
+def _as_complex(points_xy: Float[np.ndarray, "points 2"]) -> Shaped[np.ndarray, " points"]:
+    """Places as complex numbers, x + iy: both in one step, and areas as products."""
+    return np.ascontiguousarray(points_xy, float).view(complex)[:, 0]
 
 
 def unfold(
@@ -102,11 +105,7 @@ def unfold(
     Returns:
         The displacement, unchanged where nothing folds.
     """
-    # Places as complex numbers: x and y in one step, and areas as products.
-    points, moved = (
-        np.ascontiguousarray(one, float).view(complex)[:, 0] for one in (points_xy, displacement_xy)
-    )
-    moved = moved.copy()
+    points, moved = _as_complex(points_xy), _as_complex(displacement_xy).copy()
     still = moved == 0
     corners_of = triangles.T
     before = _areas(points.take(corners_of))
@@ -139,7 +138,7 @@ def unfold(
 
 
 def _areas(corners: Shaped[np.ndarray, "3 triangles"]) -> Float[np.ndarray, " triangles"]:
-    """Twice the area of each triangle, as :func:`signed_areas`; its corners are x + iy."""
+    """Twice the area of each triangle, with the sign of its turning sense; its corners, x + iy."""
     first, second, third = corners
     return np.asarray(((second - first).conj() * (third - first)).imag)
 
@@ -205,6 +204,7 @@ def fit_planes(
         A plane for each owner (:func:`draw_owners`); the first one, of those without, is 0.
     """
     corners = triangles.T
+    # A column at a time, here and below: corner by corner takes twice as long.
     (x, y), held = points_xy.T.take(corners, axis=1), values.T.take(corners, axis=1)
     # Cramer's rule: ten times as fast as numpy's solver on so many so small systems.
     abx, acx, aby, acy = x[1] - x[0], x[2] - x[0], y[1] - y[0], y[2] - y[0]
