@@ -44,9 +44,9 @@ APART_PX = 2
 """Points at which a flow and colours are read from the crop lie no farther apart than this, crop
 pixels: the mesh is drawn, and the networks answer, at every second one."""
 
-RIM_PX = 3
-"""So far outside of a mask samples may change, crop pixels: over the diagonal between two points of
-a face that is tilted."""
+RIM_PX = 1 + APART_PX
+"""So far outside of a mask samples may change, crop pixels: a pixel of the crop reaches to its
+neighbours' middles, and a point to the next one."""
 
 _SPREAD = 5
 """Points of a grid around those under a mask, as far as samples may change: a pixel of the crop
@@ -314,9 +314,7 @@ def _masked_box(
     left, top, columns, rows = cv2.boundingRect((mask > 0).astype(np.uint8))
     if not columns:
         return None
-    # A pixel of the crop reaches to its neighbours' middles, and a point of a grid to its.
-    reach = 1 + APART_PX
-    xs, ys = (left - reach, left + columns - 1 + reach), (top - reach, top + rows - 1 + reach)
+    xs, ys = (left - RIM_PX, left + columns - 1 + RIM_PX), (top - RIM_PX, top + rows - 1 + RIM_PX)
     x0, y0, x1, y1 = box_around([(x, y) for x in xs for y in ys], invert(crop_from_frame))
     x0, y0 = max(x0 - _MARGIN_PX, 0), max(y0 - _MARGIN_PX, 0)
     x1, y1 = min(x1 + _MARGIN_PX, width), min(y1 + _MARGIN_PX, height)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import CROP_SIZE, crop_face
-from cdrl_cli.face.compositing import APART_PX, Rendering, Shade, paste_face
+from cdrl_cli.face.compositing import RIM_PX, Rendering, Shade, paste_face
 from cdrl_cli.geometry.warp import fetch, layers_of, resample, turn_flow
 from heads import pose, toy_head
 from pictures import ArrayFrame, noise, waves
@@ -41,7 +41,7 @@ def mask_on_frame(crop, mask):
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     on_crop = np.stack([x, y], axis=2) @ crop.crop_from_frame[:, :2].T + crop.crop_from_frame[:, 2]
     reached = np.zeros((HEIGHT, WIDTH), bool)
-    reach = APART_PX + 1
+    reach = RIM_PX
     padded = np.pad(mask > 0, reach)
     for dy in range(1 - reach, reach + 1):
         for dx in range(1 - reach, reach + 1):
