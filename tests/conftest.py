@@ -9,6 +9,7 @@ from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -25,6 +26,9 @@ settings.load_profile("spfem")
 
 # The AV1 encoder reads it once, at its first use, which may be a test that makes a clip.
 os.environ.setdefault("SVT_LOG", "1")
+
+# As the commands do, for the whole process: else it would depend on which test runs one first.
+cv2.setNumThreads(1)
 
 CLIP_CACHE = Path(__file__).parents[1] / ".cache" / "clips"
 

@@ -370,4 +370,7 @@ def _depth(
     cv2.fillPoly(drawn, [np.round(cells * 16).astype(np.int32)], 1, shift=4)
     if outside:
         drawn = 1 - drawn
-    return cv2.distanceTransform(drawn, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / np.float32(scale)
+    off = cv2.distanceTransform(drawn, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # Their squares are whole numbers. OpenCV on one thread leaves some a bit beside them, which
+    # ones depends on where in memory the map lies; rounded, the same face has the same map.
+    return np.sqrt(np.rint(off * off)) / np.float32(scale)
