@@ -6,11 +6,10 @@ and output, reader, clock, copier, muxers. For each cell there is a line of text
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -145,7 +144,8 @@ def run_cell(cell: Cell, folder: Path) -> str:
             warnings = edit(source, output, options)
     except SpfemError as error:
         return f"{error.code} {str(error).replace(str(folder), '.')}"
-    return "; ".join([*_describe(output), *(f"warning {warning}" for warning in warnings)])
+    copied = frozenset(data for _, data in _read_packets(source).values())
+    return "; ".join([*_describe(output, copied), *(f"warning {warning}" for warning in warnings)])
 
 
 def edit(source: Path, output: Path, options: EditOptions) -> tuple[str, ...]:
@@ -196,22 +196,33 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:10]
 
 
-def _describe(path: Path) -> Iterator[str]:
-    """Facts of every stream; digests of times and, where packets are copied, of packets.
-
-    The packets of the encoded video are not told: another processor may encode others.
-    """
-    yield f"inverted {_inverted(path)}"
+def _read_packets(path: Path) -> dict[int, tuple[list[Fraction | None], str]]:
+    """The times at which packets of each stream are shown, and the digest of what is in them."""
     with av.open(str(path)) as container:
-        packets: dict[int, list[SimpleNamespace]] = {s.index: [] for s in container.streams}
+        packets = {s.index: ([], []) for s in container.streams}
         for packet in container.demux():
             if packet.size:
-                tick = packet.time_base
-                times = [None if t is None else t * tick for t in (packet.pts, packet.dts)]
-                data = hashlib.sha256(bytes(packet)).hexdigest()
-                packets[packet.stream.index].append(SimpleNamespace(times=times, data=data))
+                times, data = packets[packet.stream.index]
+                times.append(None if packet.pts is None else packet.pts * packet.time_base)
+                data.append(hashlib.sha256(bytes(packet)).hexdigest())
+    return {index: (times, _digest(*data)) for index, (times, data) in packets.items()}
+
+
+def _describe(path: Path, copied: Collection[str]) -> Iterator[str]:
+    """Facts of every stream; digests of times and, where packets are not encoded anew, of packets.
+
+    The packets of the encoded video are not told: another processor may encode others.
+
+    Args:
+        path: The file.
+        copied: Digests of the streams of its source, which another processor may have encoded
+            otherwise, too.
+    """
+    yield f"inverted {_inverted(path)}"
+    packets = _read_packets(path)
+    with av.open(str(path)) as container:
         for stream in container.streams:
-            yield " ".join(_describe_stream(stream, packets[stream.index]))
+            yield " ".join(_describe_stream(stream, *packets[stream.index], copied))
         technical = {"major_brand", "minor_version", "compatible_brands", "encoder"}
         tags = {key.lower(): value for key, value in container.metadata.items()}
         told = sorted((key, value) for key, value in tags.items() if key not in technical)
@@ -238,17 +249,19 @@ def _chapter(chapter: dict) -> tuple[object, ...]:
     return title, chapter["start"] * base, chapter["end"] * base
 
 
-def _describe_stream(stream: av.stream.Stream, packets: list[SimpleNamespace]) -> Iterator[str]:
+def _describe_stream(
+    stream: av.stream.Stream, times: list[Fraction | None], data: str, copied: Collection[str]
+) -> Iterator[str]:
     context = stream.codec_context
     yield f"{stream.type} {context.codec.canonical_name if context else 'data'}"
     if stream.type == "video":
         yield f"{context.width}x{context.height} {context.pix_fmt}"
     if stream.language not in (None, "und"):
         yield stream.language
-    yield f"{len(packets)} packets"
-    shown = sorted(each.times[0] for each in packets if each.times[0] is not None)
+    yield f"{len(times)} packets"
+    shown = sorted(time for time in times if time is not None)
     if shown:
         yield f"{float(shown[0]):.3f}..{float(shown[-1]):.3f} #{_digest(*shown)}"
     is_cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
     if stream.type != "video" or is_cover:
-        yield f"data #{_digest(*(each.data for each in packets))}"
+        yield "data as in the source" if data in copied else f"data #{data}"
