@@ -21,7 +21,6 @@ from cdrl_cli.geometry.warp import (
     chain,
     fetch,
     invert,
-    layers_of,
     resample,
     resized,
     turn_flow,
@@ -57,8 +56,8 @@ reaches to its neighbours' middles, a point to the next one, and chroma has poin
 class Rendering:
     """What a renderer answers: how the pixels move, and where that may show."""
 
-    flow: Float32[np.ndarray, "256 256 2"]
-    """For each pixel of the crop, its source's position minus its own, crop pixels."""
+    flow: Float32[np.ndarray, "2 256 256"]
+    """For each pixel of the crop, its source's position minus its own, crop pixels: x, and y."""
     mask: Float32[np.ndarray, "256 256"]
     """0 where the source must stay, 1 where the rendering counts."""
     colour: Float32[np.ndarray, "side side 3"] | None = None
@@ -164,22 +163,22 @@ class _Repaint:
     def __init__(self, crop: FaceCrop, rendering: Rendering, planes: Sequence[Plane]) -> None:
         self._crop_from_frame = crop.crop_from_frame
         self._rendering = rendering
-        shade, colour = rendering.shade, rendering.colour
-        self._side = CROP_SIZE // 2 if colour is None else len(colour)
-        self._gains: list[Float32[np.ndarray, "side side"]] = []
+        shade, colour, mask = rendering.shade, rendering.colour, rendering.mask
+        side = CROP_SIZE // 2 if colour is None else len(colour)
+        self._gains: Float32[np.ndarray, "_ _ 3"] | None = None
         self._coarse: tuple[Any, Any, Any] | None = None
         if shade is not None:
-            self._gains = [_growth(shade.logarithm, share) for share in shade.tint]
+            height, width = shade.logarithm.shape
+            self._gains = _growth(shade.logarithm, shade.tint)
+            self._veil = resample(mask, invert(shade.from_crop), (0, 0, width, height))
         if shade is not None and len(set(shade.tint)) > 1:
-            whole = (0, 0, self._side, self._side)
-            from_grid = chain(shade.from_crop, invert(resized(self._side / CROP_SIZE)))
-            found = resample(shade.logarithm, from_grid, whole)
-            gains = [_growth(found, share) for share in shade.tint]
+            whole = (0, 0, side, side)
+            from_grid = chain(shade.from_crop, invert(resized(side / CROP_SIZE)))
+            gains = _growth(resample(shade.logarithm, from_grid, whole), shade.tint)
             seen = cv2.resize(crop.image(), whole[2:], interpolation=cv2.INTER_AREA)
             colours = seen.astype(np.float32) / np.float32(255)
-            self._coarse = colours, colours * cv2.merge(gains), gains
-        mask = rendering.mask
-        self._flow = [cv2.multiply(one, mask) for one in layers_of(rendering.flow)]
+            self._coarse = colours, colours * gains, gains
+        self._flow = [cv2.multiply(one, mask) for one in rendering.flow]
         flow = cv2.merge(self._flow)
         self._openings = Openings(rendering.eyeballs, flow, crop.crop_from_frame)
         luma, *chromas = planes
@@ -196,29 +195,27 @@ class _Repaint:
 
     def _look_at(self, planes: Sequence[Plane]) -> _Alike:
         """What the rendering says about planes that lie alike."""
-        plane = planes[0]
-        mask, shade = self._rendering.mask, self._rendering.shade
+        plane, shade = planes[0], self._rendering.shade
         crop_from_plane = chain(self._crop_from_frame, invert(plane.from_frame))
-        layers = [*self._flow, *map(self._find_added, planes)]
-        # Four layers are read in the time of one, and two or three in twice that.
-        layers += [mask] * (4 - len(layers))
-        grid = SampleGrid.over(plane.part_xyxy, crop_from_plane, apart_px=APART_PX)
-        x, y, *added = layers_of(grid.read(cv2.merge(layers), crop_from_plane))
-        fine_grid: SampleGrid = grid
-        factors: tuple[Float32[np.ndarray, "_ _"], ...] = ()
+        grid = fine_grid = SampleGrid.over(plane.part_xyxy, crop_from_plane, apart_px=APART_PX)
+        x, y, *added = (
+            grid.read(one, crop_from_plane) for one in (*self._flow, *map(self._find_added, planes))
+        )
+        factors: list[Float32[np.ndarray, "_ _"]] = []
         if shade is not None:
             from_plane = chain(shade.from_crop, crop_from_plane)
             fine_grid = SampleGrid.over(plane.part_xyxy, from_plane, apart_px=1)
-            veil = fine_grid.read(mask, crop_from_plane)
-            gains = [fine_grid.read(_mean(one, self._gains), from_plane) for one in planes]
-            factors = tuple(cv2.multiply(gain, veil) + np.float32(1) for gain in gains)
-            added = [one + np.float32(its.black) for one, its in zip(added, planes, strict=False)]
+            factors = [
+                fine_grid.read(one, from_plane, outside=1.0)
+                for one in map(self._find_factor, planes)
+            ]
+            added = [one + np.float32(its.black) for one, its in zip(added, planes, strict=True)]
         return _Alike(
             grid=grid,
             moves=turn_flow(x, y, crop_from_plane),
-            added=tuple(added[: len(planes)]),
+            added=tuple(added),
             fine_grid=fine_grid,
-            factors=factors,
+            factors=tuple(factors),
             eyes=self._openings.fill(planes, crop_from_plane),
         )
 
@@ -251,6 +248,12 @@ class _Repaint:
             added = kind.grid.enlarge(kind.grid.near(kind.added[place], part), part)
             new = cv2.add(painted, added, dtype=_DEPTHS[depth.name])
             yield new if plane.largest == np.iinfo(depth).max else np.minimum(new, plane.largest)
+
+    def _find_factor(self, plane: Plane) -> Float32[np.ndarray, "_ _"]:
+        """By what samples are multiplied, over the whole picture of the shade."""
+        assert self._gains is not None
+        gain = cv2.multiply(_mean(plane, self._gains), self._veil)
+        return np.asarray(gain + np.float32(1))
 
     def _find_added(self, plane: Plane) -> Float32[np.ndarray, "256 256"]:
         """What is added to the samples, over the whole crop."""
@@ -285,20 +288,18 @@ def _reached(
 
 
 def _growth(
-    logarithm: Float32[np.ndarray, "side side"], share: float
-) -> Float32[np.ndarray, "side side"]:
-    """By which share of itself a colour grows that takes a share of a ratio's logarithm."""
-    return cv2.exp(np.float32(share) * logarithm) - np.float32(1)
+    logarithm: Float32[np.ndarray, "rows columns"], tint: tuple[float, float, float]
+) -> Float32[np.ndarray, "rows columns 3"]:
+    """By which share of themselves colours grow that take shares of a ratio's logarithm."""
+    return cv2.merge([cv2.exp(np.float32(share) * logarithm) for share in tint]) - np.float32(1)
 
 
 def _mean(
-    plane: Plane, of_colours: Sequence[Float32[np.ndarray, "side side"]]
-) -> Float32[np.ndarray, "side side"]:
+    plane: Plane, of_colours: Float32[np.ndarray, "rows columns 3"]
+) -> Float32[np.ndarray, "rows columns"]:
     """The mean over red, green and blue by how much they weigh in a plane."""
-    weights = np.abs(np.array(plane.weights, np.float32))
-    shares = weights / weights.sum()
-    counted = [share * one for share, one in zip(shares, of_colours, strict=True) if share]
-    return np.add.reduce(counted)
+    weights = np.abs(np.array([plane.weights], np.float32))
+    return cv2.transform(of_colours, weights / weights.sum())
 
 
 def _masked_box(

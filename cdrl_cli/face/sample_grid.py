@@ -45,19 +45,25 @@ class SampleGrid:
         return cls(step, (left - step, top - step), size)
 
     def read(
-        self, values: Float32[np.ndarray, "size size *layers"], from_plane: Float[np.ndarray, "2 3"]
-    ) -> Float32[np.ndarray, "rows columns *layers"]:
-        """Values at each point; 0 where there are none.
+        self,
+        values: Float32[np.ndarray, "size size"],
+        from_plane: Float[np.ndarray, "2 3"],
+        *,
+        outside: float = 0.0,
+    ) -> Float32[np.ndarray, "rows columns"]:
+        """Values at each point.
 
         Args:
             values: On the crop, or another picture.
             from_plane: Carries places among the samples to its pixels.
+            outside: What is read where there are none.
         """
         # Middles of squares of samples, not their corners, lie at whole numbers.
         middle = (self.step - 1) / 2
         x, y = self.corner_xy
         plane_from_grid = np.array([(self.step, 0, x + middle), (0, self.step, y + middle)], float)
-        return resample(values, chain(from_plane, plane_from_grid), (0, 0, *self.size_xy))
+        from_grid = chain(from_plane, plane_from_grid)
+        return resample(values, from_grid, (0, 0, *self.size_xy), outside=outside)
 
     def near(
         self, points: Float32[np.ndarray, "across down"], part_xyxy: Box

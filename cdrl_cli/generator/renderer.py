@@ -134,7 +134,7 @@ class WarpRenderer:
         movement = self.move(crop, expression)
         outlines = EyeOutline.both(crop.landmarks_xyz)
         eyeballs = place_eyeballs(outlines, find_irises(crop.image(), outlines), eyes)
-        return Rendering(cv2.merge(list(movement.flow)), movement.mask, eyeballs=eyeballs)
+        return Rendering(movement.flow, movement.mask, eyeballs=eyeballs)
 
     def move(self, crop: FaceCrop, expression: Float[np.ndarray, " 52"]) -> Movement:
         """Where each pixel of the crop comes from when the face shows these coefficients."""
@@ -268,9 +268,9 @@ class LearnedRenderer:
         inner, around = spare_sides(position), find_eyes(position)
         finer = answer.flow * (inner * spare_eyes(around, eyes) * spare_mouth(position))
         hold_lower_lids(finer[1], position)
-        flow = cv2.merge(
-            [both[0] + _whole(both[1]) for both in zip(movement.flow, finer, strict=True)]
-        )
+        flow = movement.flow.copy()
+        for axis, one in enumerate(finer):
+            flow[axis] += _whole(one)
         # The colours and the shade of an open eye, on a lid that shuts it, make the lid grey.
         lids = spare_eyes(around, np.minimum(eyes / LIDS_OPEN, 1))
         if isinstance(self._skin, Skin):

@@ -39,8 +39,17 @@ def resample(
     values: Float32[np.ndarray, "size size *channels"],
     crop_from_frame: Float[np.ndarray, "2 3"],
     box_xyxy: tuple[int, int, int, int],
+    *,
+    outside: float = 0.0,
 ) -> Float32[np.ndarray, "height width *channels"]:
-    """Values on an aligned crop, read at each pixel of a box of the frame; 0 outside the crop."""
+    """Values on an aligned crop, read at each pixel of a box of the frame.
+
+    Args:
+        values: On the crop.
+        crop_from_frame: Carries places in the frame to the crop.
+        box_xyxy: Of the frame, exclusive at right and bottom.
+        outside: What is read outside of the crop.
+    """
     left, top, right, bottom = box_xyxy
     crop_from_box = crop_from_frame.astype(float).copy()
     crop_from_box[:, 2] += crop_from_frame[:, :2] @ (left, top)
@@ -50,6 +59,7 @@ def resample(
         (right - left, bottom - top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(outside,) * 4,
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cdrl_cli.face.alignment import CROP_SIZE, crop_face
 from cdrl_cli.face.compositing import RIM_PX, Rendering, Shade, paste_face
-from cdrl_cli.geometry.warp import fetch, layers_of, resample, turn_flow
+from cdrl_cli.geometry.warp import fetch, resample, turn_flow
 from heads import pose, toy_head
 from pictures import ArrayFrame, noise, waves
 
@@ -55,7 +55,7 @@ def mask_on_frame(crop, mask):
 def test_there_and_back_without_motion_every_bit_stays(place, aspect, dtype, seed):
     frame = ArrayFrame(noise(HEIGHT, WIDTH, seed=seed, dtype=dtype))
     crop = crop_toy(frame, place, aspect)
-    still = Rendering(np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32), disc())
+    still = Rendering(np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32), disc())
     np.testing.assert_array_equal(paste_face(frame, crop, still).pixels, frame.pixels)
 
 
@@ -64,7 +64,7 @@ def test_pixels_outside_the_mask_are_untouched(place, aspect, seed):
     generator = np.random.default_rng(seed)
     frame = ArrayFrame(noise(HEIGHT, WIDTH, seed=seed))
     crop = crop_toy(frame, place, aspect)
-    flow = generator.normal(0, 20, (CROP_SIZE, CROP_SIZE, 2)).astype(np.float32)
+    flow = generator.normal(0, 20, (2, CROP_SIZE, CROP_SIZE)).astype(np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
     outside = ~mask_on_frame(crop, disc())
     np.testing.assert_array_equal(pasted[outside], frame.pixels[outside])
@@ -75,7 +75,7 @@ def test_what_is_masked_does_move(place):
     place = place | {"at": (130.0, 100.0), "scale": max(place["scale"], 30.0)}
     frame = ArrayFrame(noise(HEIGHT, WIDTH))
     crop = crop_toy(frame, place)
-    flow = np.full((CROP_SIZE, CROP_SIZE, 2), 30.0, np.float32)
+    flow = np.full((2, CROP_SIZE, CROP_SIZE), 30.0, np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
     assert (pasted[100, 130] != frame.pixels[100, 130]).any()
 
@@ -84,8 +84,8 @@ def test_a_flow_to_the_right_of_the_crop_fetches_from_the_right_of_the_face():
     # The head lies on its side: the crop's right is the frame's down.
     frame = ArrayFrame(waves(HEIGHT, WIDTH))
     crop = crop_toy(frame, {"roll_deg": 90.0, "scale": 38.0, "at": (130.0, 100.0)})
-    flow = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
-    flow[..., 0] = 20.0  # 10 frame pixels: the face is enlarged twofold
+    flow = np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32)
+    flow[0] = 20.0  # 10 frame pixels: the face is enlarged twofold
     pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
     fetched = frame.pixels[100 - 20 + 10 : 100 + 20 + 10, 110:150].astype(int)
     np.testing.assert_allclose(pasted[80:120, 110:150], fetched, atol=3)
@@ -95,9 +95,9 @@ def test_a_face_larger_than_the_crop_moves_as_if_each_pixel_asked_the_crop():
     frame = ArrayFrame(waves(700, 900))
     crop = crop_toy(frame, {"roll_deg": 25.0, "scale": 380.0, "at": (430.0, 340.0)})
     y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE].astype(np.float32)
-    flow = np.stack([4 * np.sin(y / 20), 3 * np.cos(x / 25)], axis=2).astype(np.float32)
+    flow = np.stack([4 * np.sin(y / 20), 3 * np.cos(x / 25)]).astype(np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc(60.0))).pixels
-    moves = [one * disc(60.0) for one in turn_flow(*layers_of(flow), crop.crop_from_frame)]
+    moves = [one * disc(60.0) for one in turn_flow(*flow, crop.crop_from_frame)]
     across, down = (resample(one, crop.crop_from_frame, (0, 0, 900, 700)) for one in moves)
     rows, columns = np.mgrid[:700, :900].astype(np.float32)
     wanted = fetch(frame.pixels, across + columns, down + rows)
@@ -111,7 +111,7 @@ def test_the_frame_given_stays_as_it_was():
     frame = ArrayFrame(noise(HEIGHT, WIDTH), index=7, time=Fraction(7, 25))
     before = frame.pixels.copy()
     crop = crop_toy(frame, {"scale": 50.0, "at": (130.0, 100.0)})
-    flow = np.full((CROP_SIZE, CROP_SIZE, 2), 9.0, np.float32)
+    flow = np.full((2, CROP_SIZE, CROP_SIZE), 9.0, np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc()))
     np.testing.assert_array_equal(frame.pixels, before)
     assert (pasted.index, pasted.time) == (7, Fraction(7, 25))
@@ -121,7 +121,7 @@ def test_the_frame_given_stays_as_it_was():
 def test_a_face_that_has_left_the_picture_changes_nothing(place):
     frame = ArrayFrame(noise(HEIGHT, WIDTH))
     crop = crop_toy(frame, {"scale": 30.0, "at": place})
-    flow = np.full((CROP_SIZE, CROP_SIZE, 2), 9.0, np.float32)
+    flow = np.full((2, CROP_SIZE, CROP_SIZE), 9.0, np.float32)
     pasted = paste_face(frame, crop, Rendering(flow, disc())).pixels
     np.testing.assert_array_equal(pasted, frame.pixels)
 
@@ -132,7 +132,7 @@ def test_a_change_of_colour_is_added_under_the_mask_and_nowhere_else(dtype):
     frame = ArrayFrame(np.full((HEIGHT, WIDTH, 3), white // 2, dtype))
     crop = crop_toy(frame, {"scale": 60, "at": (130, 100)})
     colour = np.broadcast_to(np.array([0.1, 0.0, -0.1], np.float32), (CROP_SIZE, CROP_SIZE, 3))
-    still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    still = np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32)
     pasted = paste_face(frame, crop, Rendering(still, disc(), np.ascontiguousarray(colour)))
     change = (pasted.pixels[100, 130].astype(float) - white // 2) / white
     np.testing.assert_allclose(change, [0.1, 0.0, -0.1], atol=1 / 255)
@@ -143,7 +143,7 @@ def test_a_change_of_colour_is_added_under_the_mask_and_nowhere_else(dtype):
 def test_colours_end_at_black_and_white():
     frame = ArrayFrame(np.full((HEIGHT, WIDTH, 3), 250, np.uint8))
     crop = crop_toy(frame, {"scale": 60, "at": (130, 100)})
-    still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    still = np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32)
     brighter = np.full((CROP_SIZE, CROP_SIZE, 3), 0.3, np.float32)
     assert paste_face(frame, crop, Rendering(still, disc(), brighter)).pixels[100, 130, 0] == 255
 
@@ -156,7 +156,7 @@ WINDOW = np.array([(2.0, 0, -128), (0, 2.0, -128)])
 def test_a_shade_multiplies_what_is_there(place, dtype, seed):
     frame = ArrayFrame(noise(HEIGHT, WIDTH, seed=seed, dtype=dtype))
     crop = crop_toy(frame, place)
-    still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    still = np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32)
     shade = Shade(np.full((256, 256), -0.4, np.float32), WINDOW, tint=(0.5, 1.0, 1.5))
     pasted = paste_face(frame, crop, Rendering(still, disc(), shade=shade)).pixels
     outside = ~mask_on_frame(crop, disc())
@@ -172,7 +172,7 @@ def test_a_shade_multiplies_what_is_there(place, dtype, seed):
 def test_a_shade_of_nothing_changes_no_bit():
     frame = ArrayFrame(noise(HEIGHT, WIDTH))
     crop = crop_toy(frame, {"scale": 60, "at": (130, 100)})
-    still = np.zeros((CROP_SIZE, CROP_SIZE, 2), np.float32)
+    still = np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32)
     shade = Shade(np.zeros((256, 256), np.float32), WINDOW)
     pasted = paste_face(frame, crop, Rendering(still, disc(), shade=shade))
     np.testing.assert_array_equal(pasted.pixels, frame.pixels)

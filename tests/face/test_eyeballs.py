@@ -33,7 +33,9 @@ def part_lids(crop, up_px, down_px=0.0):
 
 
 def rendering(flow, eyeballs=()):
-    return Rendering(flow, np.ones((CROP_SIZE, CROP_SIZE), np.float32), eyeballs=eyeballs)
+    return Rendering(
+        flow.transpose(2, 0, 1), np.ones((CROP_SIZE, CROP_SIZE), np.float32), eyeballs=eyeballs
+    )
 
 
 def heights(pixels, middles, reach_px, px):
