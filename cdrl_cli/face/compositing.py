@@ -76,7 +76,8 @@ class Shade:
     logarithm: Float32[np.ndarray, "side side"]
     """Natural logarithm of the ratio of brightness; 0 changes nothing."""
     from_crop: Float[np.ndarray, "2 3"]
-    """Carries crop pixels to those of ``logarithm``."""
+    """Carries crop pixels to those of ``logarithm``, which are no larger, or light reaches farther
+    out of the mask than :data:`RIM_PX`."""
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Share of the logarithm that red, green and blue take."""
 

@@ -1,7 +1,7 @@
 """Backward warps: for each pixel of the output, where in the source it comes from.
 
-Convention: a flow holds, for each output pixel, the source position minus its own, (x, y), pixels.
-On a crop x and y are the last axis; places in a frame, of which there are many, are an array each.
+Convention: a flow holds, for each output pixel, the source position minus its own, pixels; x and y
+are an array each.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def resample(
     *,
     outside: float = 0.0,
 ) -> Float32[np.ndarray, "height width *channels"]:
-    """Values on an aligned crop, read at each pixel of a box of the frame.
+    """Values on an aligned crop, read at each pixel of a box of the frame, or of another picture.
 
     Args:
         values: On the crop.

@@ -1,5 +1,6 @@
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from cdrl_cli.face.alignment import CROP_SIZE, crop_face
 from cdrl_cli.face.compositing import RIM_PX, Rendering, Shade, paste_face
 from cdrl_cli.geometry.warp import fetch, resample, turn_flow
+from cdrl_cli.media import open_video
 from heads import pose, toy_head
 from pictures import ArrayFrame, noise, waves
 
@@ -158,15 +160,49 @@ def test_a_shade_multiplies_what_is_there(place, dtype, seed):
     crop = crop_toy(frame, place)
     still = np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32)
     shade = Shade(np.full((256, 256), -0.4, np.float32), WINDOW, tint=(0.5, 1.0, 1.5))
-    pasted = paste_face(frame, crop, Rendering(still, disc(), shade=shade)).pixels
-    outside = ~mask_on_frame(crop, disc())
+    mask = disc(50.0)  # smaller than the shade
+    pasted = paste_face(frame, crop, Rendering(still, mask, shade=shade)).pixels
+    outside = ~mask_on_frame(crop, mask)
     np.testing.assert_array_equal(pasted[outside], frame.pixels[outside])
     # Where mask and shade are whole, the ratio is; black stays black, and nothing is brighter.
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     on_crop = np.stack([x, y], axis=2) @ crop.crop_from_frame[:, :2].T + crop.crop_from_frame[:, 2]
-    inside = np.abs(on_crop - (CROP_SIZE - 1) / 2).max(axis=2) < 55
+    inside = np.hypot(*np.moveaxis(on_crop - (CROP_SIZE - 1) / 2, 2, 0)) < 40
     wanted = frame.pixels[inside] * np.exp(-0.4 * np.array([0.5, 1.0, 1.5]))
     np.testing.assert_allclose(pasted[inside], wanted, atol=1.0)
+
+
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (0.5, 1.0, 1.5)])
+def test_a_shade_multiplies_colours_whatever_planes_store(tint, tmp_path):
+    path = tmp_path / "flat.mkv"
+    with av.open(str(path), "w") as written:
+        stream = written.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        picture = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        for plane, level in zip(picture.planes, (150, 110, 150), strict=True):
+            plane.update(bytes([level]) * plane.buffer_size)
+        written.mux(stream.encode(picture))
+        written.mux(stream.encode(None))
+    with open_video(path) as video:
+        (frame,) = video
+        crop = crop_toy(frame, {"scale": 60, "at": (130, 100)})
+        still = np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32)
+        shade = Shade(np.full((256, 256), -0.4, np.float32), WINDOW, tint)
+        pasted = paste_face(frame, crop, Rendering(still, disc(), shade=shade))
+        before, after = (one.rgb((126, 96, 134, 104)).astype(float) for one in (frame, pasted))
+    np.testing.assert_allclose(after, before * np.exp(-0.4 * np.array(tint)), atol=2.5)
+
+
+def test_fine_lines_of_a_shade_show_on_a_large_face():
+    frame = ArrayFrame(np.full((HEIGHT, WIDTH, 3), 200, np.uint8))
+    crop = crop_toy(frame, {"scale": 330, "at": (130, 100)})
+    still = np.zeros((2, CROP_SIZE, CROP_SIZE), np.float32)
+    lines = np.broadcast_to(np.where(np.arange(256) % 8 < 4, -0.4, 0.0), (256, 256))
+    shade = Shade(np.ascontiguousarray(lines, np.float32), WINDOW)
+    pasted = paste_face(frame, crop, Rendering(still, disc(), shade=shade)).pixels
+    row = pasted[100, 80:180, 0]
+    assert row.min() < 140
+    assert row.max() > 195
 
 
 def test_a_shade_of_nothing_changes_no_bit():
