@@ -204,8 +204,15 @@ def _read_packets(path: Path) -> dict[int, tuple[list[Fraction | None], str]]:
             if packet.size:
                 times, data = packets[packet.stream.index]
                 times.append(None if packet.pts is None else packet.pts * packet.time_base)
-                data.append(hashlib.sha256(bytes(packet)).hexdigest())
+                data.append(hashlib.sha256(_content(packet)).hexdigest())
     return {index: (times, _digest(*data)) for index, (times, data) in packets.items()}
+
+
+def _content(packet: av.Packet) -> bytes:
+    """What is in a packet; without the header (ADTS) that AAC has in transport streams alone."""
+    content, context = bytes(packet), packet.stream.codec_context
+    is_headed = context is not None and context.name == "aac" and content[:2] == b"\xff\xf1"
+    return content[7:] if is_headed else content
 
 
 def _describe(path: Path, copied: Collection[str]) -> Iterator[str]:
@@ -263,5 +270,5 @@ def _describe_stream(
     if shown:
         yield f"{float(shown[0]):.3f}..{float(shown[-1]):.3f} #{_digest(*shown)}"
     is_cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
-    if stream.type != "video" or is_cover:
+    if times and (stream.type != "video" or is_cover):
         yield "data as in the source" if data in copied else f"data #{data}"
