@@ -180,8 +180,7 @@ class _Repaint:
             colours = seen.astype(np.float32) / np.float32(255)
             self._coarse = colours, colours * gains, gains
         self._flow = [cv2.multiply(one, mask) for one in rendering.flow]
-        flow = cv2.merge(self._flow)
-        self._openings = Openings(rendering.eyeballs, flow, crop.crop_from_frame)
+        self._openings = Openings(rendering.eyeballs, self._flow, crop.crop_from_frame)
         luma, *chromas = planes
         self._kinds = [self._look_at(alike) for alike in ([luma], chromas) if alike]
 

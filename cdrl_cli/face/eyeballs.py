@@ -131,14 +131,14 @@ class Openings:
 
     Args:
         eyeballs: As they are seen before.
-        flow: Of the lids and all around, crop pixels.
+        flow: Of the lids and all around, crop pixels: x, and y.
         crop_from_frame: Carries places in the frame to crop pixels.
     """
 
     def __init__(
         self,
         eyeballs: Sequence[Eyeball],
-        flow: Float32[np.ndarray, "256 256 2"],
+        flow: Sequence[Float32[np.ndarray, "256 256"]],
         crop_from_frame: Float[np.ndarray, "2 3"],
     ) -> None:
         crop_px = scale_of(crop_from_frame)
@@ -152,7 +152,7 @@ class Openings:
         self._trim()
 
     def _sample(
-        self, eyeballs: Sequence[Eyeball], flow: Float32[np.ndarray, "256 256 2"], rows: int
+        self, eyeballs: Sequence[Eyeball], flow: Sequence[Float32[np.ndarray, "256 256"]], rows: int
     ) -> list[Float32[np.ndarray, "rows columns 2"]]:
         """The flow on grids of so many rows, over those eyeballs whose lids move; these are kept.
 
@@ -163,7 +163,8 @@ class Openings:
         flows = []
         for eyeball in eyeballs:
             crop_from_grid = chain(invert(eyeball.eye_from_crop), _eye_from_grid(eyeball, rows))
-            moved = resample(flow, crop_from_grid, (0, 0, _COLUMNS, rows))
+            grid = (0, 0, _COLUMNS, rows)
+            moved = cv2.merge([resample(one, crop_from_grid, grid) for one in flow])
             if cv2.norm(moved, cv2.NORM_INF) >= STILL_PX:
                 self._eyeballs.append(eyeball)
                 self._crop_from_grids.append(crop_from_grid)
