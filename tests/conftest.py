@@ -5,7 +5,7 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from fractions import Fraction
 from pathlib import Path
 
@@ -64,6 +64,14 @@ def require_weights(*names: str) -> None:
     for name in names:
         present = all(inspect_entry(entry).verified for entry in select_entries([name]))
         require(name, present=present)
+
+
+@pytest.fixture
+def set_opencv_threads() -> Generator[Callable[[int], None]]:
+    """Sets how many threads OpenCV takes, until the test ends."""
+    before = cv2.getNumThreads()
+    yield cv2.setNumThreads
+    cv2.setNumThreads(before)
 
 
 @pytest.hookimpl(wrapper=True)

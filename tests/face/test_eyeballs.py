@@ -97,16 +97,13 @@ def test_where_lids_do_not_move_nothing_changes():
     assert (without != frame.pixels).any()
 
 
-def test_threads_change_nothing():
+def test_threads_change_nothing(set_opencv_threads):
     frame, crop, _ = drawn_face()
     shown = rendering(part_lids(crop, up_px=2.0), eyeballs_of(crop))
-    threads, pasted = cv2.getNumThreads(), []
-    try:
-        for count in (1, 3):
-            cv2.setNumThreads(count)
-            pasted.append(paste_face(frame, crop, shown).pixels)
-    finally:
-        cv2.setNumThreads(threads)
+    pasted = []
+    for count in (1, 3):
+        set_opencv_threads(count)
+        pasted.append(paste_face(frame, crop, shown).pixels)
     np.testing.assert_array_equal(*pasted)
 
 

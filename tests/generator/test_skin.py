@@ -32,16 +32,12 @@ def masks():
     return SkinMasks.draw(toy.canonical_xyz, toy.mesh.oval)
 
 
-def test_threads_and_memory_change_no_map(masks):
-    toy, before = toy_head(), cv2.getNumThreads()
-    drawn = []
-    try:
-        for count in (3, 1, 1, 1, 1):
-            cv2.setNumThreads(count)
-            # All are kept, so each lies elsewhere.
-            drawn.append((SkinMasks.draw(toy.canonical_xyz, toy.mesh.oval), np.empty(10)))
-    finally:
-        cv2.setNumThreads(before)
+def test_threads_and_memory_change_no_map(masks, set_opencv_threads):
+    toy, drawn = toy_head(), []
+    for count in (3, 1, 1, 1, 1):
+        set_opencv_threads(count)
+        # All are kept, so each lies elsewhere.
+        drawn.append((SkinMasks.draw(toy.canonical_xyz, toy.mesh.oval), np.empty(10)))
     for again, _ in drawn:
         for name in ("skin", "parts", "brows", "calm"):
             np.testing.assert_array_equal(getattr(again, name), getattr(masks, name))
