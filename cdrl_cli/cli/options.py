@@ -242,7 +242,11 @@ Crf = Annotated[
 
 Preset = Annotated[
     PresetName | None,
-    typer.Option(envvar="SPFEM_PRESET", help="Encoder speed. Default: medium.", show_default=False),
+    typer.Option(
+        envvar="SPFEM_PRESET",
+        help="Encoder speed. Default: medium; of h264 one between fast and faster.",
+        show_default=False,
+    ),
 ]
 
 DeviceName = Annotated[

@@ -57,7 +57,8 @@ class Encoding:
     crf: int | None = None
     """Quality of the encoder, lower is better; None is near-lossless."""
     preset: str | None = None
-    """Speed of the encoder, by x264's names; None is ``medium``."""
+    """Speed of the encoder, by x264's names; None is ``medium``, and of h264 a speed between
+    ``fast`` and ``faster``."""
     x264_params: str = ""
     """What x264 is told beside that."""
     threads: int | None = None

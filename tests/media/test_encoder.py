@@ -6,7 +6,7 @@ import pytest
 from clips import Clip, make_clip
 
 from cdrl_cli.errors import DeviceError, UsageError
-from cdrl_cli.media import HdrMetadata, VideoInfo, VideoWriter, encoding, probe_video
+from cdrl_cli.media import HdrMetadata, VideoInfo, VideoWriter, encoding, open_video, probe_video
 from cdrl_cli.media.encoder import (
     CONTAINERS,
     ENCODERS,
@@ -84,6 +84,33 @@ def test_every_preset_has_options(codec: str) -> None:
     for preset in PRESETS:
         options = encoder_options(ENCODERS[codec], crf=None, preset=preset, hdr=None)
         assert options["crf"] == str(ENCODERS[codec].default_crf)
+
+
+def test_an_edit_goes_at_a_speed_of_its_own_and_a_speed_that_is_asked_for_is_the_librarys() -> None:
+    own = encoder_options(ENCODERS["h264"], crf=None, preset=None, hdr=None)
+    assert (own["preset"], own["x264-params"].split(":")[1:]) == (
+        "fast",
+        ["subme=5", "weightb=0", "partitions=p8x8,i8x8,i4x4"],
+    )
+    asked = encoder_options(ENCODERS["h264"], crf=None, preset="fast", hdr=None)
+    assert asked == own | {"x264-params": "cpu-independent=1"}
+    assert encoder_options(ENCODERS["hevc"], crf=None, preset=None, hdr=None)["preset"] == "medium"
+
+
+@pytest.mark.parametrize(("preset", "work"), [(None, "subme=5"), ("medium", "subme=7")])
+def test_x264_takes_every_word_that_it_is_told(
+    info: VideoInfo, tmp_path: Path, preset: str | None, work: str
+) -> None:
+    output = tmp_path / "out.mp4"
+    with (
+        open_video(info.path) as video,
+        VideoWriter(output, like=info, codec="h264", preset=preset) as writer,
+    ):
+        for frame in video:
+            writer.write(frame)
+    told = output.read_bytes().partition(b"options: ")[2].partition(b"\0")[0].decode().split()
+    parts = "0x13" if preset is None else "0x113"
+    assert {work, f"analyse=0x3:{parts}", f"weightb={int(preset is not None)}"} <= set(told)
 
 
 def test_hdr_is_written_in_units_of_the_encoder() -> None:
