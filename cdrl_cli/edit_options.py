@@ -75,8 +75,7 @@ class EditOptions:
     crf: int | None = None
     """Quality of the encoder, lower is better; None is near-lossless."""
     preset: str | None = None
-    """Speed of the encoder, by x264's names; None is ``medium``, and of h264 a speed between
-    ``fast`` and ``faster``."""
+    """Speed of the encoder, by x264's names; None is the codec's default."""
     video_stream: int | None = None
     """Index of the stream to edit, as ``spfem probe`` numbers them; None for the usual one."""
     copy_untouched: CopyUntouched = "auto"

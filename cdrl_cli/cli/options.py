@@ -244,7 +244,7 @@ Preset = Annotated[
     PresetName | None,
     typer.Option(
         envvar="SPFEM_PRESET",
-        help="Encoder speed. Default: medium; of h264 one between fast and faster.",
+        help="Encoder speed. Default: as fits the codec; h264: between fast and faster.",
         show_default=False,
     ),
 ]

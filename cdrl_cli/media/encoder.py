@@ -17,8 +17,6 @@ PRESETS: Final = (
     "ultrafast", "superfast", "veryfast", "faster", "fast",
     "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
-DEFAULT_PRESET: Final = "medium"
-"""Of every encoder but x264, whose default is a speed of our own (:data:`_QUICK_X264`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,8 @@ class Encoder:
     """FFmpeg's name of the encoder."""
     default_crf: int | None
     """Near-lossless quality; None where the codec is lossless."""
+    default_preset: str = "medium"
+    """Speed, by x264's names, where none is asked for."""
     max_crf: int = 51
     needs_even_size: bool = False
     """Subsampled chroma must divide the size."""
@@ -59,7 +59,9 @@ class Encoder:
 
 # Near-lossless: the copy should measure like its source, not be small. On talking heads of 360
 # lines these numbers all give a PSNR of 50 dB (planes, before the edit) at about the source's
-# size; x264's usual "visually lossless" 18 gives 48 dB.
+# size; x264's usual "visually lossless" 18 gives 48 dB. The presets are those after which more
+# time brings little: beside medium, hevc takes .55 of it and .82 of the bytes at 50.2 dB instead of
+# 51.8, vp9 .25 and 1.06 at 50.3 instead of 50.6.
 ENCODERS: Final[Mapping[str, Encoder]] = {
     encoder.codec: encoder
     for encoder in (
@@ -67,6 +69,7 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
             "h264",
             "libx264",
             default_crf=14,
+            default_preset="fast",
             needs_even_size=True,
             knows_fields=True,
             knows_light=True,
@@ -76,11 +79,19 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
             "hevc",
             "libx265",
             default_crf=12,
+            default_preset="superfast",
             needs_even_size=True,
             knows_light=True,
             knows_captions=True,
         ),
-        Encoder("vp9", "libvpx-vp9", default_crf=8, max_crf=63, states_aspect=False),
+        Encoder(
+            "vp9",
+            "libvpx-vp9",
+            default_crf=8,
+            default_preset="faster",
+            max_crf=63,
+            states_aspect=False,
+        ),
         Encoder(
             "av1",
             "libsvtav1",
@@ -133,12 +144,11 @@ _INTERLEAVE_MICROSECONDS: Final = 1_000_000
 """Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
 
 
-_QUICK_X264: Final = ("fast", "subme=5:weightb=0:partitions=p8x8,i8x8,i4x4")
-"""The preset of x264, and what is done otherwise than by it, where no speed is asked for.
+_QUICK_X264: Final = "subme=5:weightb=0:partitions=p8x8,i8x8,i4x4"
+"""What x264 does otherwise than at its preset ``fast``, where no speed is asked for.
 
-On 20 clips of faces, beside its default ``medium``: .63 of the processor time and 1.01 of the bytes
-(.87 to 1.18) at .18 dB less of 50; at an equal SSIM 1.01 of the bytes. Its own ``fast`` takes .88
-of the time, and 1.05 of the bytes at an equal SSIM.
+On 20 clips of faces, beside its ``medium``: .65 of the processor time and 1.01 of the bytes (.87 to
+1.18) at .19 dB less of 50. ``fast`` alone takes .88 of the time and 1.05 of the bytes.
 """
 
 
@@ -269,13 +279,13 @@ def encoder_options(
         encoder: Whose.
         crf: Constant rate factor, lower is better; None is near-lossless.
         preset: One of x264's names; other encoders get their own speed of about the same rank.
-            None is ``medium``, and for x264 a speed between ``fast`` and ``faster``.
+            None is the encoder's default, and for x264 a speed between ``fast`` and ``faster``.
         hdr: Static metadata to write into the stream; h264, hevc and av1 can.
 
     Raises:
         UsageError: If quality or preset are not the encoder's.
     """
-    named = preset or DEFAULT_PRESET
+    named = preset or encoder.default_preset
     if named not in PRESETS:
         raise UsageError(f"unknown preset {preset}", hint=f"Choose one of {', '.join(PRESETS)}.")
     if crf is not None and encoder.default_crf is None:
@@ -292,9 +302,9 @@ def encoder_options(
             # change with what lies there.
             same = "cpu-independent=1"
             light = _light(hdr, maximum="cll", display="mastering-display")
-            own, quick = (preset, "") if preset else _QUICK_X264
+            quick = None if preset else _QUICK_X264
             params = ":".join(filter(None, (same, quick, light)))
-            return {"crf": quality, "preset": own, "x264-params": params}
+            return {"crf": quality, "preset": named, "x264-params": params}
         case "hevc":
             light = _light(hdr, maximum="max-cll", display="master-display")
             quiet = "log-level=error"  # x265 speaks to stderr past FFmpeg's log
@@ -305,9 +315,15 @@ def encoder_options(
                 "x265-params": ":".join(filter(None, (quiet, light))),
             }
         case "vp9":
-            # cpu-used 5..0 of "good"; without b=0 the crf is a ceiling to a bit rate.
-            speed = str(max(5 - slowness // 2, 0))
-            return {"crf": quality, "b": "0", "deadline": "good", "cpu-used": speed, "row-mt": "1"}
+            # 8..4 of "realtime", then 3..0 of "good", whose 4 and 5 are hardly quicker than its 3.
+            live = slowness < PRESETS.index("medium")
+            return {
+                "crf": quality,
+                "b": "0",  # else the crf is a ceiling to a bit rate
+                "deadline": "realtime" if live else "good",
+                "cpu-used": str(max(8 - slowness, 0)),
+                "row-mt": "1",
+            }
         case "av1":
             # SVT counts its speeds down; above 10 it is not meant for watching.
             words = {"crf": quality, "preset": str(min(12 - slowness, 10))}

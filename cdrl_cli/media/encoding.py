@@ -12,7 +12,6 @@ from av.video.codeccontext import VideoCodecContext
 
 from cdrl_cli.media import color
 from cdrl_cli.media.encoder import (
-    DEFAULT_PRESET,
     PRESETS,
     Container,
     Encoder,
@@ -57,8 +56,7 @@ class Encoding:
     crf: int | None = None
     """Quality of the encoder, lower is better; None is near-lossless."""
     preset: str | None = None
-    """Speed of the encoder, by x264's names; None is ``medium``, and of h264 a speed between
-    ``fast`` and ``faster``."""
+    """Speed of the encoder, by x264's names; None is the codec's default."""
     x264_params: str = ""
     """What x264 is told beside that."""
     threads: int | None = None
@@ -179,7 +177,7 @@ def _threads_beside_edit(like: VideoInfo, preset: str) -> int:
     longer. Each has at least two rows of macroblocks.
     """
     is_short = like.frame_count is not None and like.frame_count < _FEW_PICTURES
-    is_slow = PRESETS.index(preset) > PRESETS.index(DEFAULT_PRESET)
+    is_slow = PRESETS.index(preset) > PRESETS.index("medium")
     least = usable_cores() if is_short or is_slow else 1
     wanted = max(ceil(like.width * like.height / _PIXELS_A_THREAD), least)
     return max(1, min(wanted, usable_cores() + 1, like.height // 32))

@@ -53,8 +53,7 @@ class VideoWriter:
         codec: ``h264``, ``hevc``, ``vp9``, ``av1``, ``ffv1``, or one of a graphics processor such
             as ``h264_nvenc`` (:data:`~cdrl_cli.media.encoder.ENCODERS`); None chooses.
         crf: Quality of the encoder, lower is better; None is near-lossless.
-        preset: Speed of the encoder, by x264's names; None is ``medium``, and of h264 a speed
-            between ``fast`` and ``faster``.
+        preset: Speed of the encoder, by x264's names; None is the codec's default.
         threads: Of x264; None for as many as keep up with an edit.
         metadata: Tags to add to those of ``copy_from``; a comment is appended to its comment.
         provenance: What the file is to say to machines of how it came about.

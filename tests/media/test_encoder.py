@@ -94,7 +94,9 @@ def test_an_edit_goes_at_a_speed_of_its_own_and_a_speed_that_is_asked_for_is_the
     )
     asked = encoder_options(ENCODERS["h264"], crf=None, preset="fast", hdr=None)
     assert asked == own | {"x264-params": "cpu-independent=1"}
-    assert encoder_options(ENCODERS["hevc"], crf=None, preset=None, hdr=None)["preset"] == "medium"
+    assert (
+        encoder_options(ENCODERS["hevc"], crf=None, preset=None, hdr=None)["preset"] == "superfast"
+    )
 
 
 @pytest.mark.parametrize(("preset", "work"), [(None, "subme=5"), ("medium", "subme=7")])
@@ -111,6 +113,18 @@ def test_x264_takes_every_word_that_it_is_told(
     told = output.read_bytes().partition(b"options: ")[2].partition(b"\0")[0].decode().split()
     parts = "0x13" if preset is None else "0x113"
     assert {work, f"analyse=0x3:{parts}", f"weightb={int(preset is not None)}"} <= set(told)
+
+
+def test_each_preset_of_vp9_is_slower_than_the_one_before() -> None:
+    speeds = [
+        (words["deadline"], -int(words["cpu-used"]))
+        for preset in PRESETS
+        for words in [encoder_options(ENCODERS["vp9"], crf=None, preset=preset, hdr=None)]
+    ]
+    order = ["realtime", "good"]
+    ranks = [(order.index(deadline), speed) for deadline, speed in speeds]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks[:9])) == 9  # placebo is veryslow
 
 
 def test_hdr_is_written_in_units_of_the_encoder() -> None:
