@@ -193,6 +193,16 @@ def test_a_reference_that_reads_as_neutral_is_doubted():
     assert not list(_doubt(ScheduleRow(reference=Path("calm.mp4"), emotion="sad"), calm))
 
 
+@pytest.mark.parametrize(
+    ("words", "happy", "doubted"),
+    [("happi", 0.44, True), ("happi", 0.6, False), ("happy", 0.1, False), ("sly joy", 0.1, False)],
+)
+def test_words_that_look_like_a_label_and_do_not_read_as_it_are_doubted(words, happy, doubted):
+    reading = dict.fromkeys(Emotion, 0.05) | {Emotion.HAPPY: happy}
+    lines = list(_doubt(ScheduleRow(emotion=words), reading))
+    assert lines == [f"'{words}' is read as words (happy 44%); the label is happy"] * doubted
+
+
 @pytest.mark.parametrize(("sad", "doubted"), [(0.35, True), (0.15, False)])
 def test_two_readings_within_twenty_points_are_both_named(sad, doubted):
     reading = dict.fromkeys(Emotion, 0.02) | {Emotion.ANGRY: 0.45, Emotion.SAD: sad}

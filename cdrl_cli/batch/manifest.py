@@ -248,7 +248,7 @@ class _Checker:
             video_stream=given.get("video_stream"),
             codec=value("codec"),
             crf=given.get("crf", None if value("codec") == "ffv1" else self._defaults.crf),
-            preset=value("preset"),
+            preset=given.get("preset", None if value("codec") == "ffv1" else self._defaults.preset),
             copy_untouched=given.get("copy_untouched", "auto"),
             resume=given.get("resume", False),
             overwrite=value("overwrite"),

@@ -156,8 +156,9 @@ def batch(
             "--jobs is of this machine alone", hint="--ray takes the processors that Ray has"
         )
 
-    if codec == "ffv1" and was_given(context, "crf"):
-        raise UsageError("ffv1 is lossless and takes no crf", hint="Leave out --crf.")
+    for word in ("crf", "preset"):
+        if codec == "ffv1" and was_given(context, word):
+            raise UsageError(f"ffv1 is lossless and takes no {word}", hint=f"Leave out --{word}.")
 
     check_memory_limit()
     from cdrl_cli.batch import (

@@ -255,9 +255,9 @@ def edit(
         end=end,
         video_stream=video_stream,
         codec=codec,
-        # One in the settings says nothing of a codec without loss.
+        # What stands in the settings says nothing of a codec without loss.
         crf=crf if codec != "ffv1" or was_given(context, "crf") else None,
-        preset=preset,
+        preset=preset if codec != "ffv1" or was_given(context, "preset") else None,
         copy_untouched=copy_untouched,
         resume=resume,
         overwrite=overwrite,

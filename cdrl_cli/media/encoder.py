@@ -288,8 +288,11 @@ def encoder_options(
     named = preset or encoder.default_preset
     if named not in PRESETS:
         raise UsageError(f"unknown preset {preset}", hint=f"Choose one of {', '.join(PRESETS)}.")
-    if crf is not None and encoder.default_crf is None:
-        raise UsageError(f"{encoder.codec} is lossless and takes no crf", hint="Leave out --crf.")
+    for word, value in (("crf", crf), ("preset", preset)):
+        if value is not None and encoder.default_crf is None:
+            raise UsageError(
+                f"{encoder.codec} is lossless and takes no {word}", hint=f"Leave out --{word}."
+            )
     if crf is not None and not 0 <= crf <= encoder.max_crf:
         raise UsageError(f"crf of {encoder.codec} is 0 to {encoder.max_crf}, got {crf}")
     quality = str(encoder.default_crf if crf is None else crf)

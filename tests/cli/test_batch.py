@@ -121,6 +121,7 @@ def test_progress_for_programs_is_lines_of_json(rows, capsys):
         ("--jobs 2 --ray auto", "--jobs is of this machine alone"),
         ("--gpus-per-task 1", "--gpus-per-task is what Ray reserves"),
         ("--codec ffv1 --crf 20", "ffv1 is lossless and takes no crf"),
+        ("--codec ffv1 --preset fast", "ffv1 is lossless and takes no preset"),
     ],
 )
 def test_what_would_have_no_effect_is_refused(rows, capsys, words, told):

@@ -31,7 +31,7 @@ def test_a_reference_is_followed_when_asked_to(edits):
 
 def test_every_option_arrives(edits):
     words = "edit talk.mp4 -e sad -o out.mkv --intensity 0.5 --face 2 --start 1:05 --end 66.25"
-    words += " --codec ffv1 --crf 12 --preset fast --overwrite"
+    words += " --codec hevc --crf 12 --preset fast --overwrite"
     assert run(words.split()) == 0
     assert edits[0].options == EditOptions(
         emotion="sad",
@@ -39,7 +39,7 @@ def test_every_option_arrives(edits):
         face=2,
         start=Fraction(65),
         end=Fraction(265, 4),
-        codec="ffv1",
+        codec="hevc",
         crf=12,
         preset="fast",
         overwrite=True,
@@ -278,14 +278,16 @@ def test_what_settings_say_gives_way_to_the_command_line(edits, monkeypatch):
         "FACE": "2",
         "INTENSITY": ".5",
         "CRF": "18",
+        "PRESET": "slow",
         "DISCLOSE_AT": "top-left",
     }.items():
         monkeypatch.setenv(f"SPFEM_{name}", value)
     assert run([*REQUIRED, "--who", "jane.jpg", "--codec", "ffv1", "-o", "out.mkv"]) == 0
     assert run(["edit", "talk.mp4", "-o", "out.mp4", "--adjust", "eyes=.4"]) == 0
     first, second = (call.options for call in edits)
-    assert (first.face, first.crf, first.disclose, first.intensity) == ("largest", None, None, 0.5)
-    assert (second.face, second.crf) == (2, 18)
+    assert (first.face, first.disclose, first.intensity) == ("largest", None, 0.5)
+    assert (first.crf, first.preset) == (None, None)
+    assert (second.face, second.crf, second.preset) == (2, 18, "slow")
 
 
 @pytest.mark.parametrize("option", ["--resume", "--dry-run"])

@@ -258,6 +258,7 @@ class TestCodecs:
             ("b.mp4", {"crf": 99}, "crf of h264 is 0 to 51"),
             ("b.mp4", {"preset": "warp"}, "unknown preset"),
             ("b.mkv", {"codec": "ffv1", "crf": 3}, "takes no crf"),
+            ("b.mkv", {"codec": "ffv1", "preset": "slow"}, "takes no preset"),
         ],
     )
     def test_options_that_do_not_go_together(
