@@ -22,6 +22,9 @@ Columns = Mapping[str, Callable[[str], object]]
 DELIMITERS: Final = (",", ";", "\t")
 """What may stand between the cells of a CSV file, the usual one first."""
 
+_DECIMAL_COMMA: Final = re.compile(r"^(\s*[-+]?[\d:]*),(\d+\s*)$", flags=re.ASCII)
+"""A number or a clock time as spreadsheets of many languages write it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -107,9 +110,8 @@ def _read_text(table: Path | TextIO, instead_of_pipe: str) -> tuple[str, str]:
 
 def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -> Iterator[Record]:
     # Without this, a quote that is never closed swallows the rows after it without a word.
-    reader = csv.reader(
-        io.StringIO(text, newline=""), strict=True, delimiter=_find_delimiter(text, columns)
-    )
+    delimiter = _find_delimiter(text, columns)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     header: list[str] = []
     begins = 1
     try:
@@ -124,7 +126,8 @@ def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -
                 problem = f"has {len(cells)} cells, the header has {len(header)}"
                 yield Record(line, problem=problem)
             else:
-                yield Record(line, dict(zip(header, cells, strict=True)))
+                written = cells if delimiter == DELIMITERS[0] else map(_with_point, cells)
+                yield Record(line, dict(zip(header, written, strict=True)))
     except csv.Error as error:
         raise UsageError(f"{name}, line {begins}: is no CSV ({error})") from error
 
@@ -137,6 +140,11 @@ def _find_delimiter(text: str, columns: Columns) -> str:
         return sum(cell.strip(' "') in columns for cell in header.split(delimiter))
 
     return max(DELIMITERS, key=known)
+
+
+def _with_point(cell: str) -> str:
+    """A number with a decimal comma as one with a point; all else as it is."""
+    return _DECIMAL_COMMA.sub(r"\1.\2", cell)
 
 
 def _check_header(

@@ -208,6 +208,23 @@ def test_what_a_spreadsheet_writes_between_cells_is_found(tmp_path, delimiter):
     assert (row.face, row.emotion) == (1, "sad")
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_numbers_of_a_spreadsheet_may_have_decimal_commas(tmp_path, delimiter):
+    table = "start;end;emotion;intensity;adjust\n,5;00:01:02,25;sad;0,75;smile=.1,eyes=.2\n"
+    (tmp_path / "s.csv").write_text(table.replace(";", delimiter))
+    (row,) = read_schedule(tmp_path / "s.csv").rows
+    assert (row.start, row.end, row.intensity) == (Fraction(1, 2), Fraction(249, 4), 0.75)
+    assert str(row.adjust) == str(Adjustment.parse("smile=.1,eyes=.2"))
+
+
+def test_between_commas_a_number_has_a_point(tmp_path):
+    (tmp_path / "s.csv").write_text('emotion,intensity\nsad,"0,5"\n')
+    with pytest.raises(UsageError) as caught:
+        read_schedule(tmp_path / "s.csv")
+    (line,) = caught.value.details
+    assert "'0,5' is not a number" in line
+
+
 def test_overlaps_are_told_with_the_line(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text("start,end,emotion\n0,2,sad\n1,3,happy\n")
