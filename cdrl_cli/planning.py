@@ -298,7 +298,8 @@ def plan_edit(
     start, end = options.plan.span
     first = extent.number_at(start) if start is not None else 0
     last = extent.number_at(end) if end is not None else extent.frames
-    encoding = Encoding(output, options.codec, options.crf, options.preset)
+    params = splice.x264_params if splice else ""
+    encoding = Encoding(output, options.codec, options.crf, options.preset, x264_params=params)
     setting = EncoderSetting.choose(info, encoding)
     trial = _Trial(source, options, models, conditions, people, extent, setting)
     trial.run(first, last)
@@ -309,7 +310,7 @@ def plan_edit(
         notes += (NO_SEGMENTS,)
     elif options.resume and timeline is not None:
         parts = part_into_segments(timeline, splice.part if splice else timeline.whole)
-        done = count_finished(output, edit_key(source, options, models))
+        done = count_finished(output, edit_key(source, options, models, setting))
     left = encoded if not parts else round(encoded * (len(parts) - done) / len(parts))
     video, rest = _sizes(source, extent, splice, trial, encoded)
     size = rest + video

@@ -105,7 +105,8 @@ class SegmentedEdit:
     def _opened(self) -> Iterator[SegmentStore]:
         """Where the segments are kept; they stay there where the block ends with an error."""
         try:
-            store = SegmentStore(self.output, edit_key(self.source, self.options, self.models))
+            key = edit_key(self.source, self.options, self.models, self.setting)
+            store = SegmentStore(self.output, key)
         except OSError as error:
             raise output_error(self.output, error) from error
         try:
@@ -231,16 +232,18 @@ def remove_leftovers(output: Path, *, but: Path | None = None) -> int:
     return len(found)
 
 
-def edit_key(source: Path, options: EditOptions, models: Models) -> str:
+def edit_key(source: Path, options: EditOptions, models: Models, setting: EncoderSetting) -> str:
     """What an edit depends on, as 16 hexadecimal digits.
 
-    Files are told by name, size and time of change; weights by their set and this version.
+    Files are told by name, size and time of change; weights by their set and this version; the
+    encoder by all that it is told, or segments of two versions might not decode together.
     """
     asked = [one.name for one in fields(options) if one.name not in _UNRELATED]
     words = [
         __version__,
         LIBRARIES,
         repr((models.weight_set, models.device, read_manifest())),
+        repr((setting.encoder.library, sorted(setting.options.items()))),
         *map(_file_facts, (source, *options.reference_files)),
         *(repr(getattr(options, name)) for name in asked),
     ]

@@ -14,6 +14,7 @@ from cdrl_cli.errors import PolicyError
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.face.numbering import Numbering
 from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
+from cdrl_cli.media import encoder
 from cdrl_cli.media.segments import SegmentStore, leftovers
 from cdrl_cli.planning import plan_edit, room_for_segments
 from pictures import ArrayFrame
@@ -98,6 +99,24 @@ def test_other_options_begin_afresh_and_say_so(models, film, tmp_path):
     with pytest.raises(Stopped):
         edit_video(film, output, OPTIONS, models=models, progress=stop)
     assert len(leftovers(output)) == 1
+
+
+def test_a_version_that_encodes_otherwise_begins_afresh(models, film, tmp_path, monkeypatch):
+    def stop(progress):
+        if progress.frames_done == 8:
+            raise Stopped
+
+    output, quiet = tmp_path / "out.mp4", replace(OPTIONS, preset=None)
+    monkeypatch.setattr(encoder, "_QUICK_X264", "ref=5")
+    with pytest.raises(Stopped):
+        edit_video(film, output, quiet, models=models, progress=stop)
+    assert plan_edit(film, output, quiet, models=models).segments_done == 1
+    monkeypatch.undo()
+    assert plan_edit(film, output, quiet, models=models).segments_done == 0
+    again = edit_video(film, output, quiet, models=models)
+    assert "what an edit with other options had begun was removed" in "".join(again.warnings)
+    with av.open(str(output)) as container:
+        assert len(list(container.decode(video=0))) == 15
 
 
 def test_a_plan_tells_what_an_edit_would_do_and_writes_nothing(models, film, whole, tmp_path):

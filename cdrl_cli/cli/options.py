@@ -244,7 +244,7 @@ Preset = Annotated[
     PresetName | None,
     typer.Option(
         envvar="SPFEM_PRESET",
-        help="Encoder speed. Default: as fits the codec; h264: between fast and faster.",
+        help="Encoder speed. Default: quicker than medium for h264 and hevc, else medium.",
         show_default=False,
     ),
 ]

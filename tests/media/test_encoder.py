@@ -90,16 +90,20 @@ def test_an_edit_goes_at_a_speed_of_its_own_and_a_speed_that_is_asked_for_is_the
     own = encoder_options(ENCODERS["h264"], crf=None, preset=None, hdr=None)
     assert (own["preset"], own["x264-params"].split(":")[1:]) == (
         "fast",
-        ["subme=5", "weightb=0", "partitions=p8x8,i8x8,i4x4"],
+        ["subme=6", "weightb=0", "mixed-refs=0", "partitions=p8x8,i8x8,i4x4"],
     )
     asked = encoder_options(ENCODERS["h264"], crf=None, preset="fast", hdr=None)
     assert asked == own | {"x264-params": "cpu-independent=1"}
-    assert (
-        encoder_options(ENCODERS["hevc"], crf=None, preset=None, hdr=None)["preset"] == "superfast"
+    own = encoder_options(ENCODERS["hevc"], crf=None, preset=None, hdr=None)
+    assert (own["preset"], own["x265-params"].split(":")[1:]) == (
+        "superfast",
+        ["aq-mode=2", "aq-strength=1"],
     )
+    asked = encoder_options(ENCODERS["hevc"], crf=None, preset="superfast", hdr=None)
+    assert asked == own | {"x265-params": "log-level=error"}
 
 
-@pytest.mark.parametrize(("preset", "work"), [(None, "subme=5"), ("medium", "subme=7")])
+@pytest.mark.parametrize(("preset", "work"), [(None, "subme=6"), ("medium", "subme=7")])
 def test_x264_takes_every_word_that_it_is_told(
     info: VideoInfo, tmp_path: Path, preset: str | None, work: str
 ) -> None:
@@ -141,7 +145,7 @@ def test_hdr_is_written_in_units_of_the_encoder() -> None:
     )
     options = encoder_options(ENCODERS["hevc"], crf=None, preset=None, hdr=hdr)
     assert options["x265-params"] == (
-        "log-level=error:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
+        "log-level=error:aq-mode=2:aq-strength=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
         "WP(15635,16450)L(10000000,50):max-cll=1000,400"
     )
 
