@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -48,7 +47,7 @@ DOUBT = 0.2
 """Two readings of a reference that are nearer to each other than this are both told, 0..1."""
 
 SURE = 0.5
-"""From this likelihood on, words that look like a misspelled label are read as it, 0..1."""
+"""From this likelihood on, words that are nearly a label are read as it, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,17 +306,18 @@ def _neutral_source(plan: Schedule) -> Literal["given", "estimated"] | None:
 def _doubt(row: ScheduleRow, reading: Mapping[Emotion, float] | None) -> Iterator[str]:
     """A warning where a reference shows hardly anything, or reads as two emotions alike.
 
-    And where words look like a misspelled label, and do not read as it.
+    And where words are nearly a label, and do not read as it.
     """
     if reading is None:
         return
     if row.emotion is not None:
-        for label in _nearly_named(row.emotion):
-            if reading[label] < SURE:
-                yield (
-                    f"{row.emotion!r} is read as words ({label} {reading[label]:.0%}); the label "
-                    f"is {label}"
-                )
+        label = Emotion.meant_by(row.emotion)
+        # Beside a reference the reading is that of its face.
+        if label is not None and row.reference is None and reading[label] < SURE:
+            yield (
+                f"{row.emotion!r} is read as words ({label} {reading[label]:.0%}); "
+                f"if {label} is meant, write it so"
+            )
         return
     if row.reference is None:
         return
@@ -332,14 +332,6 @@ def _doubt(row: ScheduleRow, reading: Mapping[Emotion, float] | None) -> Iterato
             f"{row.reference}: reads as {first} ({most:.0%}) or {second} ({less:.0%}); "
             f"--emotion {first} or --emotion {second} beside --ref settles it"
         )
-
-
-def _nearly_named(words: str) -> list[Emotion]:
-    """The label that words nearly are; none if they are one."""
-    labels = list(Emotion)
-    if words in labels:
-        return []
-    return [Emotion(one) for one in get_close_matches(words.lower(), labels, n=1, cutoff=0.7)]
 
 
 def _mark(options: EditOptions) -> str:

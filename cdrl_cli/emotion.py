@@ -1,5 +1,6 @@
 """The emotions, in the order of their class index."""
 
+from difflib import get_close_matches
 from enum import StrEnum
 
 
@@ -31,6 +32,19 @@ class Emotion(StrEnum):
         (<Emotion.ANGRY: 'angry'>, None)
         """
         return _WORDS.get(word.strip().lower())
+
+    @classmethod
+    def meant_by(cls, word: str) -> "Emotion | None":
+        """The emotion whose label a word nearly is, as a slip of the pen; None for all others.
+
+        >>> Emotion.meant_by("happi"), Emotion.meant_by("unhappy"), Emotion.meant_by("tear")
+        (<Emotion.HAPPY: 'happy'>, None, None)
+        """
+        word = word.strip().lower()
+        # A label with something added, and another first letter, are other words.
+        labels = [one for one in cls if one not in word and one[0] == word[:1]]
+        found = get_close_matches(word, labels, n=1, cutoff=0.7)
+        return cls(found[0]) if found else None
 
     @classmethod
     def parse_list(cls, words: str) -> "tuple[Emotion, ...]":

@@ -10,7 +10,6 @@ skin shows beside the movement, and what people are told.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 
@@ -209,8 +208,8 @@ def condition_of_words(words: str, models: Models) -> Condition:
         embedding = models.embed_words(words)
     except WeightsError as error:
         labels = ", ".join(Emotion)
-        alike = get_close_matches(words.lower(), list(Emotion), n=1)
-        meant = f"write {alike[0]}, or for other words: " if alike else ""
+        label = Emotion.meant_by(words)
+        meant = f"write {label}, or for other words: " if label else ""
         raise WeightsError(
             f"{words!r} is none of {labels}; other words need weights that are not here",
             hint=f"{meant}{error.hint}",
