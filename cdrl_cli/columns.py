@@ -109,8 +109,8 @@ def _read_text(table: Path | TextIO, instead_of_pipe: str) -> tuple[str, str]:
 
 
 def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -> Iterator[Record]:
-    # Without this, a quote that is never closed swallows the rows after it without a word.
     delimiter = _find_delimiter(text, columns)
+    # Unless it is strict, a quote that is never closed swallows the rows after it without a word.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     header: list[str] = []
     begins = 1
@@ -126,8 +126,14 @@ def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -
                 problem = f"has {len(cells)} cells, the header has {len(header)}"
                 yield Record(line, problem=problem)
             else:
-                written = cells if delimiter == DELIMITERS[0] else map(_with_point, cells)
-                yield Record(line, dict(zip(header, written, strict=True)))
+                row = dict(zip(header, cells, strict=True))
+                if delimiter != DELIMITERS[0]:
+                    row |= {
+                        name: _DECIMAL_COMMA.sub(r"\1.\2", cell)
+                        for name, cell in row.items()
+                        if columns[name] not in (read_name, read_word)
+                    }
+                yield Record(line, row)
     except csv.Error as error:
         raise UsageError(f"{name}, line {begins}: is no CSV ({error})") from error
 
@@ -140,11 +146,6 @@ def _find_delimiter(text: str, columns: Columns) -> str:
         return sum(cell.strip(' "') in columns for cell in header.split(delimiter))
 
     return max(DELIMITERS, key=known)
-
-
-def _with_point(cell: str) -> str:
-    """A number with a decimal comma as one with a point; all else as it is."""
-    return _DECIMAL_COMMA.sub(r"\1.\2", cell)
 
 
 def _check_header(

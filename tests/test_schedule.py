@@ -217,6 +217,12 @@ def test_numbers_of_a_spreadsheet_may_have_decimal_commas(tmp_path, delimiter):
     assert str(row.adjust) == str(Adjustment.parse("smile=.1,eyes=.2"))
 
 
+def test_a_comma_in_a_name_stays(tmp_path):
+    (tmp_path / "rows.csv").write_text("source;output;emotion;intensity\n1,2;b.mp4;sad;0,5\n")
+    (row,) = read_manifest(tmp_path / "rows.csv")
+    assert (row.source, row.options.intensity) == (tmp_path / "1,2", 0.5)
+
+
 def test_between_commas_a_number_has_a_point(tmp_path):
     (tmp_path / "s.csv").write_text('emotion,intensity\nsad,"0,5"\n')
     with pytest.raises(UsageError) as caught:
