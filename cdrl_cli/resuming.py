@@ -97,7 +97,10 @@ class SegmentedEdit:
             editor.check_found(self.source)
             writer.write_packets(store.packets(len(self.parts), self.timeline.time_base))
         if others:
-            line = "what an edit with other options had begun was removed: this one began afresh"
+            line = (
+                "what an edit with other options or of another version had begun was removed: "
+                "this one began afresh"
+            )
             return replace(met, warnings=(*met.warnings, line))
         return met
 

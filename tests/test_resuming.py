@@ -114,9 +114,25 @@ def test_a_version_that_encodes_otherwise_begins_afresh(models, film, tmp_path, 
     monkeypatch.undo()
     assert plan_edit(film, output, quiet, models=models).segments_done == 0
     again = edit_video(film, output, quiet, models=models)
-    assert "what an edit with other options had begun was removed" in "".join(again.warnings)
+    assert "or of another version had begun was removed" in "".join(again.warnings)
     with av.open(str(output)) as container:
         assert len(list(container.decode(video=0))) == 15
+
+
+def test_a_plan_finds_what_an_edit_between_copied_packets_has_done(models, clips, tmp_path):
+    def stop(progress):
+        if progress.frames_done == 20:
+            raise Stopped
+
+    film = slow_down(
+        clips / "single_face.mp4", tmp_path / "film.mp4", frames=13, times=180, repeats=2
+    )
+    output, late = tmp_path / "out.mp4", replace(OPTIONS, start=Fraction(100), preset=None)
+    with pytest.raises(Stopped):
+        edit_video(film, output, late, models=models, progress=stop)
+    plan = plan_edit(film, output, late, models=models)
+    assert plan.copied_frames > 0
+    assert plan.segments_done == 1
 
 
 def test_a_plan_tells_what_an_edit_would_do_and_writes_nothing(models, film, whole, tmp_path):
