@@ -119,7 +119,7 @@ def edit(source: Path, output: Path, written: Sink, options: argparse.Namespace)
 
 RUNS: dict[str, Callable[[Path, Path, Sink, argparse.Namespace], int]] = {
     "re-encode": reencode,
-    # x264's own default, and an edit's too until 2026-11-29.
+    # FFmpeg's default, whatever an edit is told: tables of several versions can be compared by it.
     "re-encode, medium": partial(reencode, preset="medium"),
     "edit": edit,
 }

@@ -94,6 +94,12 @@ def test_a_row_that_does_not_say_takes_the_defaults():
     assert first.options.overwrite
 
 
+def test_what_holds_for_all_rows_says_nothing_of_one_without_loss():
+    text = "source,emotion,output,codec\na.mp4,joy,a.mkv,ffv1\nb.mp4,joy,b.mkv,h264\n"
+    rows = read_manifest(io.StringIO(text), defaults=RowDefaults(crf=20, preset="fast"))
+    assert [(row.options.crf, row.options.preset) for row in rows] == [(None, None), (20, "fast")]
+
+
 def test_one_signer_signs_all_rows_that_can_be_signed(tmp_path):
     identity = make_identity(tmp_path / "me")
     text = "source,emotion,output\na.mp4,sad,x.mp4\nb.mp4,sad,y.{}\n"
