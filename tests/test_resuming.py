@@ -14,7 +14,7 @@ from cdrl_cli.errors import PolicyError
 from cdrl_cli.face.landmarks import Face
 from cdrl_cli.face.numbering import Numbering
 from cdrl_cli.face.tracking import TrackedFace, TrackedFrame
-from cdrl_cli.media import encoder
+from cdrl_cli.media.encoder import ENCODERS
 from cdrl_cli.media.segments import SegmentStore, leftovers
 from cdrl_cli.planning import plan_edit, room_for_segments
 from pictures import ArrayFrame
@@ -107,7 +107,8 @@ def test_a_version_that_encodes_otherwise_begins_afresh(models, film, tmp_path, 
             raise Stopped
 
     output, quiet = tmp_path / "out.mp4", replace(OPTIONS, preset=None)
-    monkeypatch.setattr(encoder, "_QUICK_X264", "ref=5")
+    other = replace(ENCODERS["h264"], default_params="ref=5")
+    monkeypatch.setitem(ENCODERS, "h264", other)
     with pytest.raises(Stopped):
         edit_video(film, output, quiet, models=models, progress=stop)
     assert plan_edit(film, output, quiet, models=models).segments_done == 1

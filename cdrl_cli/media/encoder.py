@@ -19,6 +19,22 @@ PRESETS: Final = (
 )  # fmt: skip
 
 
+_QUICK_X264: Final = "weightb=0:mixed-refs=0:partitions=p8x8,i8x8,i4x4"
+"""What x264 does otherwise than at its preset ``fast``, where no speed is asked for.
+
+On 20 clips of faces, beside its ``medium``: .71 of the processor time and 1.01 of the bytes at .18
+dB less of 50. Below the ``subme=6`` of ``fast`` fine dither becomes squares.
+"""
+
+_EVEN_X265: Final = "aq-mode=2:aq-strength=1"
+"""What x265 does otherwise than at its preset ``superfast``, where no speed is asked for: what is
+flat and dark gets its bits, too, or noise is wiped away there.
+
+On 8 clips of faces, beside its ``medium``: .60 of the processor time and 1.00 of the bytes at 51.0
+dB instead of 51.5.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """A codec and the library that encodes it."""
@@ -31,6 +47,8 @@ class Encoder:
     """Near-lossless quality; None where the codec is lossless."""
     default_preset: str = "medium"
     """Speed, by x264's names, where none is asked for."""
+    default_params: str = ""
+    """What its library is then told beside that, in the library's own words."""
     max_crf: int = 51
     needs_even_size: bool = False
     """Subsampled chroma must divide the size."""
@@ -68,6 +86,7 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
             "libx264",
             default_crf=14,
             default_preset="fast",
+            default_params=_QUICK_X264,
             needs_even_size=True,
             knows_fields=True,
             knows_light=True,
@@ -78,6 +97,7 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
             "libx265",
             default_crf=12,
             default_preset="superfast",
+            default_params=_EVEN_X265,
             needs_even_size=True,
             knows_light=True,
             knows_captions=True,
@@ -133,22 +153,6 @@ CONTAINERS: Final[Mapping[str, Container]] = {
 
 _INTERLEAVE_MICROSECONDS: Final = 1_000_000
 """Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
-
-
-_QUICK_X264: Final = "weightb=0:mixed-refs=0:partitions=p8x8,i8x8,i4x4"
-"""What x264 does otherwise than at its preset ``fast``, where no speed is asked for.
-
-On 20 clips of faces, beside its ``medium``: .71 of the processor time and 1.01 of the bytes at .18
-dB less of 50. Below the ``subme=6`` of ``fast`` fine dither becomes squares.
-"""
-
-_EVEN_X265: Final = "aq-mode=2:aq-strength=1"
-"""What x265 does otherwise than at its preset ``superfast``, where no speed is asked for: what is
-flat and dark gets its bits, too, or noise is wiped away there.
-
-On 8 clips of faces, beside its ``medium``: .60 of the processor time and 1.00 of the bytes at 51.0
-dB instead of 51.5.
-"""
 
 
 def muxer_options(container: Container) -> dict[str, str]:
@@ -296,6 +300,7 @@ def encoder_options(
         raise UsageError(f"crf of {encoder.codec} is 0 to {encoder.max_crf}, got {crf}")
     quality = str(encoder.default_crf if crf is None else crf)
     slowness = PRESETS.index(named)
+    own = "" if preset else encoder.default_params
     if encoder.is_hardware:
         return _hardware_options(encoder, quality=int(quality), slowness=slowness)
     match encoder.codec:
@@ -304,18 +309,16 @@ def encoder_options(
             # change with what lies there.
             same = "cpu-independent=1"
             light = _light(hdr, maximum="cll", display="mastering-display")
-            quick = None if preset else _QUICK_X264
-            params = ":".join(filter(None, (same, quick, light)))
+            params = ":".join(filter(None, (same, own, light)))
             return {"crf": quality, "preset": named, "x264-params": params}
         case "hevc":
             light = _light(hdr, maximum="max-cll", display="master-display")
             quiet = "log-level=error"  # x265 speaks to stderr past FFmpeg's log
-            even = None if preset else _EVEN_X265
             return {
                 "crf": quality,
                 "preset": named,
                 "a53cc": "1",
-                "x265-params": ":".join(filter(None, (quiet, even, light))),
+                "x265-params": ":".join(filter(None, (quiet, own, light))),
             }
         case "vp9":
             # 8..5 of "realtime", which wipes fine dither away, then 4..0 of "good".

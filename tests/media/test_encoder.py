@@ -153,7 +153,8 @@ def test_hdr_is_written_in_units_of_the_encoder() -> None:
     )
     options = encoder_options(ENCODERS["hevc"], crf=None, preset=None, hdr=hdr)
     assert options["x265-params"] == (
-        "log-level=error:aq-mode=2:aq-strength=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
+        "log-level=error:aq-mode=2:aq-strength=1:"
+        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
         "WP(15635,16450)L(10000000,50):max-cll=1000,400"
     )
 
