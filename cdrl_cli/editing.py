@@ -304,22 +304,21 @@ def _neutral_source(plan: Schedule) -> Literal["given", "estimated"] | None:
 
 
 def _doubt(row: ScheduleRow, reading: Mapping[Emotion, float] | None) -> Iterator[str]:
-    """A warning where a reference shows hardly anything, or reads as two emotions alike.
+    """Warnings of a row whose reference or words may read as something else than was meant.
 
-    And where words are nearly a label, and do not read as it.
+    A reference that shows hardly anything, or reads as two emotions alike; and words that are
+    nearly a label, and do not read as it.
     """
     if reading is None:
         return
-    if row.emotion is not None:
+    if row.emotion is not None and row.reference is None:
         label = Emotion.meant_by(row.emotion)
-        # Beside a reference the reading is that of its face.
-        if label is not None and row.reference is None and reading[label] < SURE:
+        if label is not None and reading[label] < SURE:
             yield (
                 f"{row.emotion!r} is read as words ({label} {reading[label]:.0%}); "
                 f"if {label} is meant, write it so"
             )
-        return
-    if row.reference is None:
+    if row.reference is None or row.emotion is not None:
         return
     (first, most), (second, less) = sorted(reading.items(), key=lambda one: -one[1])[:2]
     if first is Emotion.NEUTRAL:
