@@ -17,7 +17,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from cdrl_cli.media.planes import plane_arrays, planar_format
+from cdrl_cli.media.planes import planar_format, plane_arrays
 
 LIBRARIES = {
     "libx264": ("x264-params", "", "yuv420p"),
