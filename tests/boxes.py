@@ -77,7 +77,7 @@ def _encode_tile(rgb: np.ndarray, path: Path) -> tuple[bytes, bytes]:
     with av.open(str(clip), "w") as output:
         stream = output.add_stream("libx265", rate=1)
         stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], "yuv420p"
-        stream.options = {"x265-params": "log-level=error:keyint=1", "crf": "18"}
+        stream.options = {"x265-params": "log-level=error:keyint=1:bframes=0", "crf": "18"}
         frame = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv420p")
         frame.pts = 0
         output.mux([*stream.encode(frame), *stream.encode(None)])

@@ -111,6 +111,8 @@ def make_clip(path: Path, clip: Clip | None = None) -> Path:
         ``path``.
     """
     clip = clip or Clip()
+    if clip.codec == "libx265" and len(clip.presentation_times) < 3:
+        raise ValueError("x265 leaves the decoding times of one or two pictures to chance")
     muxers = {".mkv": "matroska", ".ts": "mpegts"}
     with av.open(
         str(path),

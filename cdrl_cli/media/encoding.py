@@ -31,9 +31,9 @@ from cdrl_cli.processors import usable_cores
 LIBRARIES: Final = repr(sorted(av.library_versions.items()))
 """The versions of FFmpeg's libraries: others may encode otherwise."""
 
-_DAY_S: Final = 86_400
-"""No picture is decoded so long before it is shown, seconds."""
-
+_BLIND_X265: Final = 2
+"""Of no more pictures x265 leaves the decoding times to chance: with the third it learns how
+long it delays them. Of a longer video more than so many packets come last."""
 
 _PIXELS_A_THREAD: Final = 640 * 360
 """At its usual preset x264 encodes a hundred pictures of so many pixels a second on one thread,
@@ -151,23 +151,16 @@ class EncoderSetting:
         picture.pict_type = 0
         return picture
 
-
-def in_decoding_order(packets: list[AnyPacket]) -> list[AnyPacket]:
-    """The last packets of an encoder, with decoding times that are sane.
-
-    Of one or two pictures x265 leaves them to chance.
-    """
-    times = [packet.pts for packet in packets if packet.pts is not None]
-    if len(times) < len(packets) or all(
-        packet.dts is not None and abs((packet.pts or 0) - packet.dts) * packet.time_base < _DAY_S
-        for packet in packets
-    ):
+    def in_decoding_order(self, packets: list[AnyPacket]) -> list[AnyPacket]:
+        """The last packets of the encoder, with the decoding times that it leaves to chance."""
+        if self.encoder.library != "libx265" or len(packets) > _BLIND_X265:
+            return packets
+        times = [packet.pts or 0 for packet in packets]
+        ordered = sorted(times)
+        delay = max((early - shown for early, shown in zip(ordered, times, strict=True)), default=0)
+        for packet, time in zip(packets, ordered, strict=True):
+            packet.dts = time - delay
         return packets
-    ordered = sorted(times)
-    delay = max(early - shown for early, shown in zip(ordered, times, strict=True))
-    for packet, time in zip(packets, ordered, strict=True):
-        packet.dts = time - delay
-    return packets
 
 
 def _threads_beside_edit(like: VideoInfo, preset: str) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from cdrl_cli.errors import PolicyError
-from cdrl_cli.media.encoding import EncoderSetting, in_decoding_order
+from cdrl_cli.media.encoding import EncoderSetting
 from cdrl_cli.media.frames import VideoFrame
 from cdrl_cli.media.muxer import AnyPacket
 
@@ -50,7 +50,7 @@ class SegmentEncoder:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._file:
             if kind is None:
-                self._keep(in_decoding_order(self._context.encode(None)))
+                self._keep(self._setting.in_decoding_order(self._context.encode(None)))
                 self._file.flush()
                 os.fsync(self._file.fileno())
         if kind is not None:

@@ -21,7 +21,7 @@ from cdrl_cli.media.encoder import (
     encoder_format,
     muxer_options,
 )
-from cdrl_cli.media.encoding import EncoderSetting, Encoding, in_decoding_order
+from cdrl_cli.media.encoding import EncoderSetting, Encoding
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.muxer import AnyPacket, open_muxer
 from cdrl_cli.media.output import check_output, output_error
@@ -303,7 +303,7 @@ class VideoWriter:
     def _finish(self) -> None:
         assert self._muxer is not None
         if not self._is_joined:
-            self._mux_encoded(in_decoding_order(self._video.encode(None)))
+            self._mux_encoded(self.setting.in_decoding_order(self._video.encode(None)))
         if self._splicer is not None:
             self._mux(self._splicer.behind())
             self._splicer.close()

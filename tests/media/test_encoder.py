@@ -2,6 +2,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from clips import Clip, make_clip
 
@@ -235,3 +236,30 @@ def test_all_cores_encode_what_was_looked_ahead_of_a_short_clip_and_by_slow_pres
 def test_who_encodes_and_does_nothing_else_says_how_many_threads(info: VideoInfo) -> None:
     setting = EncoderSetting.choose(info, Encoding(Path("a.mp4"), "h264", threads=3))
     assert setting.open_context().thread_count == 3
+
+
+@pytest.mark.parametrize("wild", [-7, 0, 3, 2**40, -(2**40)])
+@pytest.mark.parametrize("shown", [[], [40], [40, 41], [41, 40]])
+def test_times_that_x265_leaves_to_chance_are_ours(info, shown, wild):
+    encoding = Encoding(Path("a.mp4"), codec="hevc")
+    packets = [av.Packet(b"") for _ in shown]
+    for packet, time in zip(packets, shown, strict=True):
+        packet.pts, packet.dts = time, time - wild
+    found = EncoderSetting.choose(info, encoding).in_decoding_order(packets)
+    decoded = [packet.dts for packet in found]
+    assert [packet.pts for packet in found] == shown
+    assert decoded == sorted(set(decoded))
+    assert all(0 <= packet.pts - packet.dts <= 2 for packet in found)
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 3, 5])
+def test_short_videos_are_decoded_in_time(tmp_path, pictures):
+    source = make_clip(tmp_path / "a.mp4", Clip(frames=pictures, audio=()))
+    with (
+        open_video(source) as video,
+        VideoWriter(tmp_path / "b.mkv", like=video.info, codec="hevc") as writer,
+    ):
+        for frame in video:
+            writer.write(frame)
+    with open_video(tmp_path / "b.mkv") as video:
+        assert [frame.time for frame in video] == [F(index, 25) for index in range(pictures)]

@@ -100,7 +100,7 @@ def test_captions_are_kept_or_named(tmp_path, codec, suffix):
 def test_light_is_kept_by_those_that_claim_it(tmp_path, codec):
     source = make_clip(
         tmp_path / "a.mp4",
-        Clip(codec="libx265", pixel_format="yuv420p10le", frames=2, audio=(), context=BT2020_PQ,
+        Clip(codec="libx265", pixel_format="yuv420p10le", frames=3, audio=(), context=BT2020_PQ,
              options={"preset": "ultrafast", "x265-params": HDR10_X265}),
     )  # fmt: skip
     output = tmp_path / "b.mp4"
