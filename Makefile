@@ -59,8 +59,8 @@ lint: $(STAMP) ## style, and that imports point down
 type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
-test: $(STAMP) ## unit, property and contract tests, doctests; no network
-	$(BIN)/pytest --ignore=tests/e2e --ignore=tests/distribution --ignore=tests/paper -m "not slow"
+test: $(STAMP) ## unit, property and contract tests, doctests; no network; JOBS= processes, by default 2
+	$(BIN)/pytest -n $(or $(JOBS),2) --dist worksteal --ignore=tests/e2e --ignore=tests/distribution --ignore=tests/paper -m "not slow"
 
 test-train: $(TRAIN_STAMP) ## the paper's parts at full size, in an environment of their own; LONG=1 kills the recipe and ablates it too
 	$(TRAIN_BIN)/python -m pytest tests/paper --durations=5 $(if $(LONG),,-m "not slow")

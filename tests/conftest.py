@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Generator
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 import sample_clips
@@ -122,6 +124,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             require(tool, present=is_present())
 
 
+FAULT = "fault"
+"""Property of a test's report: a kind of fault, and how many of it ended as they should."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the faults of all tests, whichever process ran them."""
+    faults: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "teardown":
+                for name, value in report.user_properties:
+                    if name == FAULT:
+                        faults[value[0]] += value[1]
+    if faults:
+        terminalreporter.section("faults")
+        for kind, number in sorted(faults.items()):
+            terminalreporter.write_line(f"{number:>5}  {kind}")
+
+
 @pytest.fixture(autouse=True)
 def _seeds() -> None:
     random.seed(0)
@@ -149,9 +170,14 @@ def short(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clips() -> Path:
-    """Folder with the real sample clips and the two references cut from them."""
+    """Folder with the real sample clips and the two references cut from them.
+
+    Of several processes that test, one fetches them.
+    """
+    CLIP_CACHE.mkdir(parents=True, exist_ok=True)
     try:
-        return sample_clips.fetch_clips(CLIP_CACHE)
+        with FileLock(CLIP_CACHE / ".lock"):
+            return sample_clips.fetch_clips(CLIP_CACHE)
     except sample_clips.FetchError:
         require("clips", present=False)
         raise

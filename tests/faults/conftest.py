@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import pytest
+from conftest import FAULT
 
 from commands import run_limited
 
@@ -94,11 +95,13 @@ def count(what: str, number: int = 1) -> None:
     _TALLY[what] += number
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _TALLY:
-        terminalreporter.section("faults")
-        for what, number in sorted(_TALLY.items()):
-            terminalreporter.write_line(f"{number:>5}  {what}")
+@pytest.fixture(autouse=True)
+def _tally(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Report what a test has counted."""
+    _TALLY.clear()
+    yield
+    for kind in _TALLY.items():
+        record_property(FAULT, kind)
 
 
 @pytest.fixture
