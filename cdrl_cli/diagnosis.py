@@ -86,7 +86,6 @@ def _leave_no_traces() -> Iterator[None]:
     """Keep libraries from writing: ONNX Runtime its use, Python bytecode."""
     before = dict(os.environ), sys.dont_write_bytecode
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    os.environ["SVT_LOG"] = "1"  # errors only; it speaks to stderr past FFmpeg's log
     sys.dont_write_bytecode = True
     try:
         yield

@@ -90,6 +90,34 @@ def work_in_batches() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
+@contextmanager
+def keep_scheduling() -> Iterator[None]:
+    """Undo what a library does within to the class and the priority of threads, its own too.
+
+    As root SVT-AV1 gives its threads, and the one that opens it, Linux's highest real-time
+    priority, which the program's later threads and children inherit: whatever else the machine does
+    then waits for them.
+    """
+    if platform.system() != "Linux":
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    before = _own_threads()
+    try:
+        yield
+    finally:
+        for thread in {0} | (_own_threads() - before):  # 0 is this one
+            with suppress(OSError):  # it has ended
+                os.sched_setscheduler(thread, policy, priority)
+
+
+def _own_threads() -> set[int]:
+    """The kernel's numbers of this process's threads; none where it does not show them."""
+    with suppress(OSError):
+        return {int(folder.name) for folder in Path("/proc/self/task").iterdir()}
+    return set()
+
+
 _OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 """OpenCV looks at the first when it is imported; numpy, and what of OpenCV multiplies matrices, at

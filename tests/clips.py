@@ -12,6 +12,8 @@ from typing import Any
 import av
 import numpy as np
 
+from cdrl_cli.processors import keep_scheduling
+
 ROTATIONS = {
     (0, True): (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30),
     (90, False): (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30),
@@ -162,6 +164,8 @@ def _add_video(output, clip):
         setattr(context, name, value)
     if clip.matrix is not None:
         stream.set_display_matrix(clip.matrix)
+    with keep_scheduling():  # else the AV1 encoder makes the tests real-time
+        context.open()
     stream.metadata.update(clip.video_tags)
     return stream
 

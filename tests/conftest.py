@@ -148,6 +148,14 @@ def _seeds() -> None:
     random.seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _fairness() -> Generator[None]:
+    """No test makes this process real-time: all that it starts later would be so, too."""
+    yield
+    if hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(0) not in (os.SCHED_FIFO, os.SCHED_RR)
+
+
 @pytest.fixture
 def generator() -> np.random.Generator:
     """Numpy's source of randomness, the same for every test."""

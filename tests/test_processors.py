@@ -5,10 +5,15 @@ import os
 import platform
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
+from clips import Clip, make_clip
 
-from cdrl_cli.processors import loading, usable_cores
+from cdrl_cli.media import VideoWriter, open_video
+from cdrl_cli.media.encoder import ENCODERS
+from cdrl_cli.processors import keep_scheduling, loading, usable_cores
 
 COUNT_POOLS = """
 import ctypes, re, sys, tempfile, threading
@@ -95,3 +100,42 @@ def test_no_garbage_is_sought_among_what_was_loaded():
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="other systems have other classes")
+def test_a_library_that_reschedules_threads_changes_nothing():
+    before = os.sched_getscheduler(0)
+    other = os.SCHED_OTHER if before == os.SCHED_BATCH else os.SCHED_BATCH
+    over, ready = threading.Event(), threading.Event()
+
+    def work():
+        ready.set()
+        over.wait()
+
+    with keep_scheduling():
+        os.sched_setscheduler(0, other, os.sched_param(0))
+        thread = threading.Thread(target=work)
+        thread.start()
+        ready.wait()
+        assert os.sched_getscheduler(thread.native_id) == other
+    found = os.sched_getscheduler(0), os.sched_getscheduler(thread.native_id)
+    over.set()
+    thread.join()
+    assert found == (before, before)
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="other systems have other classes")
+@pytest.mark.parametrize(
+    "codec", [name for name, encoder in ENCODERS.items() if not encoder.is_hardware]
+)
+def test_no_encoder_takes_the_machine_for_itself(tmp_path, codec):
+    source = make_clip(tmp_path / "a.mp4", Clip(frames=3, audio=()))
+    with (
+        open_video(source) as video,
+        VideoWriter(tmp_path / "b.mkv", like=video.info, codec=codec) as writer,
+    ):
+        for frame in video:
+            writer.write(frame)
+        threads = [int(folder.name) for folder in Path("/proc/self/task").iterdir()]
+        classes = {os.sched_getscheduler(thread) for thread in threads}
+    assert classes <= {os.SCHED_OTHER, os.SCHED_BATCH}

@@ -6,7 +6,8 @@ import av
 import numpy as np
 
 from cdrl_cli.errors import DeviceError
-from cdrl_cli.media.encoder import Encoder, encoder_options, silence_library
+from cdrl_cli.media.encoder import Encoder, encoder_options
+from cdrl_cli.media.encoding import open_encoder
 
 _SIDE, _HARDWARE_SIDE = 64, 256
 """Pixels; the least that every encoder takes, and every one of a graphics processor."""
@@ -14,7 +15,6 @@ _SIDE, _HARDWARE_SIDE = 64, 256
 
 def encoder_fault(encoder: Encoder) -> str | None:
     """Why an encoder does not work here, with the options of an edit; None where it does."""
-    silence_library(encoder)
     if encoder.library not in av.codecs_available:
         return "this FFmpeg is built without it"
     return _fault(encoder)
@@ -29,6 +29,7 @@ def _fault(encoder: Encoder) -> str | None:
         context.pix_fmt = "nv12" if encoder.is_hardware else "yuv420p"
         context.framerate = Fraction(25)
         context.options = encoder_options(encoder, crf=None, preset=None, hdr=None)
+        open_encoder(context)
         grey = np.full((side * 3 // 2, side), 128, np.uint8)
         picture = av.VideoFrame.from_ndarray(grey, format="yuv420p")
         picture.pts = 0

@@ -1,6 +1,5 @@
 """Which encoder writes a video, in which pixel format, how well and how fast."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -265,12 +264,6 @@ def _divides(layout: PlanarFormat, like: VideoInfo) -> bool:
     sideways = like.rotation_deg in (90, 270)
     width, height = (like.height, like.width) if sideways else (like.width, like.height)
     return not (width % (1 << layout.chroma_shift_x) or height % (1 << layout.chroma_shift_y))
-
-
-def silence_library(encoder: Encoder) -> None:
-    """Keep a library that speaks to standard error past FFmpeg's log from doing so."""
-    if encoder.codec == "av1":
-        os.environ.setdefault("SVT_LOG", "1")  # errors only
 
 
 def encoder_options(

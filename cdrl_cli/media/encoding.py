@@ -1,5 +1,6 @@
 """How an output's video is encoded: the settings of an encoder's context, and what it is given."""
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -20,13 +21,12 @@ from cdrl_cli.media.encoder import (
     encoder_format,
     encoder_options,
     frame_rate_hint,
-    silence_library,
 )
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.muxer import AnyPacket
 from cdrl_cli.media.picture import DecodedFrame
 from cdrl_cli.media.timebase import ticks_from_seconds
-from cdrl_cli.processors import usable_cores
+from cdrl_cli.processors import keep_scheduling, usable_cores
 
 LIBRARIES: Final = repr(sorted(av.library_versions.items()))
 """The versions of FFmpeg's libraries: others may encode otherwise."""
@@ -97,7 +97,6 @@ class EncoderSetting:
     def apply(self, context: VideoCodecContext) -> None:
         """Set up the context of an encoder that is not yet open."""
         like, options = self.like, self.options
-        silence_library(self.encoder)
         sideways = like.rotation_deg in (90, 270)
         context.width, context.height = (
             (like.height, like.width) if sideways else (like.width, like.height)
@@ -127,7 +126,7 @@ class EncoderSetting:
         assert isinstance(context, VideoCodecContext)
         context.framerate = self.rate
         self.apply(context)
-        context.open()
+        open_encoder(context)
         return context
 
     def picture(self, frame: VideoFrame) -> av.VideoFrame:
@@ -161,6 +160,20 @@ class EncoderSetting:
         for packet, time in zip(packets, ordered, strict=True):
             packet.dts = time - delay
         return packets
+
+
+def open_encoder(context: VideoCodecContext) -> None:
+    """Open an encoder that is set up, and keep its library to itself.
+
+    SVT-AV1 speaks to standard error past FFmpeg's log, and as root it takes the machine for itself
+    (:func:`~cdrl_cli.processors.keep_scheduling`).
+
+    Raises:
+        av.FFmpegError: If it cannot be opened.
+    """
+    os.environ.setdefault("SVT_LOG", "1")  # errors only
+    with keep_scheduling():
+        context.open()
 
 
 def _threads_beside_edit(like: VideoInfo, preset: str) -> int:

@@ -21,7 +21,7 @@ from cdrl_cli.media.encoder import (
     encoder_format,
     muxer_options,
 )
-from cdrl_cli.media.encoding import EncoderSetting, Encoding
+from cdrl_cli.media.encoding import EncoderSetting, Encoding, open_encoder
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.muxer import AnyPacket, open_muxer
 from cdrl_cli.media.output import check_output, output_error
@@ -223,7 +223,7 @@ class VideoWriter:
             self._video = self._copier.add_streams(muxer, self._add_video)
         muxer.metadata.update(tags)
         context = self._video.codec_context
-        context.open()
+        open_encoder(context)
         if self._splicer is not None:
             context.extradata = self._splicer.splice.header(context.extradata)
         # Only with the header written it is known in what ticks the muxer counts.
