@@ -25,6 +25,9 @@ DELIMITERS: Final = (",", ";", "\t")
 _DECIMAL_COMMA: Final = re.compile(r"^(\s*[-+]?[\d:]*),(\d+\s*)$", flags=re.ASCII)
 """A number or a clock time as spreadsheets of many languages write it."""
 
+_THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}(,\d{3})+", flags=re.ASCII)
+"""Between tabs, where a comma may also part thousands: 1,200 is 1.2 or 1200, and is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -132,6 +135,7 @@ def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -
                         name: _DECIMAL_COMMA.sub(r"\1.\2", cell)
                         for name, cell in row.items()
                         if columns[name] not in (read_name, read_word)
+                        and not (delimiter == "\t" and _THOUSANDS.fullmatch(cell.strip()))
                     }
                 yield Record(line, row)
     except csv.Error as error:

@@ -231,6 +231,17 @@ def test_between_commas_a_number_has_a_point(tmp_path):
     assert "'0,5' is not a number" in line
 
 
+def test_between_tabs_a_comma_that_may_part_thousands_is_refused(tmp_path):
+    (tmp_path / "s.csv").write_text("emotion\tstart\tend\nsad\t0,125\t1,200\n")
+    with pytest.raises(UsageError) as caught:
+        read_schedule(tmp_path / "s.csv")
+    (line,) = caught.value.details
+    assert "1,200" in line
+    (tmp_path / "s.csv").write_text("emotion;start;end\nsad;0,125;1,200\n")
+    (row,) = read_schedule(tmp_path / "s.csv").rows
+    assert (row.start, row.end) == (Fraction(1, 8), Fraction(6, 5))
+
+
 def test_overlaps_are_told_with_the_line(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text("start,end,emotion\n0,2,sad\n1,3,happy\n")

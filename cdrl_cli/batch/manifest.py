@@ -26,6 +26,7 @@ from cdrl_cli.errors import SpfemError, UsageError
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media import check_encoding
 from cdrl_cli.media.credentials import CredentialSigner, SigningIdentity, check_signable
+from cdrl_cli.media.encoder import takes_quality
 from cdrl_cli.media.output import check_kind
 from cdrl_cli.media.side_by_side import Layout
 from cdrl_cli.nn.devices import read_device
@@ -229,6 +230,7 @@ class _Checker:
             "face": parse_face(face) if isinstance(face, str) else face,
         }
         schedule = file("schedule")
+        is_lossy = takes_quality(value("codec"))
         options = EditOptions(
             **({} if schedule else shown_by),
             who=file("who"),
@@ -247,8 +249,8 @@ class _Checker:
             end=given.get("end"),
             video_stream=given.get("video_stream"),
             codec=value("codec"),
-            crf=given.get("crf", None if value("codec") == "ffv1" else self._defaults.crf),
-            preset=given.get("preset", None if value("codec") == "ffv1" else self._defaults.preset),
+            crf=given.get("crf", self._defaults.crf if is_lossy else None),
+            preset=given.get("preset", self._defaults.preset if is_lossy else None),
             copy_untouched=given.get("copy_untouched", "auto"),
             resume=given.get("resume", False),
             overwrite=value("overwrite"),

@@ -156,10 +156,6 @@ def batch(
             "--jobs is of this machine alone", hint="--ray takes the processors that Ray has"
         )
 
-    for word in ("crf", "preset"):
-        if codec == "ffv1" and was_given(context, word):
-            raise UsageError(f"ffv1 is lossless and takes no {word}", hint=f"Leave out --{word}.")
-
     check_memory_limit()
     from cdrl_cli.batch import (
         RayCluster,
@@ -170,8 +166,15 @@ def batch(
         run_batch,
         select_shard,
     )
+    from cdrl_cli.media import check_encoding
     from cdrl_cli.nn.devices import read_device
 
+    check_encoding(
+        Path("any.mkv"),
+        codec=codec,
+        crf=crf if was_given(context, "crf") else None,
+        preset=preset if was_given(context, "preset") else None,
+    )
     defaults = RowDefaults(
         intensity=intensity,
         preset_emotion=preset_emotion,

@@ -58,6 +58,7 @@ from cdrl_cli.cli.settings import (
     check_strength,
     choose_corner,
     choose_face,
+    choose_quality,
     find_chosen_preset,
     was_given,
 )
@@ -255,9 +256,8 @@ def edit(
         end=end,
         video_stream=video_stream,
         codec=codec,
-        # What stands in the settings says nothing of a codec without loss.
-        crf=crf if codec != "ffv1" or was_given(context, "crf") else None,
-        preset=preset if codec != "ffv1" or was_given(context, "preset") else None,
+        crf=choose_quality(context, "crf", crf, codec),
+        preset=choose_quality(context, "preset", preset, codec),
         copy_untouched=copy_untouched,
         resume=resume,
         overwrite=overwrite,

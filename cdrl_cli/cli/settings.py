@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -15,6 +15,8 @@ from cdrl_cli.notation import Corner, parse_face
 if TYPE_CHECKING:
     from cdrl_cli.face.selection import FaceChoice
     from cdrl_cli.presets import EmotionPreset
+
+Quality = TypeVar("Quality")
 
 PRESETS = "presets"
 """Table of the configuration that holds no options, but presets."""
@@ -103,6 +105,15 @@ def was_given(context: typer.Context, name: str) -> bool:
     """Whether an option stands on the command line, by its name in Python."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def choose_quality(
+    context: typer.Context, name: str, value: Quality, codec: str | None
+) -> Quality | None:
+    """The value of ``--crf`` or ``--preset``; None if but settings say it of a lossless one."""
+    from cdrl_cli.media.encoder import takes_quality
+
+    return value if was_given(context, name) or takes_quality(codec) else None
 
 
 def check_strength(

@@ -214,6 +214,16 @@ def _named_encoder(container: Container, codec: str) -> Encoder:
     return ENCODERS[codec]
 
 
+def takes_quality(codec: str | None) -> bool:
+    """Whether crf and preset mean something to a codec; None is one that suits the source.
+
+    >>> takes_quality("ffv1"), takes_quality("h264"), takes_quality(None)
+    (False, True, True)
+    """
+    encoder = None if codec is None else ENCODERS.get(codec)
+    return encoder is None or encoder.default_crf is not None
+
+
 def check_encoding(
     output: Path, *, codec: str | None = None, crf: int | None = None, preset: str | None = None
 ) -> None:
