@@ -25,8 +25,8 @@ DELIMITERS: Final = (",", ";", "\t")
 _DECIMAL_COMMA: Final = re.compile(r"^(\s*[-+]?[\d:]*),(\d+\s*)$", flags=re.ASCII)
 """A number or a clock time as spreadsheets of many languages write it."""
 
-_THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}(,\d{3})+", flags=re.ASCII)
-"""Between tabs, where a comma may also part thousands: 1,200 is 1.2 or 1200, and is refused."""
+_THOUSANDS: Final = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}", flags=re.ASCII)
+"""Between tabs a comma may also part thousands: 1,200 is 1.2 or 1200, and is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +130,28 @@ def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -
                 yield Record(line, problem=problem)
             else:
                 row = dict(zip(header, cells, strict=True))
+                if delimiter == "\t" and (doubt := _find_doubtful(row, columns)):
+                    yield Record(line, problem=doubt)
+                    continue
                 if delimiter != DELIMITERS[0]:
                     row |= {
                         name: _DECIMAL_COMMA.sub(r"\1.\2", cell)
                         for name, cell in row.items()
                         if columns[name] not in (read_name, read_word)
-                        and not (delimiter == "\t" and _THOUSANDS.fullmatch(cell.strip()))
                     }
                 yield Record(line, row)
     except csv.Error as error:
         raise UsageError(f"{name}, line {begins}: is no CSV ({error})") from error
+
+
+def _find_doubtful(row: Mapping[str, str], columns: Columns) -> str | None:
+    """What is wrong with a row between tabs, if a comma in it may be a decimal one or not."""
+    for name, cell in row.items():
+        if columns[name] in (read_name, read_word) or not _THOUSANDS.fullmatch(cell.strip()):
+            continue
+        either, other = cell.strip().replace(",", "."), cell.strip().replace(",", "")
+        return f"{name}: {cell!r} between tabs may be {either} or {other}: write which"
+    return None
 
 
 def _find_delimiter(text: str, columns: Columns) -> str:

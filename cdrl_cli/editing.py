@@ -20,7 +20,9 @@ from cdrl_cli.face.stream import FaceStream, open_faces
 from cdrl_cli.face.tracking import TrackedFrame, part_to_read
 from cdrl_cli.face_editor import FaceEditor, read_people
 from cdrl_cli.media import VideoWriter, check_encoding, check_input, check_output
+from cdrl_cli.media.codecs import check_hardware
 from cdrl_cli.media.credentials import CredentialSigner, check_signable
+from cdrl_cli.media.encoder import ENCODERS
 from cdrl_cli.media.encoding import Encoding
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
 from cdrl_cli.media.provenance import Provenance
@@ -236,12 +238,15 @@ def check_edit(source: Path, output: Path, options: EditOptions) -> None:
         UnreadableInputError: If the source cannot be a video.
         OutputError: If no file can be written there.
         UsageError: If suffix, codec, crf and preset do not go together.
+        DeviceError: If the codec is one of a graphics processor that does not work here.
     """
     if any(_same_file(one, output) for one in options.reference_files):
         raise PolicyError(f"{output}: the output is the reference", hint="name another output")
     check_input(source)
     check_output(output, inputs=[source], overwrite=options.overwrite)
     check_encoding(output, codec=options.codec, crf=options.crf, preset=options.preset)
+    if options.codec is not None:
+        check_hardware(ENCODERS[options.codec])
 
 
 def _with_target(done: EditedRow, found: Measured | None) -> EditedRow:

@@ -4,6 +4,7 @@ import gc
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -96,12 +97,14 @@ def keep_scheduling() -> Iterator[None]:
 
     As root SVT-AV1 gives its threads, and the one that opens it, Linux's highest real-time
     priority, which the program's later threads and children inherit: whatever else the machine does
-    then waits for them.
+    then waits for them. Where ``/proc`` does not show this process, only the thread that opens it
+    gets its own back.
     """
-    if platform.system() != "Linux":
+    try:
+        policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    except (AttributeError, OSError):  # another system; a sandbox, or musl
         yield
         return
-    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
     before = _own_threads()
     try:
         yield
@@ -112,9 +115,11 @@ def keep_scheduling() -> Iterator[None]:
 
 
 def _own_threads() -> set[int]:
-    """The kernel's numbers of this process's threads; none where it does not show them."""
+    """The kernel's numbers of this process's threads; none where ``/proc`` is not its own."""
     with suppress(OSError):
-        return {int(folder.name) for folder in Path("/proc/self/task").iterdir()}
+        shown = {int(folder.name) for folder in Path("/proc/self/task").iterdir()}
+        if threading.get_native_id() in shown:
+            return shown
     return set()
 
 

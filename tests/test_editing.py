@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import sample_clips
+from cdrl_cli import editing, planning
 from cdrl_cli.edited_row import average_reading
 from cdrl_cli.editing import (
     EditOptions,
@@ -24,12 +25,14 @@ from cdrl_cli.editing import (
     edit_video,
 )
 from cdrl_cli.emotion import Emotion
-from cdrl_cli.errors import NoFaceError, PolicyError, UsageError, WeightsError
+from cdrl_cli.errors import DeviceError, NoFaceError, PolicyError, UsageError, WeightsError
 from cdrl_cli.face.blendshapes import channels
 from cdrl_cli.face.stream import open_faces
 from cdrl_cli.generator.adjust import Adjustment
 from cdrl_cli.media.credentials import CONSENT_LABEL, SigningIdentity
+from cdrl_cli.media.encoder import ENCODERS
 from cdrl_cli.media.provenance import PARTLY_GENERATED
+from cdrl_cli.planning import plan_edit
 from cdrl_cli.reference import Reference, read_reference
 from cdrl_cli.schedule import Schedule, ScheduleRow
 from pictures import read_pictures, write_pictures
@@ -498,6 +501,21 @@ def test_what_cannot_be_signed_is_refused_before_work(models, tmp_path, clips):
     for name in ("out.mkv", "out.mp4"):
         with pytest.raises(UsageError):
             edit_video(clips / "single_face.mp4", tmp_path / name, options, models=models)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("work", [edit_video, plan_edit])
+@pytest.mark.parametrize(
+    "asked",
+    [{"codec": "ffv1", "crf": 1}, {"codec": "h264", "preset": "warp"}, {"codec": "h264_nvenc"}],
+)
+def test_what_cannot_be_encoded_is_refused_before_work(tmp_path, clips, monkeypatch, work, asked):
+    nowhere = replace(ENCODERS["h264_nvenc"], library="h264_nowhere")
+    monkeypatch.setitem(ENCODERS, "h264_nvenc", nowhere)
+    for module in (editing, planning):
+        monkeypatch.setattr(module, "load_models", lambda: pytest.fail("networks are loaded"))
+    with pytest.raises((UsageError, DeviceError)):
+        work(clips / "single_face.mp4", tmp_path / "a.mkv", EditOptions(emotion="sad", **asked))
     assert not list(tmp_path.iterdir())
 
 

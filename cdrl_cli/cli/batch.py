@@ -166,15 +166,14 @@ def batch(
         run_batch,
         select_shard,
     )
-    from cdrl_cli.media import check_encoding
+    from cdrl_cli.media.encoder import takes_quality
     from cdrl_cli.nn.devices import read_device
 
-    check_encoding(
-        Path("any.mkv"),
-        codec=codec,
-        crf=crf if was_given(context, "crf") else None,
-        preset=preset if was_given(context, "preset") else None,
-    )
+    for word in ("crf", "preset"):
+        if was_given(context, word) and not takes_quality(codec):
+            raise UsageError(
+                f"{codec} is lossless and takes no {word}", hint=f"Leave out --{word}."
+            )
     defaults = RowDefaults(
         intensity=intensity,
         preset_emotion=preset_emotion,

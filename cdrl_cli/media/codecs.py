@@ -1,6 +1,7 @@
 """What this machine's FFmpeg can do, tried and not merely listed."""
 
 from fractions import Fraction
+from functools import cache
 
 import av
 import numpy as np
@@ -13,6 +14,7 @@ _SIDE, _HARDWARE_SIDE = 64, 256
 """Pixels; the least that every encoder takes, and every one of a graphics processor."""
 
 
+@cache
 def encoder_fault(encoder: Encoder) -> str | None:
     """Why an encoder does not work here, with the options of an edit; None where it does."""
     if encoder.library not in av.codecs_available:
@@ -42,12 +44,12 @@ def _fault(encoder: Encoder) -> str | None:
 
 
 def check_hardware(encoder: Encoder) -> None:
-    """Refuse an encoder of a graphics processor that does not work here.
+    """Refuse an encoder of a graphics processor that does not work here; others are not tried.
 
     Raises:
         DeviceError: If it does not.
     """
-    fault = encoder_fault(encoder)
+    fault = encoder_fault(encoder) if encoder.is_hardware else None
     if fault is not None:
         raise DeviceError(
             f"codec {encoder.codec}: does not work here ({fault})",

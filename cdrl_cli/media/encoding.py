@@ -13,6 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from cdrl_cli.media import color
 from cdrl_cli.media.encoder import (
+    ENCODERS,
     PRESETS,
     Container,
     Encoder,
@@ -163,15 +164,16 @@ class EncoderSetting:
 
 
 def open_encoder(context: VideoCodecContext) -> None:
-    """Open an encoder that is set up, and keep its library to itself.
+    """Open an encoder that is set up, and let its library neither speak nor push ahead.
 
-    SVT-AV1 speaks to standard error past FFmpeg's log, and as root it takes the machine for itself
+    SVT-AV1 speaks to standard error past FFmpeg's log, and as root it makes threads real-time
     (:func:`~cdrl_cli.processors.keep_scheduling`).
 
     Raises:
         av.FFmpegError: If it cannot be opened.
     """
-    os.environ.setdefault("SVT_LOG", "1")  # errors only
+    if context.name == ENCODERS["av1"].library:
+        os.environ.setdefault("SVT_LOG", "1")  # errors only
     with keep_scheduling():
         context.open()
 

@@ -92,8 +92,7 @@ class VideoWriter:
         )
         """Of the encoder; segments that are written as they are must have the same."""
         self._container, self._encoder = self.setting.container, self.setting.encoder
-        if self._encoder.is_hardware:
-            check_hardware(self._encoder)
+        check_hardware(self._encoder)
         self._splicer = None if splice is None else Splicer(splice)
         self._output = output
         self._like = like

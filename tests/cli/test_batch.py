@@ -129,6 +129,12 @@ def test_what_would_have_no_effect_is_refused(rows, capsys, words, told):
     assert told in capsys.readouterr().err
 
 
+def test_a_default_that_no_row_uses_is_not_held_against_another(rows):
+    table = "source,emotion,output,codec\na.mp4,sad,o.webm,vp9\n"
+    (rows / "vp9.csv").write_text(table)
+    assert run(["batch", "vp9.csv", "--dry-run", "--crf", "60", "--codec", "h264"]) == 0
+
+
 def test_ray_is_asked_for_and_missing(rows, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert run(["batch", "rows.csv", "--ray", "auto"]) == 2

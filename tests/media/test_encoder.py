@@ -252,6 +252,16 @@ def test_times_that_x265_leaves_to_chance_are_ours(info, shown, wild):
     assert all(0 <= packet.pts - packet.dts <= 2 for packet in found)
 
 
+@pytest.mark.parametrize(("codec", "number"), [("hevc", 3), ("h264", 2), ("av1", 1)])
+def test_times_that_an_encoder_knows_are_left_alone(info, codec, number):
+    packets = [av.Packet(b"") for _ in range(number)]
+    for place, packet in enumerate(packets):
+        packet.pts, packet.dts = 40 + place, 30 + place
+    found = EncoderSetting.choose(info, Encoding(Path("a.mp4"), codec=codec))
+    times = [packet.dts for packet in found.in_decoding_order(packets)]
+    assert times == [30 + place for place in range(number)]
+
+
 @pytest.mark.parametrize("pictures", [1, 2, 3, 5])
 def test_short_videos_are_decoded_in_time(tmp_path, pictures):
     source = make_clip(tmp_path / "a.mp4", Clip(frames=pictures, audio=()))
