@@ -496,6 +496,14 @@ def test_an_edit_is_signed_by_whoever_says_so(models, clips, tmp_path):
     assert b"Ana" not in packet
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_part_that_leaves_no_room_for_an_edit_is_told_so(models, tmp_path, clips, resume):
+    part = {"start": Fraction(1, 5), "end": Fraction(23, 100)}
+    options = EditOptions(emotion="happy", resume=resume, **part)
+    with pytest.raises(NoFaceError, match="the part to be edited is too short"):
+        edit_video(clips / "single_face.mp4", tmp_path / "out.mp4", options, models=models)
+
+
 def test_what_cannot_be_signed_is_refused_before_work(models, tmp_path, clips):
     options = EditOptions(emotion="happy", signing=SigningIdentity(Path("a.pem"), Path("b.pem")))
     for name in ("out.mkv", "out.mp4"):
