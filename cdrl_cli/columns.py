@@ -129,29 +129,31 @@ def _read_csv(text: str, name: str, columns: Columns, required: Sequence[str]) -
                 problem = f"has {len(cells)} cells, the header has {len(header)}"
                 yield Record(line, problem=problem)
             else:
-                row = dict(zip(header, cells, strict=True))
-                if delimiter == "\t" and (doubt := _find_doubtful(row, columns)):
-                    yield Record(line, problem=doubt)
-                    continue
-                if delimiter != DELIMITERS[0]:
-                    row |= {
-                        name: _DECIMAL_COMMA.sub(r"\1.\2", cell)
-                        for name, cell in row.items()
-                        if columns[name] not in (read_name, read_word)
-                    }
-                yield Record(line, row)
+                record = Record(line, dict(zip(header, cells, strict=True)))
+                yield _with_points(record, delimiter, columns)
     except csv.Error as error:
         raise UsageError(f"{name}, line {begins}: is no CSV ({error})") from error
 
 
-def _find_doubtful(row: Mapping[str, str], columns: Columns) -> str | None:
-    """What is wrong with a row between tabs, if a comma in it may be a decimal one or not."""
-    for name, cell in row.items():
-        if columns[name] in (read_name, read_word) or not _THOUSANDS.fullmatch(cell.strip()):
-            continue
-        either, other = cell.strip().replace(",", "."), cell.strip().replace(",", "")
-        return f"{name}: {cell!r} between tabs may be {either} or {other}: write which"
-    return None
+def _with_points(record: Record, delimiter: str, columns: Columns) -> Record:
+    """A row with points for decimal commas; wrong where a comma may be no such.
+
+    Between commas there are none: such rows stay as they are.
+    """
+    if delimiter == DELIMITERS[0]:
+        return record
+    numbers = {
+        name: str(cell)
+        for name, cell in record.cells.items()
+        if columns[name] not in (read_name, read_word)
+    }
+    for name, cell in numbers.items():
+        if delimiter == "\t" and _THOUSANDS.fullmatch(number := cell.strip()):
+            either, other = number.replace(",", "."), number.replace(",", "")
+            doubt = f"{name}: {cell!r} between tabs may be {either} or {other}: write which"
+            return Record(record.line, problem=doubt)
+    points = {name: _DECIMAL_COMMA.sub(r"\1.\2", cell) for name, cell in numbers.items()}
+    return Record(record.line, {**record.cells, **points})
 
 
 def _find_delimiter(text: str, columns: Columns) -> str:
