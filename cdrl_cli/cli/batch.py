@@ -166,14 +166,12 @@ def batch(
         run_batch,
         select_shard,
     )
-    from cdrl_cli.media.encoder import takes_quality
+    from cdrl_cli.media.encoder import check_takes_quality
     from cdrl_cli.nn.devices import read_device
 
     for word in ("crf", "preset"):
-        if was_given(context, word) and not takes_quality(codec):
-            raise UsageError(
-                f"{codec} is lossless and takes no {word}", hint=f"Leave out --{word}."
-            )
+        if was_given(context, word):
+            check_takes_quality(codec, word)
     defaults = RowDefaults(
         intensity=intensity,
         preset_emotion=preset_emotion,

@@ -110,7 +110,11 @@ def was_given(context: typer.Context, name: str) -> bool:
 def choose_quality(
     context: typer.Context, name: str, value: Quality, codec: str | None
 ) -> Quality | None:
-    """The value of ``--crf`` or ``--preset``; None if but settings say it of a lossless one."""
+    """The value of ``--crf`` or ``--preset``, by its name, for a codec.
+
+    None where the codec is lossless and the value stands in the settings alone, which hold for
+    edits with other codecs.
+    """
     from cdrl_cli.media.encoder import takes_quality
 
     return value if was_given(context, name) or takes_quality(codec) else None

@@ -150,21 +150,6 @@ CONTAINERS: Final[Mapping[str, Container]] = {
 }
 
 
-_INTERLEAVE_MICROSECONDS: Final = 1_000_000
-"""Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
-
-
-def muxer_options(container: Container) -> dict[str, str]:
-    """Options of a container's muxer that do not depend on what is written."""
-    options = {
-        "max_interleave_delta": str(_INTERLEAVE_MICROSECONDS),
-        # What FFmpeg calls experimental is a stream that this version wrote and reads.
-        "strict": "experimental",
-    }
-    # Sound encoded ahead of time 0 (its priming) must not push the picture back.
-    return options if container.is_iso else options | {"avoid_negative_ts": "disabled"}
-
-
 def container_for(output: Path) -> Container:
     """The container that a file name asks for.
 
@@ -222,6 +207,16 @@ def takes_quality(codec: str | None) -> bool:
     """
     encoder = None if codec is None else ENCODERS.get(codec)
     return encoder is None or encoder.default_crf is not None
+
+
+def check_takes_quality(codec: str | None, word: str) -> None:
+    """Refuse ``crf`` or ``preset``, whichever the word is, of a codec that takes none.
+
+    Raises:
+        UsageError: If the codec is lossless.
+    """
+    if not takes_quality(codec):
+        raise UsageError(f"{codec} is lossless and takes no {word}", hint=f"Leave out --{word}.")
 
 
 def check_encoding(
@@ -295,10 +290,8 @@ def encoder_options(
     if named not in PRESETS:
         raise UsageError(f"unknown preset {preset}", hint=f"Choose one of {', '.join(PRESETS)}.")
     for word, value in (("crf", crf), ("preset", preset)):
-        if value is not None and encoder.default_crf is None:
-            raise UsageError(
-                f"{encoder.codec} is lossless and takes no {word}", hint=f"Leave out --{word}."
-            )
+        if value is not None:
+            check_takes_quality(encoder.codec, word)
     if crf is not None and not 0 <= crf <= encoder.max_crf:
         raise UsageError(f"crf of {encoder.codec} is 0 to {encoder.max_crf}, got {crf}")
     quality = str(encoder.default_crf if crf is None else crf)

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import av
 from av.container import OutputContainer
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     AnyPacket = Packet[Any]
 else:
     AnyPacket = Packet  # generic for type checkers alone
+
+
+_INTERLEAVE_MICROSECONDS: Final = 1_000_000
+"""Longest wait of the muxer for a stream that has nothing to say, such as subtitles."""
+
+
+def muxer_options(container: Container) -> dict[str, str]:
+    """Options of a container's muxer that do not depend on what is written."""
+    options = {
+        "max_interleave_delta": str(_INTERLEAVE_MICROSECONDS),
+        # What FFmpeg calls experimental is a stream that this version wrote and reads.
+        "strict": "experimental",
+    }
+    # Sound encoded ahead of time 0 (its priming) must not push the picture back.
+    return options if container.is_iso else options | {"avoid_negative_ts": "disabled"}
 
 
 def open_muxer(

@@ -13,9 +13,9 @@ from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from cdrl_cli.errors import raise_if_memory
 from cdrl_cli.media.declared import declarations_in, read_declarations
-from cdrl_cli.media.encoder import Container, muxer_options
+from cdrl_cli.media.encoder import Container
 from cdrl_cli.media.input import open_container
-from cdrl_cli.media.muxer import AnyPacket, open_muxer
+from cdrl_cli.media.muxer import AnyPacket, muxer_options, open_muxer
 
 Way = Literal["copy", "tee", "attach", "leave"]
 """How a stream of the source gets into the output: written by the muxer, written through ``tee``,

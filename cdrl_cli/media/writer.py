@@ -19,11 +19,10 @@ from cdrl_cli.media.copying import StreamCopier
 from cdrl_cli.media.encoder import (
     Container,
     encoder_format,
-    muxer_options,
 )
 from cdrl_cli.media.encoding import EncoderSetting, Encoding, open_encoder
 from cdrl_cli.media.frames import VideoFrame, VideoInfo
-from cdrl_cli.media.muxer import AnyPacket, open_muxer
+from cdrl_cli.media.muxer import AnyPacket, muxer_options, open_muxer
 from cdrl_cli.media.output import check_output, output_error
 from cdrl_cli.media.partial import PartialFile
 from cdrl_cli.media.planes import PlanarFormat, editable_format
