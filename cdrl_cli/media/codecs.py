@@ -14,7 +14,6 @@ _SIDE, _HARDWARE_SIDE = 64, 256
 """Pixels; the least that every encoder takes, and every one of a graphics processor."""
 
 
-@cache
 def encoder_fault(encoder: Encoder) -> str | None:
     """Why an encoder does not work here, with the options of an edit; None where it does."""
     if encoder.library not in av.codecs_available:
@@ -43,8 +42,11 @@ def _fault(encoder: Encoder) -> str | None:
     return None if packets else "it gives no packets"
 
 
+@cache
 def check_hardware(encoder: Encoder) -> None:
     """Refuse an encoder of a graphics processor that does not work here; others are not tried.
+
+    One that works is tried once; one that does not, again each time.
 
     Raises:
         DeviceError: If it does not.
