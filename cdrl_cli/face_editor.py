@@ -63,7 +63,8 @@ class FaceEditor:
         self.reading = average_reading(conditions)
         self._began_s: float | None = None if began is None else float(began)
         self._last_s = 0.0
-        self._was_asked = False
+        self._was_active = False
+        """Whether a row of the plan counted at any frame."""
         self.frames = 0
         self.edited_frames = 0
         self.numbers_seen: set[int] = set()
@@ -140,7 +141,7 @@ class FaceEditor:
         """What it knows of the frames before, in what JSON can hold."""
         return {
             "counts": (self._began_s, self._last_s, self.frames, self.edited_frames),
-            "asked": self._was_asked,
+            "active": self._was_active,
             "numbers": (sorted(self.numbers_seen), sorted(self.numbers_edited)),
             "current": [selector.state() for selector in self._selectors.values()],
             "rows": [row.state() for row in self._rows],
@@ -149,7 +150,7 @@ class FaceEditor:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where another editor of the same edit was, by what its :meth:`state` said."""
         self._began_s, self._last_s, self.frames, self.edited_frames = state["counts"]
-        self._was_asked = state["asked"]
+        self._was_active = state["active"]
         self.numbers_seen, self.numbers_edited = map(set, state["numbers"])
         for selector, current in zip(self._selectors.values(), state["current"], strict=True):
             selector.restore(current)
@@ -184,7 +185,7 @@ class FaceEditor:
         touched: set[int] = set()
         for choice, selector in self._selectors.items():
             active = self._plan.at(choice, time_s)
-            self._was_asked |= bool(active)
+            self._was_active |= bool(active)
             for face in selector.choose(tracked) if active else ():
                 if face.number in taken:
                     continue
@@ -285,7 +286,7 @@ class FaceEditor:
                 f"{source}: no face has the number {which}; there are {seen}",
                 hint=f"spfem probe {quote(source)} shows which is which",
             )
-        if not self._was_asked:
+        if not self._was_active:
             raise NoFaceError(
                 f"{source}: the part to be edited is too short: the edit comes in from its first "
                 "picture on, and is gone by its last",

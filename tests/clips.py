@@ -1,6 +1,7 @@
 """Makes clips for tests: every property a real file may have, asked for one by one.
 
-Written with PyAV alone, so that what it makes owes nothing to the code under test.
+Written with PyAV, so that what it makes owes nothing to the code under test; of that it takes only
+what keeps the AV1 encoder from making the tests real-time.
 """
 
 from collections.abc import Callable, Mapping, Sequence

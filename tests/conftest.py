@@ -131,12 +131,10 @@ FAULT = "fault"
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Count the faults of all tests, whichever process ran them."""
     faults: Counter[str] = Counter()
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if getattr(report, "when", None) == "teardown":
-                for name, value in report.user_properties:
-                    if name == FAULT:
-                        faults[value[0]] += value[1]
+    reports = (report for some in terminalreporter.stats.values() for report in some)
+    for report in reports:
+        if getattr(report, "when", None) == "teardown":
+            faults.update(dict(value for name, value in report.user_properties if name == FAULT))
     if faults:
         terminalreporter.section("faults")
         for kind, number in sorted(faults.items()):

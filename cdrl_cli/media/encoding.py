@@ -33,8 +33,8 @@ LIBRARIES: Final = repr(sorted(av.library_versions.items()))
 """The versions of FFmpeg's libraries: others may encode otherwise."""
 
 _BLIND_X265: Final = 2
-"""Of no more pictures x265 leaves the decoding times to chance: with the third it learns how
-long it delays them. Of a longer video more than so many packets come last."""
+"""Of a video of no more pictures x265 leaves the decoding times to chance, for with the third it
+learns how long it delays them. At the end of a longer video more than so many packets come."""
 
 _PIXELS_A_THREAD: Final = 640 * 360
 """At its usual preset x264 encodes a hundred pictures of so many pixels a second on one thread,
@@ -152,7 +152,10 @@ class EncoderSetting:
         return picture
 
     def in_decoding_order(self, packets: list[AnyPacket]) -> list[AnyPacket]:
-        """The last packets of the encoder, with the decoding times that it leaves to chance."""
+        """The packets that an encoder gives at its end, decoded in the order that they come in.
+
+        Decoding times are ours where x265 leaves them to chance: of a video of one or two pictures.
+        """
         if self.encoder.library != "libx265" or len(packets) > _BLIND_X265:
             return packets
         times = [packet.pts or 0 for packet in packets]
@@ -164,7 +167,7 @@ class EncoderSetting:
 
 
 def open_encoder(context: VideoCodecContext) -> None:
-    """Open an encoder that is set up, and let its library neither speak nor push ahead.
+    """Open an encoder that is set up, without messages or real-time threads of its library.
 
     SVT-AV1 speaks to standard error past FFmpeg's log, and as root it makes threads real-time
     (:func:`~cdrl_cli.processors.keep_scheduling`).
